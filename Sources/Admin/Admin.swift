@@ -1,0 +1,1 @@
+// Admin: the admin endpoints and pages.

@@ -1,0 +1,3 @@
+// c-ares, the asynchronous DNS resolver.
+#pragma once
+#include <ares.h>

@@ -1,0 +1,2 @@
+// RE2 behind C: linear-time regular expressions.
+#pragma once

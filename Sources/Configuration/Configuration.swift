@@ -1,0 +1,1 @@
+// Configuration: file to messages to checked specs.

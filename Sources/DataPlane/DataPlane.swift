@@ -1,0 +1,1 @@
+// DataPlane: listeners, streams, routing, upstreams, access log.

@@ -1,0 +1,1 @@
+// EnvoyAPI: the v3 messages that Outrider knows.

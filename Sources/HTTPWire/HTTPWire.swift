@@ -1,0 +1,1 @@
+// HTTPWire: HTTP bytes to events and back, without I/O.

@@ -1,0 +1,1 @@
+// Matching: string matchers and regular expressions, used wherever the configuration matches text.

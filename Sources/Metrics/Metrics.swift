@@ -1,0 +1,1 @@
+// Metrics: counters, gauges and histograms in per-worker cells, merged on read.

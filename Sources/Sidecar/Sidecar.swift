@@ -1,0 +1,1 @@
+// Sidecar: the composition root: bootstrap, workers, drain.

@@ -1,0 +1,1 @@
+// TestKit: scripted upstreams and clients, certificates, a clock that the test owns.
