@@ -1,1 +1,0 @@
-// DataPlane: listeners, streams, routing, upstreams, access log.

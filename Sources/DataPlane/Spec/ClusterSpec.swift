@@ -1,0 +1,135 @@
+// Clusters: where endpoints come from, how they are balanced, and how connections to them are made.
+import Reactor
+
+/// `envoy.config.cluster.v3.Cluster`.
+public struct ClusterSpec: Sendable {
+    public var name: String
+    /// Replaces the name in stats when not empty.
+    public var altStatName = ""
+    public var discovery = Discovery.static
+    public var endpoints: [LocalityEndpointsSpec] = []
+    public var balancer = BalancerSpec.roundRobin
+    /// TCP and TLS together, 5 s.
+    public var connectTimeout = TimeAmount.seconds(5)
+    /// Soft watermark per connection, bytes (1 MiB).
+    public var perConnectionBufferLimit = 1 << 20
+    public var tls: TLSContextSpec?
+    public var breakers = CircuitBreakersSpec()
+    public var http = UpstreamHTTPSpec()
+    public var dns = DNSSpec()
+    public var socketOptions = SocketOptions()
+    /// `upstream_bind_config.source_address`.
+    public var sourceAddress: SocketAddress?
+    /// Percent of healthy hosts under which health is ignored, 50.
+    public var panicThreshold = 50.0
+    public var overprovisioningFactor = 140
+    public var trackTimeoutBudgets = false
+    public var trackRequestResponseSizes = false
+    public var perEndpointStats = false
+    public var closeConnectionsOnHostHealthFailure = false
+    public var ignoreHealthOnHostRemoval = false
+
+    public enum Discovery: Sendable, Equatable { case `static`, strictDNS, logicalDNS }
+
+    public init(name: String) { self.name = name }
+}
+
+/// `lb_policy` with its settings, or a `load_balancing_policy` of the same kinds.
+public enum BalancerSpec: Sendable, Equatable {
+    case roundRobin
+    case leastRequest(choiceCount: Int, activeRequestBias: Double)
+    case random
+}
+
+/// One `LocalityLbEndpoints` of `load_assignment`.
+public struct LocalityEndpointsSpec: Sendable {
+    public var region = ""
+    public var zone = ""
+    public var subZone = ""
+    public var priority = 0
+    public var endpoints: [EndpointSpec]
+    public init(endpoints: [EndpointSpec]) { self.endpoints = endpoints }
+}
+
+/// One `LbEndpoint`.
+public struct EndpointSpec: Sendable {
+    public enum Address: Sendable, Hashable {
+        case socket(SocketAddress)
+        /// A name for STRICT_DNS and LOGICAL_DNS.
+        case name(String, port: UInt16)
+    }
+    public var address: Address
+    /// `endpoint.hostname`, or the address's own name: for auto_host_rewrite and auto SNI.
+    public var hostname = ""
+    public var weight: UInt32 = 1
+    public var health = Health.unknown
+
+    public enum Health: Sendable, Equatable { case unknown, healthy, unhealthy, draining, timeout, degraded }
+
+    public init(address: Address) { self.address = address }
+}
+
+/// `CircuitBreakers`: one set a priority.
+public struct CircuitBreakersSpec: Sendable, Equatable {
+    public var `default` = ThresholdsSpec()
+    public var high = ThresholdsSpec()
+    /// `per_host_thresholds[].max_connections`.
+    public var maxConnectionsPerHost: UInt32?
+
+    public init() {}
+}
+
+public struct ThresholdsSpec: Sendable, Equatable {
+    public var maxConnections: UInt32 = 1024
+    public var maxPendingRequests: UInt32 = 1024
+    public var maxRequests: UInt32 = 1024
+    public var maxRetries: UInt32 = 3
+    public var maxConnectionPools: UInt32 = .max
+    public var trackRemaining = false
+    /// Outrider's default where the file sets neither this nor `max_retries`: 20 % and at least 3.
+    public var retryBudget: RetryBudgetSpec? = RetryBudgetSpec()
+
+    public init() {}
+}
+
+/// `CircuitBreakers.Thresholds.RetryBudget`.
+public struct RetryBudgetSpec: Sendable, Equatable {
+    public var percent = 20.0
+    public var minConcurrency: UInt32 = 3
+    public init() {}
+}
+
+/// `HttpProtocolOptions` of the cluster.
+public struct UpstreamHTTPSpec: Sendable, Equatable {
+    public var idleTimeout: TimeAmount? = .seconds(3600)
+    public var maxConnectionDuration: TimeAmount?
+    public var maxStreamDuration: TimeAmount?
+    /// 0: no limit.
+    public var maxRequestsPerConnection = 0
+    public var maxResponseHeadersKiB = 80
+    public var maxHeaderCount = 100
+    public var autoSNI = false
+    public var autoSANValidation = false
+    public var http1 = HTTP1OptionsSpec()
+    /// Resend once on a fresh connection when a reused one dies before a response byte (Outrider's own; on by default).
+    public var replaceStaleConnections = true
+
+    public init() {}
+}
+
+/// How names are resolved, again and again.
+public struct DNSSpec: Sendable, Equatable {
+    public enum Family: Sendable, Equatable { case auto, v4Only, v6Only, v4Preferred, all }
+    public var family = Family.auto
+    public var refreshRate = TimeAmount.milliseconds(5000)
+    public var minRefreshRate = TimeAmount.milliseconds(5000)
+    public var failureRefresh: BackoffSpec?
+    public var jitter = TimeAmount.milliseconds(0)
+    public var respectTTL = false
+    /// Resolver addresses; empty: the system's.
+    public var resolvers: [SocketAddress] = []
+    public var useTCP = false
+    public var noDefaultSearchDomain = false
+
+    public init() {}
+}

@@ -1,0 +1,120 @@
+// A listener, its filter chains, and what each chain runs.
+import Matching
+import Reactor
+
+/// `envoy.config.listener.v3.Listener`.
+public struct ListenerSpec: Sendable {
+    public var name: String
+    /// The first is `address`, the rest `additional_addresses`.
+    public var addresses: [ListenAddress]
+    /// Replaces the address in the `listener.<...>.` stats when not empty.
+    public var statPrefix = ""
+    public var filterChains: [FilterChainSpec] = []
+    public var defaultFilterChain: FilterChainSpec?
+    /// Soft watermark of each side of a connection, bytes (1 MiB).
+    public var perConnectionBufferLimit = 1 << 20
+    public var tcpBacklogSize = 0
+    public var enableReusePort = true
+    public var bindToPort = true
+    /// `connection_limit` of the runtime key `envoy.resource_limits.listener.<name>.connection_limit`, or none.
+    public var connectionLimit: Int?
+    public var accessLogs: [AccessLogSpec] = []
+    public var drainType = DrainType.default
+    /// Inbound listeners (`traffic_direction: INBOUND`) can be drained alone.
+    public var direction = TrafficDirection.unspecified
+    /// A bound on `accept` per readiness event; 0 means the loop's own.
+    public var maxConnectionsPerSocketEvent = 0
+
+    public enum DrainType: Sendable { case `default`, modifyOnly }
+    public enum TrafficDirection: Sendable { case unspecified, inbound, outbound }
+
+    /// One address with the socket options that go with it.
+    public struct ListenAddress: Sendable {
+        public var address: SocketAddress
+        public var socketOptions: SocketOptions
+        public init(_ address: SocketAddress, socketOptions: SocketOptions = SocketOptions()) {
+            self.address = address
+            self.socketOptions = socketOptions
+        }
+    }
+
+    public init(name: String, addresses: [ListenAddress]) {
+        self.name = name
+        self.addresses = addresses
+    }
+}
+
+/// `envoy.config.listener.v3.FilterChain`.
+public struct FilterChainSpec: Sendable {
+    public var name = ""
+    public var match = FilterChainMatchSpec()
+    public var tls: TLSContextSpec?
+    /// From accept to the end of the TLS handshake; none by default.
+    public var transportSocketConnectTimeout: TimeAmount?
+    public var filter: NetworkFilterSpec
+
+    public init(filter: NetworkFilterSpec) { self.filter = filter }
+}
+
+/// The terminal network filter of a chain.
+public enum NetworkFilterSpec: Sendable {
+    case http(HTTPConnectionManagerSpec)
+    case tcp(TCPProxySpec)
+}
+
+/// `envoy.config.listener.v3.FilterChainMatch`: empty fields match everything.
+public struct FilterChainMatchSpec: Sendable, Equatable {
+    public var destinationPort: UInt16?
+    public var prefixRanges: [CIDRRange] = []
+    public var directSourcePrefixRanges: [CIDRRange] = []
+    public var sourceType = SourceType.any
+    public var sourcePrefixRanges: [CIDRRange] = []
+    public var sourcePorts: [UInt16] = []
+    /// Lower case; a leading `*.` is a suffix wildcard.
+    public var serverNames: [String] = []
+    /// "tls", "raw_buffer" or empty.
+    public var transportProtocol = ""
+    public var applicationProtocols: [String] = []
+
+    public enum SourceType: Sendable, Equatable { case any, sameIPOrLoopback, external }
+
+    public init() {}
+}
+
+/// `envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy`.
+public struct TCPProxySpec: Sendable {
+    public var statPrefix: String
+    /// One entry for `cluster`, several for `weighted_clusters`.
+    public var clusters: [WeightedCluster]
+    public var idleTimeout: TimeAmount? = .seconds(3600)
+    public var maxConnectAttempts = 1
+    public var connectBackoff: BackoffSpec?
+    public var maxDownstreamConnectionDuration: TimeAmount?
+    public var accessLogs: [AccessLogSpec] = []
+    public var accessLogFlushInterval: TimeAmount?
+    public var flushAccessLogOnConnected = false
+
+    public struct WeightedCluster: Sendable, Equatable {
+        public var name: String
+        public var weight: UInt32
+        public init(name: String, weight: UInt32 = 1) {
+            self.name = name
+            self.weight = weight
+        }
+    }
+
+    public init(statPrefix: String, clusters: [WeightedCluster]) {
+        self.statPrefix = statPrefix
+        self.clusters = clusters
+    }
+}
+
+/// `BackoffStrategy` and `RetryBackOff`: exponential with full jitter between `base` and `max`.
+public struct BackoffSpec: Sendable, Equatable {
+    public var base: TimeAmount
+    public var max: TimeAmount
+    public init(base: TimeAmount, max: TimeAmount) {
+        self.base = base
+        self.max = max
+    }
+}
