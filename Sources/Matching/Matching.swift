@@ -1,1 +1,0 @@
-// Matching: string matchers and regular expressions, used wherever the configuration matches text.
