@@ -12,46 +12,111 @@ public enum DownstreamResetReason: Sendable, Equatable {
     case localClose
 }
 
-/// The response side, implemented by the codecs. Loop thread only.
+/// The response side of one stream, implemented by the codecs. Loop thread only.
+///
+/// The writer is done with its receiver once it was handed the end of the response (`end: true`, `sendTrailers`)
+/// or was `reset`: from then on it calls nothing on the receiver, which may serve another request at once. A tunnel
+/// ends when both directions have ended. A response that ends before its request did makes an HTTP/1 codec close the
+/// connection after the flush (with `delayClose`), and an HTTP/2 codec reset the stream with NO_ERROR.
 public protocol ResponseWriter: AnyObject {
-    /// A 1xx (100, 103); may be sent several times before the head.
+    /// A 1xx (100, 103) but 101; may be sent several times before the head.
     func sendInformational(_ response: HeaderMap)
-    /// `end` when there is neither body nor trailers. The codec decides the framing and adds
-    /// `connection: close` when the connection will not be kept.
+    /// `end` when there is neither body nor trailers. The codec decides the framing (from `content-length` in
+    /// `response`, the status and the request's method) and adds `connection: close` or `keep-alive` as needed.
+    /// It removes no field and adds no other.
     func sendHead(_ response: HeaderMap, end: Bool)
     /// Takes all bytes out of `bytes`.
     func sendBody(_ bytes: inout ByteQueue, end: Bool)
+    /// Ends the response. HTTP/1 sends the fields only after a chunked body and when `enable_trailers` is set.
     func sendTrailers(_ trailers: HeaderMap)
-    /// Flow control of the request body.
+    /// Flow control of the request body: no `requestBody` comes between the two calls, and the codec stops reading
+    /// from the socket once its own buffers are full. May be called from inside `requestHead` and `requestBody`.
     func pauseReading()
     func resumeReading()
     /// The client cannot take more for now: hold the response until `downstreamDrained`.
     var isBackedUp: Bool { get }
     /// Ends the stream without the rest of the response: HTTP/1 closes the connection.
     func reset()
-    /// After a 101 or a 2xx to CONNECT: bytes flow both ways, `sendBody(end: true)` is a half-close.
+    /// Called right before `sendHead` of a 101 or of a 2xx to CONNECT: from then on bytes flow raw both ways,
+    /// `requestBody(end: true)` and `sendBody(end: true)` are half-closes.
     func becomeTunnel()
-    /// The connection will not be used for another request after this stream.
+    /// The connection will not be used for another request after this stream. Called before `sendHead`.
     func closeAfterResponse()
     var httpVersion: HTTPVersion { get }
-    var downstream: DownstreamInfo { get }
+    /// Bytes of this stream on the wire so far, heads and framing included.
+    var wireBytesReceived: UInt64 { get }
+    var wireBytesSent: UInt64 { get }
 }
 
-/// The request side, implemented by the stream logic. Calls come from the codec in wire order.
+/// The request side of one stream, implemented by the stream logic. Calls come from the codec in wire order.
+///
+/// Any call may end the stream from inside (a local reply, a reset): a codec looks at its own state after each one.
 public protocol RequestReceiver: AnyObject {
-    /// Where the codec parses the request head and trailers into.
+    /// Where the codec parses the request head and trailers into. The head stays as it was parsed: the receiver
+    /// removes the hop-by-hop fields itself and reads `upgrade`, `expect` and `te` from it.
     var requestHeaders: HeaderMap { get }
     var requestTrailers: HeaderMap { get }
+    /// The head is whole. `end` when neither body nor trailers follow.
     func requestHead(end: Bool)
     /// The receiver takes all bytes out of `bytes`.
     func requestBody(_ bytes: inout ByteQueue, end: Bool)
+    /// The trailers are in `requestTrailers`; the request is over.
     func requestTrailersDone()
-    /// The request broke a rule before it was complete; nothing more of it will come. The receiver answers.
+    /// The request broke a rule before it was complete; nothing more of it will come. The receiver answers, or resets
+    /// when it had begun to answer. The codec will not keep the connection.
     func requestFailed(_ failure: HTTP1Failure)
+    /// The writer's `isBackedUp` became true, or false again.
     func downstreamBackedUp()
     func downstreamDrained()
     /// The stream is gone; the writer must not be used any more.
     func downstreamReset(_ reason: DownstreamResetReason)
-    /// The last byte of the response was handed to the kernel; the writer is done with this receiver.
-    func responseFlushed()
+}
+
+/// What a server codec asks of the connection manager; one object a connection, held by the codec. It owns the timers
+/// and counters of the connection, so that codecs have none. Loop thread only.
+public protocol ServerSession: AnyObject {
+    var downstream: DownstreamInfo { get }
+    /// The first byte of a request is there. The codec parses into the receiver's maps.
+    func openStream(_ writer: ResponseWriter) -> RequestReceiver
+    /// The client broke the protocol (counted once per connection): called before `requestFailed`, or alone when no
+    /// request can be told.
+    func protocolError()
+    /// All is flushed and our side is shut down: the codec reads on and throws away, until the client closes or
+    /// `delayed_close_timeout` passes and the session calls `closeNow()`.
+    func delayClose()
+    /// The connection is closed; after the last `downstreamReset`. Ends the session.
+    func connectionClosed(byPeer: Bool)
+}
+
+/// What the connection manager asks of a server codec.
+public protocol ServerCodec: AnyObject {
+    var connection: Connection { get }
+    /// Ends the connection when what runs is done: HTTP/1 says `connection: close` with the next response head,
+    /// or closes now (flush, FIN, `delayClose`) when no request is under way. HTTP/2 sends GOAWAY.
+    func drain()
+    /// Closes at once; running streams hear `downstreamReset(.localClose)`.
+    func closeNow()
+}
+
+/// What the HTTP/1 server codec is made with; compiled once per connection manager.
+public struct HTTP1ServerSettings {
+    public var options: HTTP1OptionsSpec
+    public var underscores: HTTPConnectionManagerSpec.UnderscoreAction
+    public var maxHeaderBytes: Int
+    public var maxHeaderCount: Int
+    /// High watermark of the connection's output and of a request body that nobody takes, bytes.
+    public var bufferLimit: Int
+    public var stats: HTTP1CodecStats
+
+    public init(
+        options: HTTP1OptionsSpec, underscores: HTTPConnectionManagerSpec.UnderscoreAction, maxHeaderBytes: Int,
+        maxHeaderCount: Int, bufferLimit: Int, stats: HTTP1CodecStats
+    ) {
+        self.options = options
+        self.underscores = underscores
+        self.maxHeaderBytes = maxHeaderBytes
+        self.maxHeaderCount = maxHeaderCount
+        self.bufferLimit = bufferLimit
+        self.stats = stats
+    }
 }

@@ -35,10 +35,17 @@ public protocol UpstreamStream: AnyObject {
     var isBackedUp: Bool { get }
     /// Gives the try up: the delegate hears nothing more of it. HTTP/1 closes the connection.
     func cancel()
-    /// After a 101 or a 2xx to CONNECT: bytes flow both ways, `sendBody(end: true)` is a half-close.
+    /// Called from inside `upstreamHead` of a 101 or of a 2xx to CONNECT: bytes flow both ways, `sendBody(end: true)`
+    /// and `upstreamBody(end: true)` are half-closes.
     func becomeTunnel()
     /// Requests that this connection served before this one; 0 on a fresh connection.
     var earlierRequests: Int { get }
+    /// Whether the kernel took any byte of this request: while it has not, the request can be sent again whatever
+    /// its method. Still right inside `upstreamReset`.
+    var sentAnything: Bool { get }
+    /// Bytes of this stream on the wire so far, heads and framing included. Still right after the end.
+    var wireBytesSent: UInt64 { get }
+    var wireBytesReceived: UInt64 { get }
     var connectionInfo: UpstreamConnectionInfo { get }
 }
 
