@@ -1,0 +1,44 @@
+"""Fixtures: proxies and upstreams that end with their test."""
+import contextlib
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness import Proxy, Upstream, ok_upstream  # noqa: E402
+
+ENVOY = pathlib.Path(sys.executable).with_name("envoy")
+
+
+@pytest.fixture
+def start():
+    """start(config, ...) -> a running Outrider."""
+    with contextlib.ExitStack() as stack:
+
+        def launch(config, **settings):
+            proxy = Proxy(config, **settings)
+            stack.callback(proxy.stop)
+            return proxy
+
+        yield launch
+
+
+@pytest.fixture
+def start_envoy(start):
+    """The same for the real Envoy."""
+    return lambda config, **settings: start(config, binary=str(ENVOY), **settings)
+
+
+@pytest.fixture
+def upstream():
+    """upstream(script) -> a scripted server; without a script it answers 200 "hello"."""
+    with contextlib.ExitStack() as stack:
+
+        def launch(script=None, tls=None):
+            server = Upstream(script, tls) if script else ok_upstream()
+            stack.callback(server.close)
+            return server
+
+        yield launch
