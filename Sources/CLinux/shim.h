@@ -1,6 +1,5 @@
 // Linux system calls and macros that Swift's Glibc module does not carry.
 #pragma once
-#define _GNU_SOURCE
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -9,3 +8,12 @@
 #include <sys/uio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
+
+// GNU extensions. Defining _GNU_SOURCE here would give types another shape than they have in Swift's Glibc module, so
+// the few functions that it hides are declared by hand.
+extern int accept4(int fd, struct sockaddr *addr, socklen_t *length, int flags);
+extern int pipe2(int fds[2], int flags);
+extern ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned int flags);
+extern void *memmem(const void *haystack, size_t haystack_length, const void *needle, size_t needle_length);
+extern void *memrchr(const void *bytes, int byte, size_t length);

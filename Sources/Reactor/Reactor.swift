@@ -1,1 +1,0 @@
-// Reactor: event loop, timers, sockets, buffers, TLS, DNS: raw memory and system calls live here.
