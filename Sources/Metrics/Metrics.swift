@@ -1,1 +1,0 @@
-// Metrics: counters, gauges and histograms in per-worker cells, merged on read.

@@ -1,0 +1,65 @@
+// StatStore: all stats of the process. Names and merged values; the numbers themselves are in per-thread cells.
+import Synchronization
+
+/// All stats of the process. Any thread may call it; a lock guards everything but the cells' words, so it is for
+/// set-up, scrapes and the flush tick, not for the hot path.
+public final class StatStore: Sendable {
+    public let options: StatOptions
+    let tags: TagExtractor
+    private let state: Mutex<StatState>
+
+    public init(options: StatOptions = StatOptions()) {
+        self.options = options
+        self.tags = TagExtractor(options: options)
+        self.state = Mutex(StatState())
+    }
+
+    /// Cells for one more thread that writes.
+    public func makeCells() -> StatCells {
+        let pages = CellPages()
+        state.withLock { $0.threads.append(pages) }
+        return StatCells(store: self, pages: pages)
+    }
+
+    /// Brings the histograms up to date: what was recorded since the last call becomes the interval. Called at each
+    /// flush tick (`stats_flush_interval`, 5 s) by the main thread.
+    public func mergeHistograms() {
+        state.withLock { $0.mergeHistograms() }
+    }
+
+    /// Makes every counter start from 0 again (`/reset_counters`). They still count as used.
+    public func resetCounters() {
+        state.withLock { $0.resetCounters() }
+    }
+
+    /// How many stats there are.
+    public var count: Int {
+        state.withLock { $0.index.count }
+    }
+
+    /// Everything as it is now; histograms as of the last `mergeHistograms`.
+    public func snapshot() -> StatSnapshot {
+        // Tags are computed once a stat, in small batches, so that no worker waits long for the lock.
+        while state.withLock({ $0.tagSome(512, with: tags) }) {}
+        return state.withLock { state in
+            _ = state.tagSome(.max, with: tags)
+            return state.snapshot(options: options)
+        }
+    }
+
+    func findOrMake(
+        _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages
+    ) -> (id: UInt32, cell: StatCell?)? {
+        if let found = state.withLock({ $0.find(name, kind, for: pages) }) { return found }
+        if let accepts = options.accepts, !accepts(name) { return nil }
+        return state.withLock { $0.findOrMake(name, kind, unit: unit, for: pages) }
+    }
+
+    func release(prefix: String, for pages: CellPages) {
+        state.withLock { $0.release(prefix: prefix, for: pages) }
+    }
+
+    func setText(_ text: String, id: UInt32) {
+        state.withLock { $0.setText(text, id: id) }
+    }
+}
