@@ -13,14 +13,16 @@ enum DefaultTags {
             sslWord(name, "ciphers")
         },
         // ^(?:listener|cluster)\..*?\.ssl\.curves(\.([\w-]+))$
-        TagPattern("ssl_curve") { isListenerOrCluster($0) ? sslWord($0, "curves") : nil },
-        TagPattern("ssl_sigalg") { isListenerOrCluster($0) ? sslWord($0, "sigalgs") : nil },
+        TagPattern("envoy.ssl_curve") { isListenerOrCluster($0) ? sslWord($0, "curves") : nil },
+        TagPattern("envoy.ssl_sigalg") { isListenerOrCluster($0) ? sslWord($0, "sigalgs") : nil },
         // ^(?:listener|cluster)\..*?\.ssl\.versions(\.(TLSv\d\.\d))$
-        TagPattern("ssl_version") { isListenerOrCluster($0) ? sslVersion($0) : nil },
+        TagPattern("envoy.ssl_version") { isListenerOrCluster($0) ? sslVersion($0) : nil },
         // ^(?:listener|cluster)\..*?\.ssl\.certificate\.(([^.]+)\.).*$
         TagPattern("envoy.tls_certificate") { isListenerOrCluster($0) ? sslCertificate($0) : nil },
         // ^cluster\.[^.]+\.ssl\.ciphers(\.([\w-]+))$
         TagPattern("cipher_suite", in: "cluster") { $0.tokens.count == 5 ? sslWord($0, "ciphers") : nil },
+        // ^cluster\.[^.]+\.health_check(\.name\.([^.]+))\..+
+        TagPattern("envoy.health_check_name", in: "cluster") { healthCheckName($0) },
         // ^listener\..*?\.http\.(([^.]+)\.)
         TagPattern("envoy.http_conn_manager_prefix", in: "listener") { listenerHTTPPrefix($0) },
         // ^(?:listener\.(?:ADDRESS|[^.]+)|server|listener_manager|thread_local_cluster_manager)\.worker_((\d+)\.)
@@ -30,6 +32,12 @@ enum DefaultTags {
         // ^http\.[^.]+\.rds\.(([\w-.]+)\.)\w+?$
         TagPattern("envoy.rds_route_config", in: "http") { routeConfiguration($0, "rds") },
         TagPattern("envoy.scoped_rds_config", in: "http") { routeConfiguration($0, "scoped_rds") },
+        // ^http\.[^.]+\.rbac\.(?:[^.]+\.)?policy\.(([^.]+)\.)(allowed|shadow_allowed|denied|shadow_denied)$
+        TagPattern("envoy.rbac_policy_name", in: "http") { rbacPolicy($0) },
+        // ^http\.[^.]+\.rbac\.(([^.]+)\.).*?
+        TagPattern("envoy.rbac_http_prefix", in: "http") { rbacPrefix($0) },
+        // ^sds\.(([^.]+)\.).+
+        TagPattern("envoy.xds_resource_name", in: "sds") { resourceName($0) },
     ] + tokenized
 
     private static let tokenized: [TagPattern] = [
@@ -51,6 +59,7 @@ enum DefaultTags {
         TagPattern("envoy.local_network_ratelimit_prefix", .literal("local_rate_limit"), .value, .some),
         TagPattern("envoy.local_listener_ratelimit_prefix", .literal("listener_local_ratelimit"), .value, .some),
         TagPattern("envoy.dns_filter_prefix", .literal("dns_filter"), .value, .some),
+        TagPattern("envoy.connection_limit_prefix", .literal("connection_limit"), .value, .some),
     ]
 
     // MARK: Matchers
@@ -96,10 +105,10 @@ enum DefaultTags {
     }
 
     private static func sslCertificate(_ name: TokenizedName) -> TagMatch? {
-        for index in name.tokens.indices.dropFirst(3).dropLast() {
-            guard index + 1 < name.tokens.count - 0, name.hasToken(index - 1, "ssl"), name.hasToken(index, "certificate"),
-                index + 2 < name.tokens.count, !name.tokens[index + 1].isEmpty
-            else { continue }
+        for index in name.tokens.indices.dropFirst(3) where name.hasToken(index, "certificate") {
+            guard name.hasToken(index - 1, "ssl"), index + 2 < name.tokens.count, !name.tokens[index + 1].isEmpty else {
+                continue
+            }
             return TagMatch(removed: name.withDot(index + 1), value: name.tokens[index + 1])
         }
         return nil
@@ -166,6 +175,34 @@ enum DefaultTags {
         let isName = name.bytes[value].allSatisfy { isWord($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") }
         guard !value.isEmpty, isName else { return nil }
         return TagMatch(removed: value.lowerBound..<value.upperBound + 1, value: value)
+    }
+
+    private static func healthCheckName(_ name: TokenizedName) -> TagMatch? {
+        guard name.tokens.count > 5, name.hasToken(2, "health_check"), name.hasToken(3, "name"), !name.tokens[1].isEmpty,
+            !name.tokens[4].isEmpty
+        else { return nil }
+        return TagMatch(removed: name.tokens[3].lowerBound - 1..<name.tokens[4].upperBound, value: name.tokens[4])
+    }
+
+    private static func rbacPolicy(_ name: TokenizedName) -> TagMatch? {
+        let last = name.tokens.count - 1
+        guard last == 5 || last == 6, name.hasToken(2, "rbac"), name.hasToken(last - 2, "policy"),
+            !name.tokens[last - 1].isEmpty,
+            ["allowed", "shadow_allowed", "denied", "shadow_denied"].contains(where: { name.hasToken(last, $0) })
+        else { return nil }
+        return TagMatch(removed: name.withDot(last - 1), value: name.tokens[last - 1])
+    }
+
+    private static func rbacPrefix(_ name: TokenizedName) -> TagMatch? {
+        guard name.tokens.count > 4, name.hasToken(2, "rbac"), !name.tokens[1].isEmpty, !name.tokens[3].isEmpty else {
+            return nil
+        }
+        return TagMatch(removed: name.withDot(3), value: name.tokens[3])
+    }
+
+    private static func resourceName(_ name: TokenizedName) -> TagMatch? {
+        guard name.tokens.count > 2, !name.tokens[1].isEmpty else { return nil }
+        return TagMatch(removed: name.withDot(1), value: name.tokens[1])
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
