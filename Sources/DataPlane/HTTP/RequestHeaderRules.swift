@@ -1,0 +1,182 @@
+// What a connection manager does to request headers before routing: trust, forwarding facts, identity.
+import HTTPWire
+import Reactor
+
+/// Who this proxy is, for headers that say so.
+public struct ProxyIdentity: Sendable {
+    /// `--service-cluster` and `--service-node`.
+    public var serviceCluster = ""
+    public var serviceNode = ""
+    /// The machine's own address: appended to x-forwarded-for in place of a loopback client, as in Envoy.
+    public var localAddress: IPAddress = .v4(.loopback)
+
+    public init() {}
+}
+
+/// The header rules of one connection manager, compiled. Follows Envoy's `ConnectionManagerUtility`.
+struct RequestHeaderRules {
+    private let spec: HTTPConnectionManagerSpec
+    private let via: FixedBytes?
+    private let serviceCluster: FixedBytes
+    private let serviceNode: FixedBytes
+    private let schemeOverwrite: FixedBytes?
+    private let localAddress: IPAddress
+    private let internalOnly: [HeaderKey]
+
+    /// What the rules found out about a request.
+    struct Verdict {
+        /// The client as far as headers are trusted; nil: the peer of the connection.
+        var client: IPAddress?
+        var isInternal = false
+    }
+
+    init(_ spec: HTTPConnectionManagerSpec, identity: ProxyIdentity) {
+        self.spec = spec
+        via = spec.via.isEmpty ? nil : FixedBytes(spec.via)
+        serviceCluster = FixedBytes(identity.serviceCluster)
+        serviceNode = FixedBytes(identity.serviceNode)
+        schemeOverwrite = spec.schemeOverwrite.map { FixedBytes($0) }
+        localAddress = identity.localAddress
+        internalOnly = spec.routes.internalOnlyHeaders.compactMap { HeaderKey($0) }
+    }
+
+    /// Applies everything but the hop-by-hop rules, the request id and the client certificate.
+    func apply(_ headers: HeaderMap, _ downstream: DownstreamInfo, _ scratch: inout ByteArena) -> Verdict {
+        headers.remove(.xEnvoyInternal)
+        cleanReferer(headers)
+        var verdict = Verdict()
+        var mayBeInternal: Bool
+        if spec.useRemoteAddress {
+            mayBeInternal = !headers.contains(.xForwardedFor)
+            if spec.xffTrustedHops > 0 {
+                verdict.client = ForwardedFor.client(headers, skip: spec.xffTrustedHops - 1).address
+            }
+            appendPeer(headers, downstream, &scratch)
+        } else {
+            let client = ForwardedFor.client(headers, skip: spec.xffTrustedHops)
+            verdict.client = client.address
+            mayBeInternal = client.isOnlyEntry && client.address != nil
+        }
+        setProto(headers, downstream)
+        if mayBeInternal { mayBeInternal = isInternal(verdict.client, downstream) }
+        verdict.isInternal = mayBeInternal
+
+        let isEdge = !verdict.isInternal && spec.useRemoteAddress
+        if verdict.isInternal {
+            headers.set(.xEnvoyInternal, "true")
+        } else {
+            removeControlHeaders(headers, isEdge: isEdge)
+        }
+        addIdentity(headers)
+        if let via { ListHeader.append(headers, HeaderKey(.via), ByteView(", "), via.view, &scratch) }
+        if isEdge, let address = verdict.client ?? downstream.directRemoteAddress.ip {
+            var text = address.description
+            text.withUTF8 { headers.set(.xEnvoyExternalAddress, ByteView(UnsafeRawBufferPointer($0))) }
+        }
+        return verdict
+    }
+
+    /// Whether an id has to be made: always at the edge (unless the client's is preserved), else when there is none.
+    func needsRequestID(_ headers: HeaderMap, _ verdict: Verdict) -> Bool {
+        guard spec.generateRequestID else { return false }
+        if spec.useRemoteAddress && !verdict.isInternal && !spec.preserveExternalRequestID { return true }
+        return headers.value(.xRequestID)?.isEmpty ?? true
+    }
+
+    private func appendPeer(_ headers: HeaderMap, _ downstream: DownstreamInfo, _ scratch: inout ByteArena) {
+        if !spec.skipXFFAppend, let peer = downstream.directRemoteAddress.ip {
+            ForwardedFor.append(headers, peer.isLoopback ? localAddress : peer, &scratch)
+        }
+        // What the hop before us says of itself only counts when it is trusted.
+        if spec.xffTrustedHops == 0 || !headers.contains(.xForwardedProto) { setTransportProto(headers, downstream) }
+        if spec.appendXForwardedPort && (spec.xffTrustedHops == 0 || !headers.contains(.xForwardedPort)) {
+            setPort(headers, downstream)
+        }
+    }
+
+    private func setTransportProto(_ headers: HeaderMap, _ downstream: DownstreamInfo) {
+        headers.set(.xForwardedProto, downstream.tls != nil ? "https" : "http")
+    }
+
+    private func setPort(_ headers: HeaderMap, _ downstream: DownstreamInfo) {
+        guard downstream.localAddress.ip != nil else { return }
+        headers.set(.xForwardedPort, decimal: UInt64(downstream.localAddress.port))
+    }
+
+    /// x-forwarded-proto, -port and the scheme.
+    private func setProto(_ headers: HeaderMap, _ downstream: DownstreamInfo) {
+        if !headers.contains(.xForwardedProto) { setTransportProto(headers, downstream) }
+        if spec.appendXForwardedPort && !headers.contains(.xForwardedPort) { setPort(headers, downstream) }
+        if let schemeOverwrite {
+            headers.setScheme(schemeOverwrite.view)
+            headers.set(.xForwardedProto, schemeOverwrite.view)
+        }
+        if headers.scheme.isEmpty {
+            if headers.value(.xForwardedProto)?.equalsIgnoringCase("https") == true {
+                headers.setScheme(ByteView("https"))
+            } else if headers.value(.xForwardedProto)?.equalsIgnoringCase("http") == true {
+                headers.setScheme(ByteView("http"))
+            } else {
+                headers.setScheme(ByteView(downstream.tls != nil ? "https" : "http"))
+            }
+        } else if headers.scheme.equalsIgnoringCase("https") {
+            headers.setScheme(ByteView("https"))
+        } else if headers.scheme.equalsIgnoringCase("http") {
+            headers.setScheme(ByteView("http"))
+        }
+    }
+
+    private func isInternal(_ client: IPAddress?, _ downstream: DownstreamInfo) -> Bool {
+        guard let address = client ?? downstream.directRemoteAddress.ip else { return spec.internalUnixSockets }
+        return spec.internalAddresses.contains { $0.contains(address) }
+    }
+
+    /// Headers by which a client could steer us: only internal clients may.
+    private func removeControlHeaders(_ headers: HeaderMap, isEdge: Bool) {
+        if isEdge {
+            headers.remove(.xEnvoyDecoratorOperation)
+            headers.remove(.xEnvoyDownstreamServiceCluster)
+            headers.remove(.xEnvoyDownstreamServiceNode)
+            headers.remove(.xEnvoyOriginalPath)
+            headers.remove(.xEnvoyOriginalHost)
+        }
+        headers.remove(.xEnvoyRetriableStatusCodes)
+        headers.remove(.xEnvoyRetriableHeaderNames)
+        headers.remove(.xEnvoyRetryOn)
+        headers.remove(.xEnvoyRetryGRPCOn)
+        headers.remove(.xEnvoyMaxRetries)
+        headers.remove(.xEnvoyUpstreamAltStatName)
+        headers.remove(.xEnvoyUpstreamRQTimeoutMs)
+        headers.remove(.xEnvoyUpstreamRQPerTryTimeoutMs)
+        headers.remove(.xEnvoyUpstreamRQTimeoutAltResponse)
+        headers.remove(.xEnvoyExpectedRQTimeoutMs)
+        headers.remove(.xEnvoyForceTrace)
+        headers.remove(.xEnvoyIPTags)
+        headers.remove(.xEnvoyHedgeOnPerTryTimeout)
+        headers.remove(named: ByteView("x-envoy-original-url"))
+        for key in internalOnly { headers.remove(key) }
+    }
+
+    private func addIdentity(_ headers: HeaderMap) {
+        guard spec.addUserAgent else { return }
+        headers.set(.xEnvoyDownstreamServiceCluster, serviceCluster.view)
+        if headers.value(.userAgent)?.isEmpty ?? true { headers.set(.userAgent, serviceCluster.view) }
+        if serviceNode.count > 0 { headers.set(.xEnvoyDownstreamServiceNode, serviceNode.view) }
+    }
+
+    /// A referer is one absolute or relative URI without user info or fragment (RFC 9110, section 10.1.3), or it goes.
+    private func cleanReferer(_ headers: HeaderMap) {
+        guard let referer = headers.value(.referer) else { return }
+        var count = 0
+        headers.forEachValue(of: .referer) { _ in count += 1 }
+        if count > 1 || !RequestHeaderRules.isReferer(referer) { headers.remove(.referer) }
+    }
+
+    private static func isReferer(_ value: ByteView) -> Bool {
+        if value.contains(0x23) { return false }
+        guard let range = value.firstRange(of: ByteView("://")) else { return true }
+        let rest = value.dropFirst(range.upperBound)
+        let end = rest.firstIndex(of: 0x2f) ?? rest.count
+        return !rest.prefix(end).contains(0x40)
+    }
+}
