@@ -1,6 +1,129 @@
 // OpenSSL 3, and its macros as functions, which Swift can call.
 #pragma once
-#include <openssl/ssl.h>
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+// SSL_CTX and SSL controls.
+static inline void cossl_ctx_set_mode(SSL_CTX *ctx, long mode) { SSL_CTX_set_mode(ctx, mode); }
+static inline int cossl_ctx_set_versions(SSL_CTX *ctx, int min, int max) {
+    return SSL_CTX_set_min_proto_version(ctx, min) == 1 && SSL_CTX_set_max_proto_version(ctx, max) == 1;
+}
+static inline int cossl_ctx_set_groups(SSL_CTX *ctx, const char *list) {
+    return (int)SSL_CTX_set1_groups_list(ctx, list);
+}
+static inline int cossl_ctx_set_sigalgs(SSL_CTX *ctx, const char *list) {
+    return (int)SSL_CTX_set1_sigalgs_list(ctx, list);
+}
+static inline void cossl_ctx_set_session_cache(SSL_CTX *ctx, long mode, long size) {
+    SSL_CTX_set_session_cache_mode(ctx, mode);
+    if (size > 0) SSL_CTX_sess_set_cache_size(ctx, size);
+}
+static inline int cossl_ctx_add_chain_cert(SSL_CTX *ctx, X509 *cert) {
+    return (int)SSL_CTX_add1_chain_cert(ctx, cert);
+}
+static inline void cossl_ctx_set_app_data(SSL_CTX *ctx, void *data) { SSL_CTX_set_app_data(ctx, data); }
+static inline void *cossl_ctx_get_app_data(SSL_CTX *ctx) { return SSL_CTX_get_app_data(ctx); }
+static inline void cossl_set_app_data(SSL *ssl, void *data) { SSL_set_app_data(ssl, data); }
+static inline void *cossl_get_app_data(const SSL *ssl) { return SSL_get_app_data(ssl); }
+static inline int cossl_set_host_name(SSL *ssl, const char *name) {
+    return (int)SSL_set_tlsext_host_name(ssl, name);
+}
+static inline int cossl_negotiated_group(SSL *ssl) { return (int)SSL_get_negotiated_group(ssl); }
+static inline int cossl_peer_signature_nid(SSL *ssl, int *nid) { return (int)SSL_get_peer_signature_nid(ssl, nid); }
+typedef int (*cossl_ticket_key_cb)(SSL *, unsigned char *, unsigned char *, EVP_CIPHER_CTX *, EVP_MAC_CTX *, int);
+static inline void cossl_ctx_set_ticket_key_cb(SSL_CTX *ctx, cossl_ticket_key_cb cb) {
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, cb);
+}
+static inline EVP_PKEY *cossl_x509_pubkey(X509 *cert) { return X509_get0_pubkey(cert); }
+
+// Options are 64-bit shifts that Swift does not import.
+static const uint64_t cossl_op_no_renegotiation = SSL_OP_NO_RENEGOTIATION;
+static const uint64_t cossl_op_no_compression = SSL_OP_NO_COMPRESSION;
+static const uint64_t cossl_op_no_ticket = SSL_OP_NO_TICKET;
+static const uint64_t cossl_op_server_preference = SSL_OP_CIPHER_SERVER_PREFERENCE;
+static const uint64_t cossl_op_prioritize_chacha = SSL_OP_PRIORITIZE_CHACHA;
+static const unsigned long cossl_xn_rfc2253 = XN_FLAG_RFC2253;
+
+// BIO flags and memory BIOs.
+static inline void cossl_bio_retry_read(BIO *bio) { BIO_set_retry_read(bio); }
+static inline void cossl_bio_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }
+static inline size_t cossl_bio_memory(BIO *bio, const unsigned char **data) {
+    char *start = NULL;
+    long count = BIO_get_mem_data(bio, &start);
+    *data = (const unsigned char *)start;
+    return count > 0 ? (size_t)count : 0;
+}
+
+// Error codes.
+static inline int cossl_err_lib(unsigned long code) { return ERR_GET_LIB(code); }
+static inline int cossl_err_reason(unsigned long code) { return ERR_GET_REASON(code); }
+
+// Stacks.
+static inline int cossl_x509s_count(const STACK_OF(X509) *stack) { return stack ? sk_X509_num(stack) : 0; }
+static inline X509 *cossl_x509s_at(const STACK_OF(X509) *stack, int index) { return sk_X509_value(stack, index); }
+static inline STACK_OF(X509) *cossl_x509s_new(void) { return sk_X509_new_null(); }
+static inline int cossl_x509s_push(STACK_OF(X509) *stack, X509 *cert) {
+    return X509_add_cert(stack, cert, X509_ADD_FLAG_UP_REF);
+}
+static inline void cossl_x509s_free(STACK_OF(X509) *stack) { sk_X509_pop_free(stack, X509_free); }
+static inline int cossl_infos_count(const STACK_OF(X509_INFO) *stack) { return stack ? sk_X509_INFO_num(stack) : 0; }
+static inline X509 *cossl_infos_cert(const STACK_OF(X509_INFO) *stack, int index) {
+    return sk_X509_INFO_value(stack, index)->x509;
+}
+static inline X509_CRL *cossl_infos_crl(const STACK_OF(X509_INFO) *stack, int index) {
+    return sk_X509_INFO_value(stack, index)->crl;
+}
+static inline void cossl_infos_free(STACK_OF(X509_INFO) *stack) { sk_X509_INFO_pop_free(stack, X509_INFO_free); }
+static inline STACK_OF(GENERAL_NAME) *cossl_subject_alt_names(const X509 *cert) {
+    return (STACK_OF(GENERAL_NAME) *)X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+}
+static inline int cossl_names_count(const STACK_OF(GENERAL_NAME) *names) { return names ? sk_GENERAL_NAME_num(names) : 0; }
+static inline GENERAL_NAME *cossl_names_at(const STACK_OF(GENERAL_NAME) *names, int index) {
+    return sk_GENERAL_NAME_value(names, index);
+}
+static inline void cossl_names_free(STACK_OF(GENERAL_NAME) *names) { GENERAL_NAMES_free(names); }
+
+// The text of a GENERAL_NAME that holds one (DNS, URI, e-mail) or the octets of an IP address.
+static inline const ASN1_STRING *cossl_name_string(const GENERAL_NAME *name) {
+    switch (name->type) {
+    case GEN_DNS: return name->d.dNSName;
+    case GEN_URI: return name->d.uniformResourceIdentifier;
+    case GEN_EMAIL: return name->d.rfc822Name;
+    case GEN_IPADD: return name->d.iPAddress;
+    default: return NULL;
+    }
+}
+// The value of an otherName; its type id goes to `oid`.
+static inline const ASN1_TYPE *cossl_name_other(const GENERAL_NAME *name, const ASN1_OBJECT **oid) {
+    if (name->type != GEN_OTHERNAME) return NULL;
+    *oid = name->d.otherName->type_id;
+    return name->d.otherName->value;
+}
+static inline int cossl_type_tag(const ASN1_TYPE *type) { return type->type; }
+static inline int cossl_type_boolean(const ASN1_TYPE *type) { return type->value.boolean; }
+static inline const ASN1_STRING *cossl_type_string(const ASN1_TYPE *type) { return type->value.asn1_string; }
+static inline const ASN1_OBJECT *cossl_type_object(const ASN1_TYPE *type) { return type->value.object; }
+
+// Gives a HMAC context of a session ticket its key, for SHA-256.
+static inline int cossl_mac_set_key(EVP_MAC_CTX *mac, const unsigned char *key, size_t count) {
+    OSSL_PARAM params[3];
+    params[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, count);
+    params[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0);
+    params[2] = OSSL_PARAM_construct_end();
+    return EVP_MAC_CTX_set_params(mac, params);
+}
+
+// Allocation macros.
+static inline void cossl_free(void *memory) { OPENSSL_free(memory); }
+static inline EVP_PKEY *cossl_ec_keygen(const char *curve) { return EVP_EC_gen(curve); }
+static inline EVP_PKEY *cossl_rsa_keygen(unsigned int bits) { return EVP_RSA_gen(bits); }

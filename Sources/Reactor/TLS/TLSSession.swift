@@ -1,0 +1,256 @@
+// One connection's TLS: ciphertext in one pair of queues, plaintext in another, no socket in sight.
+import COpenSSL
+
+/// The TLS of one connection. It owns no bytes: every call is lent the queues it reads and writes. Used on the loop's
+/// thread.
+///
+/// The order of calls: `handshake` until `.done`, then `decrypt` and `encrypt` in any order, `closeNotify` once at the
+/// end of writing. After `.failed` every call fails with the same failure; what is in `rawOutput` then is the alert for
+/// the peer.
+public final class TLSSession {
+    public enum HandshakeResult: Equatable {
+        case done
+        /// Nothing goes on without more bytes from the peer.
+        case needsInput
+        case failed(TLSFailure)
+    }
+
+    public enum ReadResult: Equatable {
+        /// This many bytes of plaintext were added.
+        case data(Int)
+        case needsInput
+        /// The peer said close_notify: nothing follows.
+        case end
+        case failed(TLSFailure)
+    }
+
+    public enum WriteResult: Equatable {
+        /// This many bytes of plaintext were taken. Fewer than there are when the limit was reached, or when a
+        /// renegotiation has to go on before anything can be sent.
+        case data(Int)
+        case failed(TLSFailure)
+    }
+
+    /// Plaintext bytes of a full record (RFC 8446 §5.1).
+    static let recordSize = 16 * 1024
+    /// Parts up to this size are put together with what follows them, rather than each in a record of its own.
+    private static let smallPart = 2048
+
+    public let context: TLSContext
+    /// Why the session failed, once it has.
+    public private(set) var failure: TLSFailure?
+    /// Whether the handshake is done.
+    public private(set) var isEstablished = false
+
+    // Invariants: both are ours from init to deinit; the SSL (which owns the BIO) is freed before the transport.
+    private let ssl: OpaquePointer
+    private let transport: UnsafeMutablePointer<TLSTransport>
+    private let serverName: String?
+    private let verifyNames: [String]
+    private var refusal: String?
+    private var closeNotifySent = false
+    private var cachedInfo: TLSConnectionInfo?
+
+    init(_ context: TLSContext, serverName: String?, alpn: [String]?, verifyNames: [String]) {
+        guard let ssl = SSL_new(context.sslContext) else {
+            preconditionFailure("out of memory for a TLS session: \(OpenSSLErrors.drain().text)")
+        }
+        self.context = context
+        self.ssl = ssl
+        self.serverName = context.isServer ? nil : serverName ?? context.spec.sni
+        self.verifyNames = verifyNames
+        transport = .allocate(capacity: 1)
+        transport.initialize(to: TLSTransport())
+        let bio = TLSTransport.makeBIO(transport)
+        SSL_set_bio(ssl, bio, bio)
+        cossl_set_app_data(ssl, Unmanaged.passUnretained(self).toOpaque())
+        if context.isServer {
+            SSL_set_accept_state(ssl)
+        } else {
+            SSL_set_connect_state(ssl)
+            prepareClient(alpn)
+        }
+    }
+
+    deinit {
+        // A connection that ends without close_notify is no reason to distrust its session: OpenSSL would drop it.
+        if failure == nil { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
+        SSL_free(ssl)
+        transport.deinitialize(count: 1)
+        transport.deallocate()
+    }
+
+    private func prepareClient(_ alpn: [String]?) {
+        if let serverName, !serverName.isEmpty, !IPText.isAddress(serverName) {
+            _ = cossl_set_host_name(ssl, serverName)
+        }
+        if let alpn {
+            let wire = TLSContext.wireFormat(alpn)
+            SSL_set_alpn_protos(ssl, wire.baseAddress, UInt32(wire.count))
+            wire.deallocate()
+        }
+        context.resumable?.resume(ssl, for: resumptionKey)
+        ERR_clear_error()
+    }
+
+    private var resumptionKey: ClientSessionStore.Key {
+        ClientSessionStore.Key(serverName: serverName ?? "", verifyNames: verifyNames)
+    }
+
+    /// What was negotiated; none before the handshake is done.
+    public var info: TLSConnectionInfo? {
+        guard isEstablished else { return nil }
+        if let cachedInfo { return cachedInfo }
+        let info = TLSConnectionInfo(ssl, verifier: context.verifier)
+        cachedInfo = info
+        return info
+    }
+
+    /// Whether `decrypt` has plaintext to give without more input: the rest of a record that did not fit the limit.
+    public var hasPlaintext: Bool { SSL_pending(ssl) > 0 }
+
+    /// Goes on with the handshake as far as the bytes in `rawInput` allow. A client's first call needs none.
+    public func handshake(rawInput: inout ByteQueue, rawOutput: inout ByteQueue) -> HandshakeResult {
+        if let failure { return .failed(failure) }
+        if isEstablished { return .done }
+        ERR_clear_error()
+        let result = lend(&rawInput, &rawOutput) { SSL_do_handshake(ssl) }
+        if result == 1 {
+            isEstablished = true
+            context.stats?.handshakeDone(ssl)
+            return .done
+        }
+        return SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ ? .needsInput : .failed(fail())
+    }
+
+    /// Opens records until `limit` bytes of plaintext are added to `plaintext` or `rawInput` holds no whole record.
+    ///
+    /// `rawOutput` gets what the protocol answers by itself: alerts and key updates.
+    public func decrypt(
+        rawInput: inout ByteQueue, rawOutput: inout ByteQueue, into plaintext: inout ByteQueue, limit: Int
+    ) -> ReadResult {
+        if let failure { return .failed(failure) }
+        ERR_clear_error()
+        var total = 0
+        while total < limit {
+            let room = plaintext.writable(atLeast: min(limit - total, TLSSession.smallPart))
+            var count = 0
+            let wanted = min(room.count, limit - total)
+            let result = lend(&rawInput, &rawOutput) { SSL_read_ex(ssl, room.baseAddress, wanted, &count) }
+            plaintext.commit(count)
+            total += count
+            if result == 1 { continue }
+            switch SSL_get_error(ssl, result) {
+            case SSL_ERROR_WANT_READ:
+                return total > 0 ? .data(total) : .needsInput
+            case SSL_ERROR_ZERO_RETURN:
+                return total > 0 ? .data(total) : .end
+            default:
+                // What came before is good; the next call tells.
+                let failure = fail()
+                return total > 0 ? .data(total) : .failed(failure)
+            }
+        }
+        return .data(total)
+    }
+
+    /// Seals plaintext into records until there is none left or `rawOutput` holds `limit` bytes or more.
+    public func encrypt(
+        from plaintext: inout ByteQueue, rawOutput: inout ByteQueue, limit: Int = .max
+    ) -> WriteResult {
+        if let failure { return .failed(failure) }
+        var total = 0
+        guard !plaintext.isEmpty else { return .data(0) }
+        ERR_clear_error()
+        while !plaintext.isEmpty && rawOutput.count < limit {
+            var part = plaintext.front
+            if part.count < TLSSession.smallPart && plaintext.count > part.count {
+                part = plaintext.contiguous(min(plaintext.count, 2 * TLSSession.smallPart))
+            }
+            let bytes = part.prefix(TLSSession.recordSize).unsafeBytes
+            var count = 0
+            let result = lendOutput(&rawOutput) { SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count) }
+            if result == 1 {
+                plaintext.consume(count)
+                total += count
+                continue
+            }
+            if SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ { return .data(total) }
+            return .failed(fail())
+        }
+        return .data(total)
+    }
+
+    /// Says that nothing more will be sent. Does nothing a second time, or when the session never was or is broken.
+    public func closeNotify(rawOutput: inout ByteQueue) {
+        guard isEstablished, failure == nil, !closeNotifySent else { return }
+        closeNotifySent = true
+        _ = lendOutput(&rawOutput) { SSL_shutdown(ssl) }
+        ERR_clear_error()
+    }
+
+    /// To be told when the connection ends before the handshake is done. Returns the failure to report.
+    public func connectionEnded() -> TLSFailure {
+        if let failure { return failure }
+        let when = transport.pointee.bytesRead == 0 ? "before the TLS handshake began" : "during the TLS handshake"
+        let ended = TLSFailure(.closed, "peer closed the connection \(when)")
+        failure = ended
+        return ended
+    }
+
+    /// Takes OpenSSL's errors for the failure of this session.
+    private func fail() -> TLSFailure {
+        let errors = OpenSSLErrors.drain()
+        context.stats?.failed(errors)
+        let first = (0..<transport.pointee.firstCount).map { transport.pointee.firstBytes[$0] }
+        let failed = TLSFailure(
+            errors, refusal: refusal, firstBytes: isEstablished ? [] : first, isServer: context.isServer)
+        failure = failed
+        return failed
+    }
+
+    private func lend(
+        _ rawInput: inout ByteQueue, _ rawOutput: inout ByteQueue, _ call: () -> Int32
+    ) -> Int32 {
+        withUnsafeMutablePointer(to: &rawInput) { input in
+            transport.pointee.input = input
+            let result = lendOutput(&rawOutput, call)
+            transport.pointee.input = nil
+            return result
+        }
+    }
+
+    private func lendOutput(_ rawOutput: inout ByteQueue, _ call: () -> Int32) -> Int32 {
+        withUnsafeMutablePointer(to: &rawOutput) { output in
+            transport.pointee.output = output
+            let result = call()
+            transport.pointee.output = nil
+            return result
+        }
+    }
+}
+
+// What OpenSSL's callbacks ask of a session.
+extension TLSSession {
+    static func of(_ ssl: OpaquePointer) -> TLSSession? {
+        cossl_get_app_data(ssl).map { Unmanaged<TLSSession>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    func verifyPeer(_ store: OpaquePointer) -> Bool {
+        let names = verifyNames
+        switch context.verifier.verify(store, names: names, serverName: serverName, stats: context.stats) {
+        case .validated, .unverified:
+            return true
+        case .refused(let reason):
+            refusal = reason
+            return false
+        }
+    }
+
+    /// Returns true when the reference was taken over.
+    func keepForResumption(_ session: OpaquePointer) -> Bool {
+        guard let store = context.resumable else { return false }
+        store.keep(session, for: resumptionKey)
+        return true
+    }
+}

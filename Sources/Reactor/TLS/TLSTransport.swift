@@ -1,0 +1,83 @@
+// The BIO through which OpenSSL reads ciphertext from one queue and writes it to another.
+import COpenSSL
+
+/// What the BIO of a session looks at: the queues that are lent to it, and the begin of what the peer sent.
+///
+/// Safety: `input` and `output` point to queues of the caller only from `lend` until it returns; outside of that they are
+/// nil, and the BIO says "try again". OpenSSL calls the BIO only from within a call on the session's SSL, which only
+/// TLSSession makes, inside `lend`, on one thread. The two queues and the plaintext queue are different variables, as
+/// Swift's exclusivity rule demands of inout arguments.
+struct TLSTransport {
+    var input: UnsafeMutablePointer<ByteQueue>?
+    var output: UnsafeMutablePointer<ByteQueue>?
+    /// Bytes read in all.
+    var bytesRead: UInt64 = 0
+    /// The first bytes the peer sent, for error messages.
+    var firstBytes: InlineArray<16, UInt8> = .init(repeating: 0)
+    var firstCount = 0
+
+    /// A BIO that looks at `transport`, which has to outlive it.
+    static func makeBIO(_ transport: UnsafeMutablePointer<TLSTransport>) -> OpaquePointer {
+        guard let bio = BIO_new(method) else { preconditionFailure("out of memory") }
+        BIO_set_data(bio, transport)
+        BIO_set_init(bio, 1)
+        return bio
+    }
+
+    /// Remembers the begin of the stream.
+    mutating func note(_ bytes: UnsafeRawBufferPointer) {
+        bytesRead &+= UInt64(bytes.count)
+        guard firstCount < 16 else { return }
+        for byte in bytes {
+            guard firstCount < 16 else { return }
+            firstBytes[firstCount] = byte
+            firstCount += 1
+        }
+    }
+
+    // Safety: written once, before any use, and only read by OpenSSL from then on. Never freed.
+    nonisolated(unsafe) private static let method: OpaquePointer = {
+        // 0x400 says that the BIO is an end of a chain; the number need not be unique.
+        guard let method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | 0x7f, "byte queue"),
+            BIO_meth_set_read_ex(method, read) == 1, BIO_meth_set_write_ex(method, write) == 1,
+            BIO_meth_set_ctrl(method, control) == 1
+        else { preconditionFailure("out of memory") }
+        return method
+    }()
+
+    private typealias ReadCallback =
+        @convention(c) (OpaquePointer?, UnsafeMutablePointer<CChar>?, Int, UnsafeMutablePointer<Int>?) -> Int32
+    private typealias WriteCallback =
+        @convention(c) (OpaquePointer?, UnsafePointer<CChar>?, Int, UnsafeMutablePointer<Int>?) -> Int32
+
+    private static let read: ReadCallback = { bio, buffer, capacity, done in
+        guard let bio, let buffer, let done, let data = BIO_get_data(bio) else { return 0 }
+        let transport = data.assumingMemoryBound(to: TLSTransport.self)
+        cossl_bio_clear_retry(bio)
+        guard let input = transport.pointee.input, !input.pointee.isEmpty else {
+            cossl_bio_retry_read(bio)
+            return 0
+        }
+        let target = UnsafeMutableRawBufferPointer(start: buffer, count: capacity)
+        let count = input.pointee.copy(to: target)
+        input.pointee.consume(count)
+        transport.pointee.note(UnsafeRawBufferPointer(rebasing: target[..<count]))
+        done.pointee = count
+        return 1
+    }
+
+    private static let write: WriteCallback = { bio, buffer, count, done in
+        guard let bio, let buffer, let done, let data = BIO_get_data(bio) else { return 0 }
+        let transport = data.assumingMemoryBound(to: TLSTransport.self)
+        cossl_bio_clear_retry(bio)
+        guard let output = transport.pointee.output else { return 0 }
+        output.pointee.append(ByteView(UnsafeRawBufferPointer(start: buffer, count: count)))
+        done.pointee = count
+        return 1
+    }
+
+    private static let control: @convention(c) (OpaquePointer?, Int32, Int, UnsafeMutableRawPointer?) -> Int = {
+        _, command, _, _ in
+        command == BIO_CTRL_FLUSH ? 1 : 0
+    }
+}
