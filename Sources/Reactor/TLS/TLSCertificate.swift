@@ -12,11 +12,6 @@ public final class TLSCertificate {
         self.x509 = x509
     }
 
-    /// Takes over the caller's reference.
-    init(owning x509: OpaquePointer) {
-        self.x509 = x509
-    }
-
     deinit { X509_free(x509) }
 
     /// Subject in RFC 2253 notation: `CN=a,O=b`.
@@ -88,18 +83,22 @@ public struct SubjectAltName: Sendable, Equatable {
         case GEN_IPADD:
             guard let octets = cossl_name_string(name).map(X509Text.bytes) else { return nil }
             guard let address = IPText.format(octets) else { return nil }
-            (type, text) = (.ip, address)
+            self.init(type: .ip, text: address)
         case GEN_OTHERNAME:
             var oid: OpaquePointer?
             guard let value = cossl_name_other(name, &oid), let oid else { return nil }
-            (type, text) = (.otherName(oid: X509Text.oid(oid)), X509Text.value(value))
+            self.init(type: .otherName(oid: X509Text.oid(oid)), text: X509Text.value(value))
         default: return nil
         }
     }
 
     private init?(_ type: SANMatcher.NameType, _ name: UnsafeMutablePointer<GENERAL_NAME>) {
         guard let string = cossl_name_string(name) else { return nil }
+        self.init(type: type, text: String(decoding: X509Text.bytes(string), as: UTF8.self))
+    }
+
+    private init(type: SANMatcher.NameType, text: String) {
         self.type = type
-        text = String(decoding: X509Text.bytes(string), as: UTF8.self)
+        self.text = text
     }
 }

@@ -179,10 +179,13 @@ enum TLSMaterial {
         throw TLSConfigurationError(field: field, message: message)
     }
 
-    private static let refusePassword: pem_password_cb = { _, _, _, _ in -1 }
+    private typealias PasswordCallback =
+        @convention(c) (UnsafeMutablePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?) -> Int32
+
+    private static let refusePassword: PasswordCallback = { _, _, _, _ in -1 }
 
     /// Runs during `PEM_read_bio_PrivateKey` only; `context` points to its caller's PasswordRequest.
-    private static let givePassword: pem_password_cb = { buffer, size, _, context in
+    private static let givePassword: PasswordCallback = { buffer, size, _, context in
         guard let buffer, let request = context?.assumingMemoryBound(to: PasswordRequest.self) else { return -1 }
         request.pointee.asked = true
         guard let password = request.pointee.password, password.count <= size else { return -1 }
