@@ -56,7 +56,9 @@ public protocol RequestReceiver: AnyObject {
     /// removes the hop-by-hop fields itself and reads `upgrade`, `expect` and `te` from it.
     var requestHeaders: HeaderMap { get }
     var requestTrailers: HeaderMap { get }
-    /// The head is whole. `end` when neither body nor trailers follow.
+    /// The head is whole. `end` when neither body nor trailers follow. A CONNECT, and an upgrade without a body, end
+    /// with their head; after `becomeTunnel` the client's bytes come as `requestBody`, with an end of their own. Bytes
+    /// that come before that wait in the codec.
     func requestHead(end: Bool)
     /// The receiver takes all bytes out of `bytes`.
     func requestBody(_ bytes: inout ByteQueue, end: Bool)
@@ -88,9 +90,26 @@ public protocol ServerSession: AnyObject {
     func connectionClosed(byPeer: Bool)
 }
 
-/// What the connection manager asks of a server codec.
+/// Bytes of a connection: totals since it began, and what lies in its buffers now.
+public struct ConnectionTraffic: Sendable, Equatable {
+    public var received: UInt64
+    public var sent: UInt64
+    public var unread: Int
+    public var unsent: Int
+
+    public init(received: UInt64 = 0, sent: UInt64 = 0, unread: Int = 0, unsent: Int = 0) {
+        self.received = received
+        self.sent = sent
+        self.unread = unread
+        self.unsent = unsent
+    }
+}
+
+/// What the connection manager asks of a server codec. The HTTP/1 one is
+/// `HTTP1ServerConnection(connection: Connection, session: ServerSession, settings: HTTP1ServerSettings)`: it becomes
+/// the connection's delegate and reads what is there already.
 public protocol ServerCodec: AnyObject {
-    var connection: Connection { get }
+    var traffic: ConnectionTraffic { get }
     /// Ends the connection when what runs is done: HTTP/1 says `connection: close` with the next response head,
     /// or closes now (flush, FIN, `delayClose`) when no request is under way. HTTP/2 sends GOAWAY.
     func drain()
@@ -100,6 +119,7 @@ public protocol ServerCodec: AnyObject {
 
 /// What the HTTP/1 server codec is made with; compiled once per connection manager.
 public struct HTTP1ServerSettings {
+    public let loop: EventLoop
     public var options: HTTP1OptionsSpec
     public var underscores: HTTPConnectionManagerSpec.UnderscoreAction
     public var maxHeaderBytes: Int
@@ -109,9 +129,10 @@ public struct HTTP1ServerSettings {
     public var stats: HTTP1CodecStats
 
     public init(
-        options: HTTP1OptionsSpec, underscores: HTTPConnectionManagerSpec.UnderscoreAction, maxHeaderBytes: Int,
+        loop: EventLoop, options: HTTP1OptionsSpec, underscores: HTTPConnectionManagerSpec.UnderscoreAction, maxHeaderBytes: Int,
         maxHeaderCount: Int, bufferLimit: Int, stats: HTTP1CodecStats
     ) {
+        self.loop = loop
         self.options = options
         self.underscores = underscores
         self.maxHeaderBytes = maxHeaderBytes
