@@ -1,0 +1,260 @@
+// A stream socket on a loop, plain or TLS: bytes in, bytes out, and the moments that matter.
+import CLinux
+import Glibc
+import Synchronization
+
+/// One TCP or Unix stream connection. Used on its loop's thread only.
+///
+/// The socket is registered with epoll once, edge-triggered for both directions. Reads that return less than was asked
+/// for are taken as "drained", writes are tried at once: a request and its answer cost one read and one write.
+public final class Connection: IOHandler {
+    enum State: UInt8 {
+        case connecting
+        /// Plain bytes flow, or TLS records do.
+        case open
+        /// Broken; `connectionClosed` is on its way.
+        case failing
+        case closed
+    }
+
+    /// What is to be done or told when the loop comes round to it.
+    struct Pending: OptionSet {
+        let rawValue: UInt8
+        static let established = Pending(rawValue: 1)
+        static let readable = Pending(rawValue: 2)
+        static let flush = Pending(rawValue: 4)
+        static let drained = Pending(rawValue: 8)
+        static let failure = Pending(rawValue: 16)
+        static let release = Pending(rawValue: 32)
+        static let peerFinished = Pending(rawValue: 64)
+    }
+
+    /// Reads per event, and writev calls per event, before other connections get their turn.
+    static let readBudget = 16
+    static let writeBudget = 4
+
+    /// The loop that it lives on.
+    public let loop: EventLoop
+    /// Unique in the process.
+    public let id: UInt64
+    /// The peer. For a connection that is being made: where it goes.
+    public let remoteAddress: SocketAddress
+    /// When it was accepted, or when connecting began.
+    public let createdAt: MonotonicTime
+
+    /// Bytes that were read and not consumed yet.
+    public var input: ByteQueue
+    /// Bytes to be written by `flush`.
+    public var output: ByteQueue
+    /// `isAboveHighWatermark` is true beyond this many bytes of unwritten output. 1 MiB unless set.
+    public var highWatermark = 1 << 20
+
+    /// When it was up (TLS included), nil before.
+    public internal(set) var establishedAt: MonotonicTime?
+    /// Bytes taken in by `fill` (plain text where there is TLS).
+    public internal(set) var bytesRead: UInt64 = 0
+    /// Bytes handed to the system, or sealed by TLS, out of `output`.
+    public internal(set) var bytesWritten: UInt64 = 0
+    /// In words, why it failed; nil while it has not.
+    public internal(set) var failureReason: String?
+
+    var descriptor: Int32 = -1
+    var key = SlotKey(bits: 0)
+    var state: State
+    var delegate: ConnectionDelegate?
+    var closeReason: ConnectionCloseReason?
+    var pending: Pending = []
+    var readsLeft = Connection.readBudget
+    /// The last read said that there is nothing more, and no event has come since.
+    var isReadDrained = true
+    /// A FIN is there or on its way: short reads do not mean drained any more.
+    var hasPeerFinished = false
+    /// A read has returned the end.
+    var hasReadEnd = false
+    var isReadingPaused = false
+    /// The socket took less than it was given, and no event has come since.
+    var isWriteBlocked = false
+    /// Writing failed. What the peer has sent before it went is still read.
+    var writeError: SystemError?
+    var wasAboveHighWatermark = false
+    var wasStuck = false
+    var wantsShutdown = false
+    var hasShutDown = false
+    var wantsCloseAfterFlush = false
+    private var cachedLocalAddress: SocketAddress?
+
+    init(loop: EventLoop, remoteAddress: SocketAddress, state: State, delegate: ConnectionDelegate) {
+        self.loop = loop
+        self.remoteAddress = remoteAddress
+        self.state = state
+        self.delegate = delegate
+        id = Connection.nextID.add(1, ordering: .relaxed).newValue
+        createdAt = loop.now
+        input = ByteQueue(pool: loop.slabs)
+        output = ByteQueue(pool: loop.slabs)
+    }
+
+    deinit {
+        if descriptor >= 0 { Glibc.close(descriptor) }
+    }
+
+    private static let nextID = Atomic<UInt64>(0)
+
+    /// True until it is closed or has failed.
+    public var isOpen: Bool { state == .connecting || state == .open }
+
+    /// True from the moment `connectionEstablished` is due.
+    public var isEstablished: Bool { establishedAt != nil && state == .open }
+
+    /// The peer has sent its FIN (it may not have been read yet).
+    public var peerHasFinished: Bool { hasPeerFinished }
+
+    /// Our end of it; nil before it is connected and after it is closed, unless asked before.
+    public var localAddress: SocketAddress? {
+        if cachedLocalAddress == nil, descriptor >= 0, state != .connecting {
+            cachedLocalAddress = SocketCalls.localAddress(descriptor)
+        }
+        return cachedLocalAddress
+    }
+
+    /// More unwritten output than `highWatermark`.
+    public var isAboveHighWatermark: Bool { unwrittenBytes > highWatermark }
+
+    /// Bytes of output that the system has not taken yet.
+    public var unwrittenBytes: Int { output.count }
+
+    // MARK: - Events
+
+    func ioReady(_ events: IOEvents) {
+        switch state {
+        case .connecting:
+            finishConnecting(events)
+            if state != .open { return }
+        case .open:
+            break
+        case .failing, .closed:
+            return
+        }
+        if events.canWrite && isWriteBlocked {
+            isWriteBlocked = false
+            flushFromLoop()
+            if state != .open { return }
+        }
+        if !events.canRead && !events.peerFinished && !events.isBroken { return }
+        isReadDrained = false
+        let finishesNow = events.peerFinished && !hasPeerFinished
+        if finishesNow { hasPeerFinished = true }
+        if events.isBroken && isReadingPaused && SocketCalls.readableBytes(descriptor) == 0 {
+            // Nothing is left to read, so nobody has to wait for reading to resume.
+            failFromSocketError()
+            deliverFailure()
+            return
+        }
+        if finishesNow {
+            delegate?.connectionPeerFinished(self)
+            if state != .open { return }
+        }
+        deliverReadable()
+    }
+
+    /// What was put off: called by the loop once per `schedule`.
+    func runPending() {
+        let due = pending
+        pending = []
+        if due.contains(.release) {
+            input.clear()
+            output.clear()
+            return
+        }
+        if due.contains(.failure) {
+            deliverFailure()
+            return
+        }
+        if due.contains(.established) && state == .open {
+            becomeEstablished()
+        }
+        if due.contains(.flush) && state == .open { flushFromLoop() }
+        if due.contains(.drained) && state == .open { delegate?.connectionDrained(self) }
+        if due.contains(.peerFinished) && state == .open { delegate?.connectionPeerFinished(self) }
+        if due.contains(.readable) && state == .open { deliverReadable() }
+    }
+
+    func schedule(_ work: Pending) {
+        if pending.isEmpty { loop.enqueue(self) }
+        pending.insert(work)
+    }
+
+    func becomeEstablished() {
+        establishedAt = loop.now
+        delegate?.connectionEstablished(self)
+        if state == .open && !output.isEmpty { flush() }
+    }
+
+    private func deliverReadable() {
+        if isReadingPaused || isReadDrained || wantsCloseAfterFlush || establishedAt == nil { return }
+        readsLeft = Connection.readBudget
+        delegate?.connectionReadable(self)
+    }
+
+    // MARK: - Failing and closing
+
+    /// Notes a failure; `deliverFailure` tells of it, now or by way of `schedule(.failure)`.
+    func fail(_ reason: ConnectionCloseReason, _ text: String) {
+        guard state == .connecting || state == .open else { return }
+        state = .failing
+        closeReason = reason
+        failureReason = text
+    }
+
+    func failFromSocketError() {
+        let code = SocketCalls.pendingError(descriptor)
+        fail(reading: code != 0 ? code : writeError?.code ?? ECONNRESET)
+    }
+
+    func fail(reading code: Int32) {
+        let error = SystemError("read", code: code, subject: remoteAddress.description)
+        let isReset = code == ECONNRESET || code == EPIPE
+        fail(isReset ? .remoteReset : .failed(error), error.description)
+    }
+
+    func deliverFailure() {
+        guard state == .failing, let reason = closeReason else { return }
+        let owner = delegate
+        tearDown(abort: true)
+        owner?.connectionClosed(self, reason)
+    }
+
+    /// Closes now. Output that is not written is lost, and the peer gets a reset then, or when `abort` is set. The
+    /// delegate is let go and not called any more.
+    public func close(abort: Bool = false) {
+        if state == .closed { return }
+        tearDown(abort: abort || !output.isEmpty)
+    }
+
+    /// Closes once everything in `output` has been written; then calls `connectionClosed` with `.flushed`. Reading ends
+    /// at once. A peer that does not read keeps it open: set a timer.
+    public func closeAfterFlush() {
+        guard state == .open || state == .connecting else { return }
+        wantsCloseAfterFlush = true
+        flush()
+        if state == .open && output.isEmpty {
+            state = .failing
+            closeReason = .flushed
+            schedule(.failure)
+        }
+    }
+
+    private func tearDown(abort: Bool) {
+        _ = localAddress
+        state = .closed
+        delegate = nil
+        if descriptor >= 0 {
+            if abort && closeReason != .flushed { SocketCalls.abortOnClose(descriptor) }
+            loop.unregister(descriptor, key)
+            Glibc.close(descriptor)
+            descriptor = -1
+        }
+        // The queues may be in use further up the stack: emptied when the loop comes round.
+        schedule(.release)
+    }
+}

@@ -1,0 +1,242 @@
+// A listening socket: accepts in batches and survives the lack of file descriptors.
+import CLinux
+import Glibc
+
+/// A socket that was accepted and belongs to nobody yet. Closed when it is dropped.
+public struct AcceptedSocket: ~Copyable {
+    private var descriptor: Int32
+    /// The peer.
+    public let remoteAddress: SocketAddress
+
+    /// Takes over a connected, non-blocking stream socket.
+    init(descriptor: Int32, remoteAddress: SocketAddress) {
+        self.descriptor = descriptor
+        self.remoteAddress = remoteAddress
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    consuming func takeDescriptor() -> Int32 {
+        let taken = descriptor
+        descriptor = -1
+        return taken
+    }
+
+    /// Makes the drop of this socket send a reset.
+    public func resetOnDrop() { SocketCalls.abortOnClose(descriptor) }
+}
+
+/// How a listening socket is made.
+public struct ListenOptions: Sendable {
+    /// Connections that may wait for accept; the system cuts it to net.core.somaxconn.
+    public var backlog: Int32 = 4096
+    /// SO_REUSEPORT: each worker binds its own socket to the same address.
+    public var reusePort = false
+    /// Whether an IPv6 socket takes IPv4 too. Envoy's `ipv4_compat`.
+    public var acceptsIPv4 = false
+    /// Permission bits of a Unix socket's file; nil leaves the umask's.
+    public var unixMode: UInt32?
+    /// Options of the listening socket; accepted sockets inherit the TCP ones.
+    public var socket = SocketOptions()
+
+    public init() {}
+}
+
+/// A bound, listening socket on a loop. Used on the loop's thread only.
+public final class ListeningSocket: IOHandler, TimerTarget {
+    /// Accepted per event before other sockets get their turn.
+    private static let batch = 32
+    /// Pause after running out of descriptors or memory.
+    private static let backOff = TimeAmount.milliseconds(100)
+
+    /// The address it is bound to, with the port that the system chose for port 0.
+    public let localAddress: SocketAddress
+    private let loop: EventLoop
+    private let isShared: Bool
+    private var descriptor: Int32
+    private var key = SlotKey(bits: 0)
+    private var handler: ((consuming AcceptedSocket) -> Void)?
+    private var isPausedByOwner = false
+    private var isBackingOff = false
+    private var backOffTimer: LoopTimer?
+    /// Called when accept fails for lack of descriptors or memory; it is tried again after 100 ms.
+    public var acceptFailed: ((SystemError) -> Void)?
+    /// How often accept failed for lack of descriptors or memory.
+    public private(set) var acceptFailures: UInt64 = 0
+
+    /// Binds and listens. Connections are accepted from `start` on.
+    public static func bind(
+        _ address: SocketAddress, loop: EventLoop, options: ListenOptions = ListenOptions()
+    ) throws(SystemError) -> ListeningSocket {
+        let descriptor = try SocketCalls.open(address)
+        do throws(SystemError) {
+            try prepare(descriptor, address, options)
+            return try ListeningSocket(descriptor: descriptor, loop: loop, isShared: false)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+    }
+
+    /// Takes over a listening descriptor that another worker or process made (`duplicateDescriptor`). It is closed when
+    /// this fails.
+    public static func adopt(descriptor: Int32, loop: EventLoop) throws(SystemError) -> ListeningSocket {
+        do throws(SystemError) {
+            let flags = fcntl(descriptor, F_GETFL)
+            if flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) < 0 { throw SystemError("fcntl") }
+            return try ListeningSocket(descriptor: descriptor, loop: loop, isShared: true)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+    }
+
+    private init(descriptor: Int32, loop: EventLoop, isShared: Bool) throws(SystemError) {
+        guard let address = SocketCalls.localAddress(descriptor) else { throw SystemError("getsockname") }
+        localAddress = address
+        self.loop = loop
+        self.isShared = isShared
+        self.descriptor = descriptor
+    }
+
+    deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
+
+    /// Calls `handler` for every connection from now on.
+    public func start(_ handler: @escaping (consuming AcceptedSocket) -> Void) throws(SystemError) {
+        guard descriptor >= 0, self.handler == nil else { return }
+        key = try loop.register(descriptor, interest, self)
+        self.handler = handler
+    }
+
+    /// Lets connections wait in the backlog.
+    public func pause() {
+        isPausedByOwner = true
+        watch()
+    }
+
+    /// Ends `pause`.
+    public func resume() {
+        isPausedByOwner = false
+        watch()
+    }
+
+    /// Closes the socket; connections in the backlog are reset. No handler is called after this.
+    public func close() {
+        guard descriptor >= 0 else { return }
+        backOffTimer?.disarm()
+        if handler != nil { loop.unregister(descriptor, key) }
+        Glibc.close(descriptor)
+        descriptor = -1
+        handler = nil
+        acceptFailed = nil
+    }
+
+    /// Another descriptor of the same socket, for `adopt` on another loop. The caller closes it.
+    public func duplicateDescriptor() throws(SystemError) -> Int32 {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        if copy < 0 { throw SystemError("dup", subject: localAddress.description) }
+        return copy
+    }
+
+    /// True until `close`.
+    public var isOpen: Bool { descriptor >= 0 }
+
+    private var interest: UInt32 {
+        // Level-triggered: what is left after a batch is reported again.
+        IOEvents.readable | (isShared ? IOEvents.exclusive : 0)
+    }
+
+    private func watch() {
+        guard descriptor >= 0, let handler else { return }
+        let isWatched = !isPausedByOwner && !isBackingOff
+        if isShared {
+            // EPOLLEXCLUSIVE cannot be changed, only made anew.
+            loop.unregister(descriptor, key, keepsOpen: true)
+            key = SlotKey(bits: 0)
+            if isWatched {
+                do { key = try loop.register(descriptor, interest, self) } catch { backOff(error) }
+            }
+            _ = handler
+        } else {
+            loop.modify(descriptor, isWatched ? interest : 0, key)
+        }
+    }
+
+    func ioReady(_ events: IOEvents) {
+        for _ in 0..<ListeningSocket.batch {
+            guard descriptor >= 0, !isPausedByOwner, let handler else { return }
+            var storage = sockaddr_storage()
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let accepted = withUnsafeMutablePointer(to: &storage) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    accept4(
+                        descriptor, $0, &length, Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue))
+                }
+            }
+            if accepted >= 0 {
+                let peer = SocketAddress(storage, length: length) ?? .unix(path: "")
+                handler(AcceptedSocket(descriptor: accepted, remoteAddress: peer))
+                continue
+            }
+            switch errno {
+            case EAGAIN:
+                return
+            case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
+                ENETUNREACH, EPERM:
+                // The connection that was next is gone (accept(2), "Error handling"): on to the one after it.
+                continue
+            default:
+                backOff(SystemError("accept", subject: localAddress.description))
+                return
+            }
+        }
+    }
+
+    /// Stops looking for a while: the event would come back at once and burn a core.
+    private func backOff(_ error: SystemError) {
+        acceptFailures &+= 1
+        let timer = backOffTimer ?? LoopTimer(loop: loop, target: self)
+        backOffTimer = timer
+        timer.arm(after: ListeningSocket.backOff)
+        if !isBackingOff {
+            isBackingOff = true
+            watch()
+        }
+        acceptFailed?(error)
+    }
+
+    public func timerFired(_ timer: LoopTimer) {
+        isBackingOff = false
+        watch()
+    }
+
+    private static func prepare(_ descriptor: Int32, _ address: SocketAddress, _ options: ListenOptions)
+        throws(SystemError)
+    {
+        if case .unix(let path) = address {
+            removeStaleSocket(path)
+        } else {
+            try SocketCalls.set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR")
+            if options.reusePort { try SocketCalls.set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT") }
+        }
+        if case .v6 = address {
+            let only: Int32 = options.acceptsIPv4 ? 0 : 1
+            try SocketCalls.set(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, only, "IPV6_V6ONLY")
+        }
+        try SocketCalls.apply(options.socket, to: descriptor, address)
+        try SocketCalls.bind(descriptor, to: address)
+        if case .unix(let path) = address, !path.hasPrefix("@"), let mode = options.unixMode {
+            if chmod(path, mode) != 0 { throw SystemError("chmod", subject: path) }
+        }
+        try SocketCalls.apply(options.socket.raw, .afterBind, to: descriptor)
+        if listen(descriptor, options.backlog) != 0 { throw SystemError("listen", subject: address.description) }
+        try SocketCalls.apply(options.socket.raw, .listening, to: descriptor)
+    }
+
+    /// A socket file that a process left behind keeps bind from working; anything but a socket is left alone.
+    private static func removeStaleSocket(_ path: String) {
+        if path.hasPrefix("@") { return }
+        var info = stat()
+        if lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
+    }
+}
