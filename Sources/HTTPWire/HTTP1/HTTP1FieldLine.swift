@@ -1,0 +1,108 @@
+// One field line: `name ":" OWS value OWS CRLF` (RFC 9112, section 5).
+import Reactor
+
+/// Where the parts of a complete, well-formed field line lie. The name begins at the line's begin.
+struct HTTP1FieldLine {
+    /// Where the name ends; the line's begin for the empty line that ends the section.
+    let nameEnd: Int
+    let valueStart: Int
+    let valueEnd: Int
+    /// Behind the line's CRLF.
+    let next: Int
+
+    /// Parses the line at `at`; nil when it is incomplete or malformed (`diagnose` tells why).
+    @inline(__always)
+    init?(_ view: ByteView, _ at: Int) {
+        let token = ByteClass.token
+        let count = view.count
+        var place = at
+        while place < count && token.contains(view[place]) { place &+= 1 }
+        guard place < count else { return nil }
+        nameEnd = place
+        if place == at {
+            guard view[place] == 0x0d, place &+ 1 < count, view[place &+ 1] == 0x0a else { return nil }
+            valueStart = place
+            valueEnd = place
+            next = place &+ 2
+            return
+        }
+        guard view[place] == 0x3a else { return nil }
+        place &+= 1
+        while place < count && HTTP1FieldLine.isBlank(view[place]) { place &+= 1 }
+        valueStart = place
+        place = HTTP1FieldLine.endOfValue(view, place)
+        guard place &+ 1 < count, view[place] == 0x0d, view[place &+ 1] == 0x0a else { return nil }
+        next = place &+ 2
+        while place > valueStart && HTTP1FieldLine.isBlank(view[place &- 1]) { place &-= 1 }
+        valueEnd = place
+    }
+
+    @inline(__always)
+    static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+
+    /// The first byte that no value may hold (CR among them) at or after `from`, or the end.
+    @inline(__always)
+    static func endOfValue(_ view: ByteView, _ from: Int) -> Int {
+        var place = from
+        while true {
+            if place &+ 8 <= view.count {
+                let marks = Words.controls(view.word(at: place))
+                if marks == 0 {
+                    place &+= 8
+                    continue
+                }
+                place &+= Words.firstMark(marks)
+            } else if place >= view.count {
+                return place
+            } else if view[place] >= 0x20 && view[place] != 0x7f {
+                place &+= 1
+                continue
+            }
+            if view[place] != 0x09 { return place }
+            place &+= 1
+        }
+    }
+
+    /// What is wrong with a complete line (its line feed included); nil when it is well-formed.
+    static func diagnose(_ line: ByteView, _ section: HTTP1Section) -> HTTP1Failure? {
+        if let first = line.first, isBlank(first) {
+            return HTTP1Failure(.foldedField, "field line begins with a blank (obsolete line folding)")
+        }
+        var place = 0
+        while place < line.count && ByteClass.token.contains(line[place]) { place &+= 1 }
+        guard place < line.count, line[place] == 0x3a, place > 0 else { return badName(line, at: place) }
+        let end = endOfValue(line, place &+ 1)
+        guard end < line.count else { return nil }
+        switch line[end] {
+        case 0x0d where end &+ 1 < line.count && line[end &+ 1] == 0x0a: return nil
+        case 0x0d: return HTTP1Failure(.bareLineEnding, "CR without LF in field \(HTTP1Failure.quote(line.prefix(place)))")
+        case 0x0a: return HTTP1Failure(.bareLineEnding, "LF without CR after field \(HTTP1Failure.quote(line.prefix(place)))")
+        case let byte:
+            return HTTP1Failure(
+                .invalidCharacter,
+                "illegal byte 0x\(HTTP1Failure.hex(byte)) in the value of field \(HTTP1Failure.quote(line.prefix(place)))")
+        }
+    }
+
+    private static func badName(_ line: ByteView, at place: Int) -> HTTP1Failure {
+        switch line[min(place, line.count &- 1)] {
+        case 0x3a: return HTTP1Failure(.malformedField, "field line without a name")
+        case 0x0a: 
+            return HTTP1Failure(
+                place == 0 ? .bareLineEnding : .malformedField,
+                place == 0 ? "LF without CR at the end of the section" : "field line \(HTTP1Failure.quote(line.prefix(place))) has no colon")
+        case 0x0d:
+            return HTTP1Failure(
+                place == 0 ? .bareLineEnding : .malformedField,
+                place == 0 ? "CR without LF" : "field line \(HTTP1Failure.quote(line.prefix(place))) has no colon")
+        case 0x20, 0x09:
+            return HTTP1Failure(.malformedField, "blank after field name \(HTTP1Failure.quote(line.prefix(place)))")
+        case 0x00:
+            return HTTP1Failure(.invalidCharacter, "illegal byte 0x00 in a field name")
+        case let byte:
+            return HTTP1Failure(
+                .malformedField,
+                "illegal byte 0x\(HTTP1Failure.hex(byte)) in field name \(HTTP1Failure.quote(line.prefix(place &+ 1)))")
+        }
+    }
+}

@@ -1,1 +1,0 @@
-// HTTPWire: HTTP bytes to events and back, without I/O.
