@@ -37,7 +37,7 @@ struct LocalReply {
     var details: String
     var flags: ResponseFlags = []
     /// For gRPC requests; nil: as the HTTP status says.
-    var grpcStatus: GRPC.Status?
+    var grpcStatus: GRPCRules.Status?
 
     init(_ status: Int, _ body: String = "", details: String, flags: ResponseFlags = []) {
         self.status = status
@@ -54,11 +54,11 @@ struct LocalReply {
         if isGRPC {
             headers.status = 200
             headers.append(.contentType, "application/grpc")
-            let code = (grpcStatus ?? GRPC.Status(http: status)).rawValue
+            let code = (grpcStatus ?? GRPCRules.Status(http: status)).rawValue
             headers.set(.grpcStatus, decimal: UInt64(code))
             if body.count > 0 {
                 scratch.removeAll()
-                body.withView { GRPC.encodeMessage($0, into: &scratch) }
+                body.withView { GRPCRules.encodeMessage($0, into: &scratch) }
                 headers.append(.grpcMessage, scratch.view)
             }
             return false

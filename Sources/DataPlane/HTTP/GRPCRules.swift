@@ -3,7 +3,7 @@ import HTTPWire
 import Reactor
 
 /// gRPC's conventions on top of HTTP headers. gRPC page: "gRPC over HTTP2".
-enum GRPC {
+enum GRPCRules {
     /// The status codes that a proxy makes or looks at.
     enum Status: Int {
         case ok = 0

@@ -1,0 +1,87 @@
+// An HTTP connection manager on one worker: takes connections of a filter chain and owns their sessions and streams.
+import HTTPWire
+import Metrics
+import Reactor
+
+/// Serves HTTP on the connections of one filter chain (or of the admin listener). One a worker; loop thread only.
+/// Envoy page: HTTP connection management.
+public final class HTTPConnectionManager {
+    public typealias HandlerFactory = (HTTPStream) -> StreamHandler
+    public typealias CodecFactory = (Connection, ServerSession) -> ServerCodec
+
+    let core: HTTPManagerCore
+    private let makeHandler: HandlerFactory
+    private var sessions: [HTTPServerSession] = []
+    /// Streams that wait for a request; bounded, the rest is freed.
+    private var freeStreams: [HTTPStream] = []
+    /// Streams that ended in this turn of the loop: somebody further up the stack may still hold them.
+    private var endedStreams: [HTTPStream] = []
+    private var collectsEndedStreams = false
+    private static let maxFreeStreams = 256
+
+    /// `makeHandler` makes the handler of a new stream, which holds the stream unowned.
+    public init(
+        _ spec: HTTPConnectionManagerSpec, _ environment: HTTPEnvironment, makeHandler: @escaping HandlerFactory
+    ) {
+        core = HTTPManagerCore(spec, environment)
+        self.makeHandler = makeHandler
+    }
+
+    /// Connections that are open.
+    public var connectionCount: Int { sessions.count }
+    /// Requests that are being served.
+    public var activeStreamCount: Int { sessions.reduce(0) { $0 + $1.activeStreams } }
+
+    /// Closes the connections that serve no request; the others end with their response. For the end of a drain.
+    public func drainConnections() {
+        for session in sessions { session.drain() }
+    }
+
+    /// Closes all connections now.
+    public func closeConnections() {
+        for session in sessions { session.closeNow("connection_manager_closed") }
+    }
+
+    func add(_ session: HTTPServerSession) {
+        session.index = sessions.count
+        sessions.append(session)
+    }
+
+    func remove(_ session: HTTPServerSession) {
+        let index = session.index
+        guard index >= 0, index < sessions.count, sessions[index] === session else { return }
+        let last = sessions.removeLast()
+        if last !== session {
+            sessions[index] = last
+            last.index = index
+        }
+        session.index = -1
+    }
+
+    /// A stream without a request.
+    func takeStream() -> HTTPStream {
+        if let stream = freeStreams.popLast() { return stream }
+        let stream = HTTPStream(core)
+        stream.handler = makeHandler(stream)
+        return stream
+    }
+
+    /// Takes a stream back; it is used again from the next turn of the loop on.
+    func recycle(_ stream: HTTPStream) {
+        endedStreams.append(stream)
+        guard !collectsEndedStreams else { return }
+        collectsEndedStreams = true
+        core.loop.later { [self] in collectEndedStreams() }
+    }
+
+    private func collectEndedStreams() {
+        collectsEndedStreams = false
+        for stream in endedStreams {
+            stream.forget()
+            if freeStreams.count < HTTPConnectionManager.maxFreeStreams {
+                freeStreams.append(stream)
+            }
+        }
+        endedStreams.removeAll(keepingCapacity: true)
+    }
+}

@@ -1,0 +1,65 @@
+// What all streams of a connection manager share: settings compiled for one worker, counters, clocks, scratch memory.
+import HTTPWire
+import Metrics
+import Reactor
+
+/// The parts of a worker that a connection manager works with.
+public struct HTTPEnvironment {
+    public var loop: EventLoop
+    public var cells: StatCells
+    public var identity: ProxyIdentity
+    /// "listener.<address or stat_prefix>."
+    public var listenerStatPrefix: String
+    public var drain: DrainSignal
+    public var accessLogs: [AccessLogger]
+    /// Soft watermark of a connection, bytes.
+    public var bufferLimit: Int
+
+    public init(
+        loop: EventLoop, cells: StatCells, identity: ProxyIdentity = ProxyIdentity(), listenerStatPrefix: String,
+        drain: DrainSignal = DrainSignal(), accessLogs: [AccessLogger] = [], bufferLimit: Int = 1 << 20
+    ) {
+        self.loop = loop
+        self.cells = cells
+        self.identity = identity
+        self.listenerStatPrefix = listenerStatPrefix
+        self.drain = drain
+        self.accessLogs = accessLogs
+        self.bufferLimit = bufferLimit
+    }
+}
+
+/// Compiled once per connection manager and worker; held by its streams. Loop thread only.
+final class HTTPManagerCore {
+    let spec: HTTPConnectionManagerSpec
+    let loop: EventLoop
+    let stats: HTTPManagerStats
+    let drain: DrainSignal
+    let accessLogs: [AccessLogger]
+    let bufferLimit: Int
+    let requestRules: RequestHeaderRules
+    let responseRules: ResponseHeaderRules
+    let requestChecks: RequestChecks
+    let upgrades: UpgradeRules
+    @exclusivity(unchecked) var random = FastRandom()
+    @exclusivity(unchecked) var requestIDs = RequestIDGenerator()
+    @exclusivity(unchecked) var date = HTTPDate()
+    @exclusivity(unchecked) var scratch = ByteArena()
+
+    init(_ spec: HTTPConnectionManagerSpec, _ environment: HTTPEnvironment) {
+        self.spec = spec
+        loop = environment.loop
+        stats = HTTPManagerStats(
+            environment.cells, statPrefix: spec.statPrefix, listenerPrefix: environment.listenerStatPrefix)
+        drain = environment.drain
+        accessLogs = environment.accessLogs
+        bufferLimit = environment.bufferLimit
+        requestRules = RequestHeaderRules(spec, identity: environment.identity)
+        responseRules = ResponseHeaderRules(spec)
+        requestChecks = RequestChecks(spec)
+        upgrades = UpgradeRules(spec.upgrades)
+    }
+
+    /// The `date` of this second; valid until the next call in another one.
+    var dateText: ByteView { date.text(at: loop.wallNow) }
+}

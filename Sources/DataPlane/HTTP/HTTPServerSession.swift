@@ -1,0 +1,254 @@
+// One downstream HTTP connection outside its codec: its streams, timers and counters.
+import HTTPWire
+import Metrics
+import Reactor
+
+/// What a connection manager keeps of one connection. Held by the codec, and by the manager until the connection is
+/// closed. Loop thread only.
+final class HTTPServerSession: ServerSession, TimerTarget {
+    private enum Deadline: Int {
+        case idle
+        case maxDuration
+        case drain
+        case delayedClose
+        case flush
+
+        static let count = 5
+    }
+
+    private enum Life {
+        case serving
+        /// New requests are answered with `connection: close` until the drain timeout has passed.
+        case draining
+        case closed
+    }
+
+    let downstream: DownstreamInfo
+    private let manager: HTTPConnectionManager
+    private let core: HTTPManagerCore
+    /// Cleared when the connection closes: the codec holds the session, too.
+    private var codec: ServerCodec?
+    private let isTLS: Bool
+    private var life = Life.serving
+    private var hadActiveRequest = false
+    private var requestCount = 0
+    private var deadlines = DeadlineSet<5>()
+    private var timer: LoopTimer?
+    private var counted = ConnectionTraffic()
+    private var sentAtFlushStart: UInt64 = 0
+    private var certificateElementMade = false
+    private var cachedCertificateElement: FixedBytes?
+    private(set) var activeStreams = 0
+    /// Position among the manager's sessions.
+    var index = -1
+
+    init(_ manager: HTTPConnectionManager, _ downstream: DownstreamInfo) {
+        self.manager = manager
+        self.downstream = downstream
+        core = manager.core
+        isTLS = downstream.tls != nil
+        let stats = core.stats
+        stats.cxTotal.increment()
+        stats.cxActive.increment()
+        stats.cxHTTP1Total.increment()
+        stats.cxHTTP1Active.increment()
+        if isTLS {
+            stats.cxSSLTotal.increment()
+            stats.cxSSLActive.increment()
+        }
+        manager.add(self)
+        timer = LoopTimer(loop: core.loop, target: self)
+        if let limit = core.spec.maxConnectionDuration { set(.maxDuration, after: limit) }
+        armIdle()
+    }
+
+    /// Called once, when the codec was made with this session.
+    func attach(_ codec: ServerCodec) {
+        guard life != .closed else { return }
+        self.codec = codec
+    }
+
+    // MARK: Calls of the codec
+
+    func openStream(_ writer: ResponseWriter) -> RequestReceiver {
+        deadlines.clear(Deadline.idle.rawValue)
+        deadlines.clear(Deadline.flush.rawValue)
+        activeStreams += 1
+        requestCount += 1
+        let stream = manager.takeStream()
+        stream.begin(self, writer)
+        let limit = core.spec.maxRequestsPerConnection
+        if limit > 0 && requestCount >= limit {
+            core.stats.cxMaxRequestsReached.increment()
+            life = .draining
+        }
+        return stream
+    }
+
+    func protocolError() { core.stats.cxProtocolError.increment() }
+
+    func delayClose() {
+        guard life != .closed else { return }
+        guard let wait = core.spec.delayedCloseTimeout, wait > .zero else {
+            codec?.closeNow()
+            return
+        }
+        deadlines.clear(Deadline.idle.rawValue)
+        deadlines.clear(Deadline.drain.rawValue)
+        set(.delayedClose, after: wait)
+    }
+
+    func connectionClosed(byPeer: Bool) {
+        guard life != .closed else { return }
+        life = .closed
+        countTraffic()
+        let stats = core.stats
+        stats.cxRxBytesBuffered.add(-Int64(counted.unread))
+        stats.cxTxBytesBuffered.add(-Int64(counted.unsent))
+        stats.cxDestroy.increment()
+        (byPeer ? stats.cxDestroyRemote : stats.cxDestroyLocal).increment()
+        if hadActiveRequest {
+            stats.cxDestroyActiveRq.increment()
+            (byPeer ? stats.cxDestroyRemoteActiveRq : stats.cxDestroyLocalActiveRq).increment()
+        }
+        stats.cxActive.decrement()
+        stats.cxHTTP1Active.decrement()
+        if isTLS { stats.cxSSLActive.decrement() }
+        stats.cxLength.record(UInt64(max(0, (core.loop.now - downstream.accepted).milliseconds)))
+        deadlines.clearAll()
+        timer?.disarm()
+        timer = nil
+        codec = nil
+        manager.remove(self)
+    }
+
+    // MARK: Calls of streams and of the manager
+
+    /// Whether the response that is about to go out shall be the last of this connection.
+    func closesAfterResponse() -> Bool {
+        if life != .serving { return true }
+        guard core.drain.closesNow(core.loop.now, &core.random) else { return false }
+        core.stats.cxDrainClose.increment()
+        life = .draining
+        return true
+    }
+
+    /// A stream was ended by the connection's end.
+    func streamCutOff() { hadActiveRequest = true }
+
+    func streamEnded(_ stream: HTTPStream) {
+        activeStreams -= 1
+        manager.recycle(stream)
+        countTraffic()
+        guard activeStreams == 0 && life != .closed else { return }
+        armIdle()
+        // A client that does not read its response would hold it for the whole idle timeout.
+        if counted.unsent > 0, let limit = core.spec.streamFlushTimeout ?? core.spec.streamIdleTimeout, limit > .zero {
+            sentAtFlushStart = counted.sent
+            set(.flush, after: limit)
+        }
+    }
+
+    /// Adds what was read and written since the last call to the counters.
+    func countTraffic() {
+        guard let traffic = codec?.traffic else { return }
+        let stats = core.stats
+        stats.cxRxBytesTotal.add(traffic.received &- counted.received)
+        stats.cxTxBytesTotal.add(traffic.sent &- counted.sent)
+        if traffic.unread != counted.unread { stats.cxRxBytesBuffered.add(Int64(traffic.unread - counted.unread)) }
+        if traffic.unsent != counted.unsent { stats.cxTxBytesBuffered.add(Int64(traffic.unsent - counted.unsent)) }
+        counted = traffic
+    }
+
+    /// The XFCC element of this connection's client; made on first use.
+    var certificateElement: FixedBytes? {
+        if !certificateElementMade {
+            certificateElementMade = true
+            if let tls = downstream.tls {
+                cachedCertificateElement = ClientCertHeader.element(core.spec.clientCert, tls)
+            }
+        }
+        return cachedCertificateElement
+    }
+
+    /// Ends the connection when its streams are done, now if none runs.
+    func drain() {
+        guard life != .closed else { return }
+        life = .draining
+        codec?.drain()
+    }
+
+    func closeNow(_ reason: String) {
+        guard life != .closed else { return }
+        if downstream.localCloseReason.isEmpty { downstream.localCloseReason = reason }
+        codec?.closeNow()
+    }
+
+    // MARK: Timers
+
+    func timerFired(_ timer: LoopTimer) {
+        deadlines.timerFired()
+        while life != .closed, let slot = deadlines.takeExpired(now: core.loop.now),
+            let deadline = Deadline(rawValue: slot)
+        {
+            passed(deadline)
+        }
+        guard life != .closed else { return }
+        if let next = deadlines.nextWake() { self.timer?.arm(at: next) }
+    }
+
+    private func passed(_ deadline: Deadline) {
+        switch deadline {
+        case .idle:
+            guard activeStreams == 0 else { return }
+            core.stats.cxIdleTimeout.increment()
+            downstream.localCloseReason = "idle_timeout"
+            beginDrain()
+        case .maxDuration:
+            core.stats.cxMaxDurationReached.increment()
+            downstream.localCloseReason = "max_connection_duration"
+            beginDrain()
+        case .drain:
+            drain()
+        case .delayedClose:
+            core.stats.cxDelayedCloseTimeout.increment()
+            codec?.closeNow()
+        case .flush:
+            flushPassed()
+        }
+    }
+
+    /// As Envoy: for the drain timeout a request that crosses our closing is still answered.
+    private func beginDrain() {
+        guard life == .serving else { return }
+        life = .draining
+        set(.drain, after: core.spec.drainTimeout)
+    }
+
+    private func flushPassed() {
+        guard let traffic = codec?.traffic, activeStreams == 0, traffic.unsent > 0 else { return }
+        if traffic.sent != sentAtFlushStart, let limit = core.spec.streamFlushTimeout ?? core.spec.streamIdleTimeout {
+            sentAtFlushStart = traffic.sent
+            set(.flush, after: limit)
+        } else {
+            closeNow("stream_flush_timeout")
+        }
+    }
+
+    private func armIdle() {
+        if let limit = core.spec.idleTimeout, limit > .zero { set(.idle, after: limit) }
+    }
+
+    private func set(_ deadline: Deadline, after amount: TimeAmount) {
+        let time = core.loop.now + amount
+        if deadlines.set(deadline.rawValue, time) { timer?.arm(at: time) }
+    }
+}
+
+extension HTTPConnectionManager {
+    /// Serves a connection: after its TLS handshake, if any, with `downstream.tls` set. The codec becomes its delegate.
+    public func serve(_ connection: Connection, _ downstream: DownstreamInfo, makeCodec: CodecFactory) {
+        let session = HTTPServerSession(self, downstream)
+        session.attach(makeCodec(connection, session))
+    }
+}

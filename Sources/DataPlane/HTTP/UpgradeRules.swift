@@ -1,0 +1,56 @@
+// Which upgrades and CONNECTs are let through: by connection manager, and by route.
+import HTTPWire
+import Reactor
+
+/// What a request asks the connection to become.
+enum UpgradeKind {
+    case none
+    /// `connection: upgrade` and `upgrade: <protocol>`; answered by 101.
+    case upgrade
+    /// The CONNECT method; answered by a 2xx.
+    case connect
+
+    init(_ headers: HeaderMap, _ version: HTTPVersion) {
+        if headers.methodKind == .connect {
+            self = .connect
+        } else if version == .http11 && HopByHop.isUpgrade(headers) {
+            self = .upgrade
+        } else {
+            self = .none
+        }
+    }
+
+    /// Whether a response with this status makes the tunnel.
+    func isAccepted(by status: Int) -> Bool {
+        switch self {
+        case .none: false
+        case .upgrade: status == 101
+        case .connect: status >= 200 && status < 300
+        }
+    }
+}
+
+/// `upgrade_configs` of a connection manager or a route, compiled.
+struct UpgradeRules {
+    private let rules: [(name: FixedBytes, enabled: Bool)]
+
+    init(_ specs: [UpgradeSpec]) {
+        rules = specs.map { (FixedBytes($0.name), $0.enabled) }
+    }
+
+    /// Whether the named protocol ("websocket", "CONNECT") is allowed; nil: nothing is said about it.
+    func allows(_ name: ByteView) -> Bool? {
+        rules.first { $0.name.view.equalsIgnoringCase(name) }?.enabled
+    }
+
+    /// Whether a request may upgrade: the route's word counts before the connection manager's.
+    static func allow(_ kind: UpgradeKind, _ headers: HeaderMap, manager: UpgradeRules, route: UpgradeRules?) -> Bool {
+        let name: ByteView
+        switch kind {
+        case .none: return true
+        case .connect: name = ByteView("CONNECT")
+        case .upgrade: name = headers.value(.upgrade) ?? ByteView()
+        }
+        return route?.allows(name) ?? manager.allows(name) ?? false
+    }
+}
