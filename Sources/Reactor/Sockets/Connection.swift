@@ -10,7 +10,8 @@ import Synchronization
 public final class Connection: IOHandler {
     enum State: UInt8 {
         case connecting
-        /// Plain bytes flow, or TLS records do.
+        /// Bytes can flow; the owner has not heard of it yet, because TLS is not ready or the loop has not come round.
+        case handshaking
         case open
         /// Broken; `connectionClosed` is on its way.
         case failing
@@ -20,13 +21,12 @@ public final class Connection: IOHandler {
     /// What is to be done or told when the loop comes round to it.
     struct Pending: OptionSet {
         let rawValue: UInt8
-        static let established = Pending(rawValue: 1)
+        static let transportUp = Pending(rawValue: 1)
         static let readable = Pending(rawValue: 2)
         static let flush = Pending(rawValue: 4)
         static let drained = Pending(rawValue: 8)
         static let failure = Pending(rawValue: 16)
         static let release = Pending(rawValue: 32)
-        static let peerFinished = Pending(rawValue: 64)
     }
 
     /// Reads per event, and writev calls per event, before other connections get their turn.
@@ -64,6 +64,8 @@ public final class Connection: IOHandler {
     var delegate: ConnectionDelegate?
     var closeReason: ConnectionCloseReason?
     var pending: Pending = []
+    /// TLS, where there is.
+    var secure: SecureLayer?
     var readsLeft = Connection.readBudget
     /// The last read said that there is nothing more, and no event has come since.
     var isReadDrained = true
@@ -101,10 +103,10 @@ public final class Connection: IOHandler {
     private static let nextID = Atomic<UInt64>(0)
 
     /// True until it is closed or has failed.
-    public var isOpen: Bool { state == .connecting || state == .open }
+    public var isOpen: Bool { state == .connecting || state == .handshaking || state == .open }
 
-    /// True from the moment `connectionEstablished` is due.
-    public var isEstablished: Bool { establishedAt != nil && state == .open }
+    /// True from `connectionEstablished` until it is closed or has failed.
+    public var isEstablished: Bool { state == .open }
 
     /// The peer has sent its FIN (it may not have been read yet).
     public var peerHasFinished: Bool { hasPeerFinished }
@@ -120,33 +122,38 @@ public final class Connection: IOHandler {
     /// More unwritten output than `highWatermark`.
     public var isAboveHighWatermark: Bool { unwrittenBytes > highWatermark }
 
-    /// Bytes of output that the system has not taken yet.
-    public var unwrittenBytes: Int { output.count }
+    /// True when it speaks TLS, or is about to.
+    public var isTLS: Bool { secure != nil }
+
+    /// What TLS has negotiated; nil on plain connections and before the handshake is done.
+    public var tls: TLSConnectionInfo? { secure?.session.info }
+
+    /// Why TLS failed; nil while it has not.
+    public var tlsFailure: TLSFailure? { secure?.session.failure }
 
     // MARK: - Events
 
     func ioReady(_ events: IOEvents) {
         switch state {
-        case .connecting:
-            finishConnecting(events)
-            if state != .open { return }
-        case .open:
-            break
-        case .failing, .closed:
-            return
+        case .connecting: finishConnecting(events)
+        case .handshaking, .open: break
+        case .failing, .closed: return
         }
-        if events.canWrite && isWriteBlocked {
+        if events.canWrite && isWriteBlocked && writeError == nil && state != .connecting {
             isWriteBlocked = false
             flushFromLoop()
-            if state != .open { return }
         }
-        if !events.canRead && !events.peerFinished && !events.isBroken { return }
+        guard events.canRead || events.peerFinished || events.isBroken, state == .handshaking || state == .open
+        else { return }
         isReadDrained = false
         let finishesNow = events.peerFinished && !hasPeerFinished
         if finishesNow { hasPeerFinished = true }
-        if events.isBroken && isReadingPaused && SocketCalls.readableBytes(descriptor) == 0 {
-            // Nothing is left to read, so nobody has to wait for reading to resume.
-            failFromSocketError()
+        if state == .handshaking {
+            // A plain connection whose owner has not heard of it yet waits for its turn in `runPending`.
+            if secure != nil { advanceHandshake() }
+            return
+        }
+        if events.isBroken && hasNothingToRead && failFromSocketError() {
             deliverFailure()
             return
         }
@@ -164,19 +171,22 @@ public final class Connection: IOHandler {
         if due.contains(.release) {
             input.clear()
             output.clear()
+            secure?.clear()
             return
         }
         if due.contains(.failure) {
             deliverFailure()
             return
         }
-        if due.contains(.established) && state == .open {
-            becomeEstablished()
+        if due.contains(.transportUp) {
+            transportUp()
+            if state == .open { deliverReadable() }
         }
         if due.contains(.flush) && state == .open { flushFromLoop() }
         if due.contains(.drained) && state == .open { delegate?.connectionDrained(self) }
-        if due.contains(.peerFinished) && state == .open { delegate?.connectionPeerFinished(self) }
-        if due.contains(.readable) && state == .open { deliverReadable() }
+        if due.contains(.readable) {
+            if state == .handshaking { advanceHandshake() } else if state == .open { deliverReadable() }
+        }
     }
 
     func schedule(_ work: Pending) {
@@ -184,31 +194,27 @@ public final class Connection: IOHandler {
         pending.insert(work)
     }
 
-    func becomeEstablished() {
-        establishedAt = loop.now
-        delegate?.connectionEstablished(self)
-        if state == .open && !output.isEmpty { flush() }
-    }
-
-    private func deliverReadable() {
-        if isReadingPaused || isReadDrained || wantsCloseAfterFlush || establishedAt == nil { return }
-        readsLeft = Connection.readBudget
-        delegate?.connectionReadable(self)
-    }
-
     // MARK: - Failing and closing
 
     /// Notes a failure; `deliverFailure` tells of it, now or by way of `schedule(.failure)`.
     func fail(_ reason: ConnectionCloseReason, _ text: String) {
-        guard state == .connecting || state == .open else { return }
+        guard isOpen else { return }
         state = .failing
         closeReason = reason
         failureReason = text
     }
 
-    func failFromSocketError() {
-        let code = SocketCalls.pendingError(descriptor)
-        fail(reading: code != 0 ? code : writeError?.code ?? ECONNRESET)
+    /// Nobody will read (any more), and nothing would be lost: an error need not wait to be found by a read.
+    var hasNothingToRead: Bool {
+        hasReadEnd || isReadingPaused && !mayHavePlaintext && SocketCalls.readableBytes(descriptor) == 0
+    }
+
+    /// Notes the socket's error, if it has one. Both directions being shut is none.
+    func failFromSocketError() -> Bool {
+        var code = SocketCalls.pendingError(descriptor)
+        if code == 0 { code = writeError?.code ?? 0 }
+        if code != 0 { fail(reading: code) }
+        return code != 0
     }
 
     func fail(reading code: Int32) {
@@ -217,10 +223,17 @@ public final class Connection: IOHandler {
         fail(isReset ? .remoteReset : .failed(error), error.description)
     }
 
+    /// Everything is written: on to the close that was asked for.
+    func finishFlushed() {
+        state = .failing
+        closeReason = .flushed
+    }
+
     func deliverFailure() {
         guard state == .failing, let reason = closeReason else { return }
         let owner = delegate
-        tearDown(abort: true)
+        // After a TLS failure the peer is to see the alert.
+        tearDown(abort: reason != .flushed && reason != .tlsFailed)
         owner?.connectionClosed(self, reason)
     }
 
@@ -228,32 +241,35 @@ public final class Connection: IOHandler {
     /// delegate is let go and not called any more.
     public func close(abort: Bool = false) {
         if state == .closed { return }
-        tearDown(abort: abort || !output.isEmpty)
+        tearDown(abort: abort || unwrittenBytes > 0)
     }
 
     /// Closes once everything in `output` has been written; then calls `connectionClosed` with `.flushed`. Reading ends
     /// at once. A peer that does not read keeps it open: set a timer.
     public func closeAfterFlush() {
-        guard state == .open || state == .connecting else { return }
+        guard isOpen else { return }
         wantsCloseAfterFlush = true
         flush()
-        if state == .open && output.isEmpty {
-            state = .failing
-            closeReason = .flushed
+        if state == .open && unwrittenBytes == 0 {
+            finishFlushed()
             schedule(.failure)
         }
     }
 
     private func tearDown(abort: Bool) {
         _ = localAddress
-        state = .closed
-        delegate = nil
         if descriptor >= 0 {
-            if abort && closeReason != .flushed { SocketCalls.abortOnClose(descriptor) }
+            if abort {
+                SocketCalls.abortOnClose(descriptor)
+            } else {
+                sayCloseNotify()
+            }
             loop.unregister(descriptor, key)
             Glibc.close(descriptor)
             descriptor = -1
         }
+        state = .closed
+        delegate = nil
         // The queues may be in use further up the stack: emptied when the loop comes round.
         schedule(.release)
     }

@@ -1,33 +1,42 @@
-// How a Connection comes to be: accepted or made.
+// How a Connection comes to be: accepted or made, and the TLS handshake.
 import CLinux
 import Glibc
 
 extension Connection {
-    /// Takes over an accepted socket. `connectionEstablished` follows in this turn. Fails only when epoll is out of
-    /// memory or watches; the socket is closed then.
+    /// Takes over an accepted socket. `connectionEstablished` follows in this turn, or after the TLS handshake. Fails
+    /// only when an option is refused or epoll is out of memory or watches; the socket is closed then.
     public static func accept(
-        _ socket: consuming AcceptedSocket, loop: EventLoop, options: SocketOptions? = nil,
+        _ socket: consuming AcceptedSocket, loop: EventLoop, options: SocketOptions? = nil, tls: TLSContext? = nil,
         delegate: ConnectionDelegate
     ) throws(SystemError) -> Connection {
         let connection = Connection(
-            loop: loop, remoteAddress: socket.remoteAddress, state: .open, delegate: delegate)
+            loop: loop, remoteAddress: socket.remoteAddress, state: .handshaking, delegate: delegate)
         connection.descriptor = socket.takeDescriptor()
         if let options {
             try SocketCalls.apply(options, to: connection.descriptor, connection.remoteAddress)
         }
+        if let tls { connection.secure = SecureLayer(session: tls.makeSession(), pool: loop.slabs) }
         connection.key = try loop.register(connection.descriptor, IOEvents.edgeTriggered, connection)
-        connection.schedule(.established)
+        connection.schedule(.transportUp)
         return connection
     }
 
     /// Begins to connect. Success and failure are both told to the delegate, in a later turn or at the end of this
     /// one, never from inside this call.
+    ///
+    /// - Parameters:
+    ///   - tls: a client context; plain TCP without.
+    ///   - serverName, alpn, verifyNames: see `TLSContext.makeSession`.
     public static func connect(
-        to address: SocketAddress, loop: EventLoop, options: SocketOptions = SocketOptions(),
-        delegate: ConnectionDelegate
+        to address: SocketAddress, loop: EventLoop, options: SocketOptions = SocketOptions(), tls: TLSContext? = nil,
+        serverName: String? = nil, alpn: [String]? = nil, verifyNames: [String] = [], delegate: ConnectionDelegate
     ) -> Connection {
         let connection = Connection(loop: loop, remoteAddress: address, state: .connecting, delegate: delegate)
-        do {
+        if let tls {
+            let session = tls.makeSession(serverName: serverName, alpn: alpn, verifyNames: verifyNames)
+            connection.secure = SecureLayer(session: session, pool: loop.slabs)
+        }
+        do throws(SystemError) {
             try connection.begin(options)
         } catch {
             connection.fail(.connectFailed(error), error.description)
@@ -48,8 +57,8 @@ extension Connection {
         let result = remoteAddress.withSockaddr { Glibc.connect(descriptor, $0, $1) }
         let code = result == nil ? ENAMETOOLONG : errno
         if result == 0 {
-            state = .open
-            schedule(.established)
+            state = .handshaking
+            schedule(.transportUp)
         } else if code != EINPROGRESS {
             throw SystemError("connect", code: code, subject: remoteAddress.description)
         }
@@ -67,7 +76,71 @@ extension Connection {
             }
         }
         guard events.canWrite || events.isBroken else { return }
+        state = .handshaking
+        transportUp()
+    }
+
+    /// The bytes can flow: established, or on to the handshake.
+    func transportUp() {
+        guard state == .handshaking else { return }
+        if secure != nil {
+            advanceHandshake()
+        } else {
+            becomeEstablished()
+        }
+    }
+
+    /// Goes on with the handshake until it is done, has failed, or waits for the peer.
+    func advanceHandshake() {
+        guard let secure else { return }
+        readsLeft = Connection.readBudget
+        while state == .handshaking {
+            let result = secure.handshake()
+            if !secure.rawOutput.isEmpty { writeOut() }
+            switch result {
+            case .done:
+                becomeEstablished()
+                if state == .open { deliverReadable() }
+                return
+            case .failed(let failure):
+                fail(.tlsFailed, failure.reason)
+                deliverFailure()
+                return
+            case .needsInput:
+                break
+            }
+            switch receive(into: &secure.rawInput) {
+            case .data:
+                break
+            case .wouldBlock, .failed:
+                return
+            case .end:
+                fail(.tlsFailed, secure.session.connectionEnded().reason)
+                deliverFailure()
+            }
+        }
+    }
+
+    func becomeEstablished() {
         state = .open
-        becomeEstablished()
+        establishedAt = loop.now
+        delegate?.connectionEstablished(self)
+        guard state == .open else { return }
+        if hasPeerFinished { delegate?.connectionPeerFinished(self) }
+        guard state == .open else { return }
+        if unwrittenBytes > 0 || wantsShutdown || wantsCloseAfterFlush { flushFromLoop() }
+    }
+
+    /// Begins a TLS handshake on an established plain connection: as the server on an accepted one, after the first
+    /// bytes were looked at, or as the client. What is in `input` is taken for the peer's first records; `output` must
+    /// be empty. `connectionEstablished` comes again when the handshake is done.
+    public func upgradeToTLS(_ context: TLSContext, serverName: String? = nil, alpn: [String]? = nil) {
+        guard state == .open, secure == nil, output.isEmpty else { return }
+        let layer = SecureLayer(session: context.makeSession(serverName: serverName, alpn: alpn), pool: loop.slabs)
+        input.moveAll(to: &layer.rawInput)
+        secure = layer
+        state = .handshaking
+        establishedAt = nil
+        schedule(.transportUp)
     }
 }

@@ -10,28 +10,70 @@ extension Connection {
     public func fill() -> FillResult {
         switch state {
         case .open: break
-        case .connecting: return .wouldBlock
+        case .connecting, .handshaking: return .wouldBlock
         case .failing, .closed: return .failed
         }
         if hasReadEnd { return .end }
+        if let secure { return fill(from: secure) }
+        let result = receive(into: &input)
+        switch result {
+        case .data(let count): bytesRead &+= UInt64(count)
+        case .end: hasReadEnd = true
+        case .wouldBlock, .failed: break
+        }
+        return result
+    }
+
+    /// The same through TLS: opens what is there before it reads more.
+    private func fill(from secure: SecureLayer) -> FillResult {
+        while true {
+            if !secure.rawInput.isEmpty || secure.session.hasPlaintext {
+                let result = secure.decrypt(into: &input)
+                // Alerts and key updates are answered at once.
+                if !secure.rawOutput.isEmpty { flush() }
+                switch result {
+                case .data(let count):
+                    bytesRead &+= UInt64(count)
+                    return .data(count)
+                case .end:
+                    hasReadEnd = true
+                    return .end
+                case .failed(let failure):
+                    fail(.tlsFailed, failure.reason)
+                    schedule(.failure)
+                    return .failed
+                case .needsInput:
+                    break
+                }
+            }
+            if secure.hasRawEnd {
+                // The end without close_notify: HTTP framing tells whether something is missing.
+                hasReadEnd = true
+                return .end
+            }
+            switch receive(into: &secure.rawInput) {
+            case .data: break
+            case .end: secure.hasRawEnd = true
+            case .wouldBlock: return .wouldBlock
+            case .failed: return .failed
+            }
+        }
+    }
+
+    /// One read of the socket, if there is reason to believe that it gives something and the share is not used up.
+    func receive(into queue: inout ByteQueue) -> FillResult {
         if isReadDrained { return .wouldBlock }
         if readsLeft == 0 {
             schedule(.readable)
             return .wouldBlock
         }
         readsLeft &-= 1
-        return receive(into: &input)
-    }
-
-    /// One read of the socket.
-    private func receive(into queue: inout ByteQueue) -> FillResult {
         // Half a slab at least, so that no slab is left mostly empty and no read is tiny.
         let room = queue.writable(atLeast: SlabPool.slabSize / 2)
         while true {
             let count = recv(descriptor, room.baseAddress, room.count, 0)
             if count > 0 {
                 queue.commit(count)
-                bytesRead &+= UInt64(count)
                 if count < room.count && !hasPeerFinished { isReadDrained = true }
                 return .data(count)
             }
@@ -40,7 +82,6 @@ extension Connection {
             queue.commit(0)
             if count == 0 && writeError == nil {
                 hasPeerFinished = true
-                hasReadEnd = true
                 return .end
             }
             if count < 0 && code == EAGAIN && writeError == nil {
@@ -53,6 +94,19 @@ extension Connection {
         }
     }
 
+    /// Bytes or the end may be there.
+    var mayHaveInput: Bool { !isReadDrained || mayHavePlaintext }
+
+    /// TLS may have something to give without another read.
+    var mayHavePlaintext: Bool { secure?.mayHavePlaintext == true }
+
+    /// Tells the owner that there is something to read, unless it does not want to know.
+    func deliverReadable() {
+        if isReadingPaused || hasReadEnd || wantsCloseAfterFlush || !mayHaveInput { return }
+        readsLeft = Connection.readBudget
+        delegate?.connectionReadable(self)
+    }
+
     /// Stops `connectionReadable` until `resumeReading`. What the peer sends stays in the system, which slows it down.
     public func pauseReading() {
         isReadingPaused = true
@@ -62,20 +116,29 @@ extension Connection {
     public func resumeReading() {
         guard isReadingPaused else { return }
         isReadingPaused = false
-        if state == .open && !isReadDrained { schedule(.readable) }
+        if state == .open && mayHaveInput { schedule(.readable) }
     }
 
     /// True between `pauseReading` and `resumeReading`.
     public var isPaused: Bool { isReadingPaused }
 
-    /// Asks the system whether the peer has gone: true after its FIN or a reset. One system call; bytes that are there
-    /// to be read are not taken. For connections that waited in a pool.
+    /// Looks whether the peer has gone: true after its FIN, close_notify or a reset. For connections that waited in a
+    /// pool; one system call. Plain bytes that are there are left there; TLS records are opened, for only their content
+    /// tells a session ticket from the end, and data among them goes to `input`.
     public func peekClosed() -> Bool {
-        guard state == .open, !hasPeerFinished else { return true }
+        guard state == .open, !hasPeerFinished, !hasReadEnd else { return true }
         var byte: UInt8 = 0
         while true {
             let count = recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
-            if count > 0 { return false }
+            if count > 0 {
+                guard secure != nil else { return false }
+                isReadDrained = false
+                readsLeft = Connection.readBudget
+                switch fill() {
+                case .data, .wouldBlock: return false
+                case .end, .failed: return true
+                }
+            }
             if count == 0 { return true }
             if errno == EINTR { continue }
             return errno != EAGAIN

@@ -7,7 +7,7 @@ extension Connection {
 
     /// Writes as much of `output` as the socket takes. The rest follows by itself when the socket is writable again.
     public func flush() {
-        guard state == .open, establishedAt != nil else { return }
+        guard state == .open else { return }
         writeOut()
         // Told by way of the loop: never from inside a call of the owner.
         if takeDrained() { schedule(.drained) }
@@ -17,39 +17,62 @@ extension Connection {
     func flushFromLoop() {
         writeOut()
         guard state == .open else { return }
-        if wantsCloseAfterFlush && output.isEmpty {
-            state = .failing
-            closeReason = .flushed
+        if wantsCloseAfterFlush && unwrittenBytes == 0 {
+            finishFlushed()
             deliverFailure()
             return
         }
         if takeDrained() { delegate?.connectionDrained(self) }
     }
 
-    private func writeOut() {
+    /// Bytes of output that the system has not taken yet.
+    public var unwrittenBytes: Int {
+        guard let secure else { return output.count }
+        return output.count &+ secure.rawOutput.count
+    }
+
+    func writeOut() {
         if writeError != nil {
             output.clear()
             return
         }
         var rounds = Connection.writeBudget
-        while !output.isEmpty && !isWriteBlocked {
+        while !isWriteBlocked && unwrittenBytes > 0 && state != .failing {
             if rounds == 0 {
                 schedule(.flush)
                 break
             }
             rounds &-= 1
-            send(from: &output)
+            if let secure {
+                seal(secure)
+                if secure.rawOutput.isEmpty { break }
+                _ = send(from: &secure.rawOutput)
+            } else {
+                bytesWritten &+= UInt64(send(from: &output))
+            }
         }
-        if output.isEmpty {
-            if wantsShutdown { sendFIN() }
-        } else {
+        if unwrittenBytes > 0 {
             wasStuck = true
             if isAboveHighWatermark { wasAboveHighWatermark = true }
+        } else if wantsShutdown {
+            sendEnd()
         }
     }
 
-    /// One write of the socket.
-    private func send(from queue: inout ByteQueue) {
+    /// Turns output into records, as many as one write takes.
+    private func seal(_ secure: SecureLayer) {
+        guard state == .open, !output.isEmpty, secure.rawOutput.count < SecureLayer.sealLimit else { return }
+        switch secure.encrypt(from: &output) {
+        case .data(let count):
+            bytesWritten &+= UInt64(count)
+        case .failed(let failure):
+            fail(.tlsFailed, failure.reason)
+            schedule(.failure)
+        }
+    }
+
+    /// One write of the socket; returns how many bytes it took.
+    private func send(from queue: inout ByteQueue) -> Int {
         let (count, offered) = withUnsafeTemporaryAllocation(of: iovec.self, capacity: Connection.vectorCount) {
             vectors -> (Int, Int) in
             guard let base = vectors.baseAddress else { return (0, 0) }
@@ -61,48 +84,63 @@ extension Connection {
         }
         if count >= 0 {
             queue.consume(count)
-            bytesWritten &+= UInt64(count)
             if count < offered { isWriteBlocked = true }
-            return
+            return count
         }
         switch errno {
         case EINTR:
-            return
+            break
         case EAGAIN:
             isWriteBlocked = true
         default:
-            // The peer is gone for writing. It may have answered before it went: reading goes on to its end.
-            writeError = SystemError("write", subject: remoteAddress.description)
             queue.clear()
-            isReadDrained = false
-            if isReadingPaused && SocketCalls.readableBytes(descriptor) == 0 {
-                failFromSocketError()
-                schedule(.failure)
-            } else {
-                schedule(.readable)
-            }
+            breakWriting(SystemError("write", subject: remoteAddress.description))
+        }
+        return 0
+    }
+
+    /// The peer is gone for writing. It may have answered before it went: reading goes on to its end.
+    private func breakWriting(_ error: SystemError) {
+        writeError = error
+        isWriteBlocked = true
+        isReadDrained = false
+        if state == .open && hasNothingToRead && failFromSocketError() {
+            schedule(.failure)
+        } else {
+            schedule(.readable)
         }
     }
 
     /// True when the owner waits to hear of room, and there is.
     private func takeDrained() -> Bool {
         let isLow = wasAboveHighWatermark && unwrittenBytes <= highWatermark / 2
-        let isEmpty = wasStuck && output.isEmpty
+        let isEmpty = wasStuck && unwrittenBytes == 0
         if isLow { wasAboveHighWatermark = false }
         if isEmpty { wasStuck = false }
         return (isLow || isEmpty) && writeError == nil
     }
 
-    /// Sends FIN once all of `output` is written. Reading goes on.
+    /// Sends the end of our direction (close_notify and FIN) once all of `output` is written. Reading goes on.
     public func shutdownWrite() {
-        guard state == .open || state == .connecting, !wantsShutdown else { return }
+        guard isOpen, !wantsShutdown else { return }
         wantsShutdown = true
-        if state == .open && output.isEmpty { sendFIN() }
+        if state == .open { flush() }
+        if state == .open && unwrittenBytes == 0 { sendEnd() }
     }
 
-    private func sendFIN() {
-        if hasShutDown || descriptor < 0 { return }
+    private func sendEnd() {
+        if hasShutDown || writeError != nil || descriptor < 0 { return }
+        sayCloseNotify()
+        // What did not fit goes first; the FIN follows from `writeOut`.
+        if unwrittenBytes > 0 { return }
         hasShutDown = true
         _ = shutdown(descriptor, Int32(SHUT_WR))
+    }
+
+    /// Tries to send what TLS ends with.
+    func sayCloseNotify() {
+        guard let secure, writeError == nil else { return }
+        secure.closeNotify()
+        if !secure.rawOutput.isEmpty && !isWriteBlocked { _ = send(from: &secure.rawOutput) }
     }
 }
