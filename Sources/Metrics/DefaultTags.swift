@@ -3,7 +3,9 @@
 /// The default tags of Envoy 1.40 for what a sidecar has. Patterns that are regular expressions in Envoy are matched by
 /// hand here; each comment gives the expression.
 enum DefaultTags {
-    static let all: [TagPattern] = [
+    static let all = matched + tokenized
+
+    private static let matched: [TagPattern] = [
         // _rq(_(\d{3}))$
         TagPattern("envoy.response_code") { responseCode($0) },
         // _rq_((\d))xx$
@@ -38,7 +40,13 @@ enum DefaultTags {
         TagPattern("envoy.rbac_http_prefix", in: "http") { rbacPrefix($0) },
         // ^sds\.(([^.]+)\.).+
         TagPattern("envoy.xds_resource_name", in: "sds") { resourceName($0) },
-    ] + tokenized
+        // ^proxy_proto\.(([^.]+)\.).+$, but not "versions"
+        TagPattern("envoy.proxy_protocol_prefix", in: "proxy_proto") { name in
+            name.hasToken(1, "versions") ? nil : resourceName(name)
+        },
+        // ^proxy_proto\.((?:[^.]+\.)?versions\.v(\d)\.)\w+$
+        TagPattern("envoy.proxy_protocol_version", in: "proxy_proto") { proxyProtocolVersion($0) },
+    ]
 
     private static let tokenized: [TagPattern] = [
         TagPattern("envoy.grpc_bridge_method", .literal("cluster"), .one, .literal("grpc"), .one, .value, .some),
@@ -88,7 +96,9 @@ enum DefaultTags {
         let last = name.tokens.count - 1
         guard last >= 4, name.hasToken(last - 1, group), name.hasToken(last - 2, "ssl") else { return nil }
         let range = name.tokens[last]
-        guard !range.isEmpty, name.bytes[range].allSatisfy({ isWord($0) || $0 == UInt8(ascii: "-") }) else { return nil }
+        guard !range.isEmpty, name.bytes[range].allSatisfy({ isWord($0) || $0 == UInt8(ascii: "-") }) else {
+            return nil
+        }
         return TagMatch(removed: range.lowerBound - 1..<range.upperBound, value: range)
     }
 
@@ -178,7 +188,8 @@ enum DefaultTags {
     }
 
     private static func healthCheckName(_ name: TokenizedName) -> TagMatch? {
-        guard name.tokens.count > 5, name.hasToken(2, "health_check"), name.hasToken(3, "name"), !name.tokens[1].isEmpty,
+        guard name.tokens.count > 5, name.hasToken(2, "health_check"), name.hasToken(3, "name"),
+            !name.tokens[1].isEmpty,
             !name.tokens[4].isEmpty
         else { return nil }
         return TagMatch(removed: name.tokens[3].lowerBound - 1..<name.tokens[4].upperBound, value: name.tokens[4])
@@ -203,6 +214,18 @@ enum DefaultTags {
     private static func resourceName(_ name: TokenizedName) -> TagMatch? {
         guard name.tokens.count > 2, !name.tokens[1].isEmpty else { return nil }
         return TagMatch(removed: name.withDot(1), value: name.tokens[1])
+    }
+
+    private static func proxyProtocolVersion(_ name: TokenizedName) -> TagMatch? {
+        let last = name.tokens.count - 1
+        guard last == 3 || last == 4, name.hasToken(last - 2, "versions") else { return nil }
+        let version = name.tokens[last - 1]
+        guard version.count == 2, name.bytes[version.lowerBound] == UInt8(ascii: "v"),
+            isDigit(name.bytes[version.lowerBound + 1])
+        else { return nil }
+        return TagMatch(
+            removed: name.tokens[1].lowerBound..<version.upperBound + 1,
+            value: version.lowerBound + 1..<version.upperBound)
     }
 
     private static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }

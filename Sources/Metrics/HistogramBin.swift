@@ -41,9 +41,20 @@ public struct HistogramBin: Sendable, Equatable {
         }
         // floor(log10) from the number of bits, corrected by one look at the table.
         let bits = 64 - value.leadingZeroBitCount
-        var decade = bits * 1233 >> 12
+        var decade = (bits * 1233) >> 12
         if value < integerPowers[decade] { decade -= 1 }
         return 1 + decade * perDecade + Int(value / integerPowers[decade - 1]) - 10
+    }
+
+    /// The bin that a bucket's upper bound falls into; bounds below 1 count as 0, because values are whole numbers.
+    static func position(ofBound bound: Double) -> Int {
+        guard bound >= 1 else { return 0 }
+        guard let decade = powersOfTen.lastIndex(where: { $0 <= bound }), bound < powersOfTen[decade] * 10 else {
+            return total - 1
+        }
+        // circllhist's guard against a quotient that is just below a whole number.
+        let digits = (bound / powersOfTen[decade] * 10 + 1e-13).rounded(.down)
+        return 1 + decade * perDecade + Int(min(max(digits, 10), 99)) - 10
     }
 
     private static let powersOfTen: [Double] = [

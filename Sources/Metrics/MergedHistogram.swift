@@ -47,12 +47,13 @@ public enum HistogramFigures {
         bins.reduce(0) { $0 + $1.midpoint * Double($1.count) } / scale
     }
 
-    /// For each bound (ascending), how many values are in bins that begin at or below it.
+    /// For each bound (ascending), how many values are in bins up to and with the one that the bound is in.
     public static func counts(_ bins: [HistogramBin], upTo bounds: [Double], scale: Double = 1) -> [UInt64] {
         var rest = bins[...]
         var running: UInt64 = 0
         return bounds.map { bound in
-            while let first = rest.first, first.lowerBound <= bound * scale {
+            let last = HistogramBin.position(ofBound: bound * scale)
+            while let first = rest.first, Int(first.index) <= last {
                 running &+= first.count
                 rest = rest.dropFirst()
             }

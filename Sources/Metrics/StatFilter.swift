@@ -35,7 +35,8 @@ public enum HistogramDisplay: String, Sendable {
 
 extension StatSnapshot {
     /// Calls `body` with the place of each stat in `order` that is of `kinds` and passes `filter`.
-    func forEach(_ order: [UInt32], _ kinds: Set<StatKind>, _ filter: StatFilter, _ body: (UInt32, StatRecord) -> Void) {
+    func forEach(_ order: [UInt32], _ kinds: Set<StatKind>, _ filter: StatFilter, _ body: (UInt32, StatRecord) -> Void)
+    {
         let kinds = kinds.intersection(filter.kinds)
         var name: [UInt8] = []
         for place in order {

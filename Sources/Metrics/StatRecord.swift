@@ -14,7 +14,7 @@ struct StatRecord: Sendable {
     var front: UInt32
     /// Interned name after the last dot.
     var back: UInt32
-    /// The same in every thread's `CellPages`; unused by text readouts.
+    /// The same in every thread's `CellPages`. A text readout has one only to be held by.
     var slot: UInt32
     /// Interned tag-extracted name and rendered labels; 0 and 0 until `isTagged`.
     var family: UInt32 = 0
@@ -51,9 +51,7 @@ struct SlotAllocator: Sendable {
 
     mutating func take(_ kind: StatKind) -> UInt32 {
         switch kind {
-        case .textReadout:
-            return 0
-        case .counter, .histogram:
+        case .counter, .histogram, .textReadout:
             if let slot = singles.popLast() { return slot }
             next += 1
             return next - 1
@@ -71,8 +69,7 @@ struct SlotAllocator: Sendable {
 
     mutating func giveBack(_ slot: UInt32, _ kind: StatKind) {
         switch kind {
-        case .textReadout: break
-        case .counter, .histogram: singles.append(slot)
+        case .counter, .histogram, .textReadout: singles.append(slot)
         case .gauge: pairs.append(slot)
         }
     }

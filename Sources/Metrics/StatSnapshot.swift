@@ -10,9 +10,9 @@ struct StatNames: Sendable {
 
 /// Places of the live records, sorted; kept by the store while no stat comes or goes.
 struct StatOrders: Sendable {
-    /// By name.
+    /// By the bytes of the name, as Envoy's `/stats` page.
     let byName: [UInt32]
-    /// By tag-extracted name, then by name: a Prometheus family is one run of it (for each kind).
+    /// By tag-extracted name, then by name, both token by token: a Prometheus family is one run of it (for each kind).
     let byFamily: [UInt32]
 
     init(records: [StatRecord], names: StatNames) {
@@ -22,27 +22,23 @@ struct StatOrders: Sendable {
             let record = records[Int(place)]
             keys[Int(place)] = Array(names.fronts[Int(record.front)].utf8) + Array(names.backs[Int(record.back)].utf8)
         }
-        let byName = live.sorted { StatOrders.precedes(keys[Int($0)], keys[Int($1)]) }
-        self.byName = byName
-        // Rank each family once, then sort by number; the sort is stable, so names stay in order within a family.
+        byName = live.sorted { keys[Int($0)].lexicographicallyPrecedes(keys[Int($1)]) }
+        // Rank each family once; within a family a dot sorts before everything else.
         let families = Set(live.map { records[Int($0)].family })
-            .sorted { StatOrders.precedes(Array(names.families[Int($0)].utf8), Array(names.families[Int($1)].utf8)) }
-        var rank = [UInt32: Int](minimumCapacity: families.count)
-        for (position, family) in families.enumerated() { rank[family] = position }
-        byFamily = byName.map { (place: $0, rank: rank[records[Int($0)].family] ?? 0) }
-            .sorted { $0.rank < $1.rank }
-            .map(\.place)
+            .map { (id: $0, key: StatOrders.tokenOrder(names.families[Int($0)].utf8)) }
+            .sorted { $0.key.lexicographicallyPrecedes($1.key) }
+        var rank = [Int](repeating: 0, count: names.families.count)
+        for (position, family) in families.enumerated() { rank[Int(family.id)] = position }
+        for place in live { keys[Int(place)] = StatOrders.tokenOrder(keys[Int(place)]) }
+        byFamily = live.sorted {
+            let (one, other) = (rank[Int(records[Int($0)].family)], rank[Int(records[Int($1)].family)])
+            return one == other ? keys[Int($0)].lexicographicallyPrecedes(keys[Int($1)]) : one < other
+        }
     }
 
-    /// Envoy compares names token by token: a dot comes before every other character.
-    private static func precedes(_ one: [UInt8], _ other: [UInt8]) -> Bool {
-        let count = min(one.count, other.count)
-        for index in 0..<count where one[index] != other[index] {
-            if one[index] == UInt8(ascii: ".") { return true }
-            if other[index] == UInt8(ascii: ".") { return false }
-            return one[index] < other[index]
-        }
-        return one.count < other.count
+    /// Bytes that compare as the tokens between the dots do.
+    private static func tokenOrder(_ name: some Sequence<UInt8>) -> [UInt8] {
+        name.map { $0 == UInt8(ascii: ".") ? 0 : $0 }
     }
 }
 

@@ -56,11 +56,6 @@ struct StatState: Sendable {
 
     private mutating func hold(_ id: UInt32, for pages: CellPages) -> (id: UInt32, cell: StatCell?) {
         let record = records[Int(id)]
-        if record.kind == .textReadout {
-            // Any thread may set a text: one holder, and the first release ends it.
-            records[Int(id)].holders = 1
-            return (id, nil)
-        }
         if pages.hold(slot: record.slot) { records[Int(id)].holders += 1 }
         return (id, pages.makeCell(slot: record.slot))
     }
@@ -77,8 +72,7 @@ struct StatState: Sendable {
     mutating func release(prefix: String, for pages: CellPages) {
         for place in records.indices where records[place].isAlive {
             let record = records[place]
-            guard hasPrefix(record, prefix) else { continue }
-            if record.kind != .textReadout && !pages.release(slot: record.slot) { continue }
+            guard hasPrefix(record, prefix), pages.release(slot: record.slot) else { continue }
             records[place].holders -= 1
             if records[place].holders == 0 { drop(UInt32(truncatingIfNeeded: place)) }
         }
@@ -96,7 +90,7 @@ struct StatState: Sendable {
     private mutating func drop(_ id: UInt32) {
         let record = records[Int(id)]
         for pages in threads {
-            guard record.kind != .textReadout, let cell = pages.cell(slot: record.slot) else { continue }
+            guard let cell = pages.cell(slot: record.slot) else { continue }
             if record.kind == .histogram { HistogramCells.free(cell) }
             cell.pointee.store(0, ordering: .relaxed)
             if record.kind == .gauge { (cell + 1).pointee.store(0, ordering: .relaxed) }
@@ -137,7 +131,8 @@ struct StatState: Sendable {
                 if HistogramCells.add(cell, to: &counts) { used = true }
             }
             guard used else { continue }
-            histograms[UInt32(truncatingIfNeeded: place), default: MergedHistogram(unit: record.unit)].advance(to: counts)
+            histograms[UInt32(truncatingIfNeeded: place), default: MergedHistogram(unit: record.unit)].advance(
+                to: counts)
             for bin in counts.indices { counts[bin] = 0 }
         }
     }

@@ -20,7 +20,9 @@ struct TagExtractor: Sendable {
     private var byFirstToken: [String: [TagPattern]] = [:]
 
     init(options: StatOptions) {
-        if options.useDefaultTags { DefaultTags.all.forEach { add($0) } }
+        if options.useDefaultTags {
+            for pattern in DefaultTags.all { add(pattern) }
+        }
         for rule in options.fixedTags + options.customTags {
             switch rule.source {
             case .fixed(let value):
@@ -28,7 +30,7 @@ struct TagExtractor: Sendable {
             case .extracted(let prefix, let find):
                 add(TagPattern(name: rule.name, firstToken: prefix, rule: .closure(find)))
             case .standard:
-                DefaultTags.all.filter { $0.name == rule.name }.forEach { add($0) }
+                for pattern in DefaultTags.all where pattern.name == rule.name { add(pattern) }
             }
         }
     }

@@ -43,7 +43,9 @@ struct TextOutput {
     mutating func append(_ value: Double, precision: Int32) {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             let count = withVaList([precision, value]) { vsnprintf(buffer.baseAddress, buffer.count, "%.*g", $0) }
-            for index in 0..<min(max(Int(count), 0), buffer.count - 1) { bytes.append(UInt8(bitPattern: buffer[index])) }
+            for index in 0..<min(max(Int(count), 0), buffer.count - 1) {
+                bytes.append(UInt8(bitPattern: buffer[index]))
+            }
         }
     }
 

@@ -1,0 +1,217 @@
+// Tests of the store: cells of several threads, release, reset, refusal, and reading while others write.
+import Dispatch
+import Testing
+
+@testable import Metrics
+
+@Suite struct StatStoreTests {
+    private func names(_ store: StatStore) -> [String] {
+        store.snapshot().stats.map { $0.name }
+    }
+
+    @Test func addsUpTheThreads() {
+        let store = StatStore()
+        let one = store.makeCells()
+        let two = store.makeCells()
+        one.counter("a.c").add(3)
+        two.counter("a.c").increment()
+        one.gauge("a.g").increment()
+        two.gauge("a.g").add(-3)
+        two.gauge("a.g").set(7)
+        one.gauge("a.g").decrement()
+        let snapshot = store.snapshot()
+        #expect(snapshot.value("a.c") == 4)
+        #expect(snapshot.value("a.g") == 7)
+        #expect(one.counter("a.c").value == 3)
+        #expect(two.gauge("a.g").value == 7)
+        #expect(store.count == 2)
+        #expect(names(store) == ["a.c", "a.g"])
+    }
+
+    @Test func sameNameSameCell() {
+        let cells = StatStore().makeCells()
+        cells.counter("x").increment()
+        cells.counter("x").increment()
+        #expect(cells.counter("x").value == 2)
+        // Another kind of the same name is another stat.
+        #expect(cells.gauge("x").value == 0)
+    }
+
+    @Test func aCounterOutlivesItsStore() {
+        let counter = StatStore().makeCells().counter("x")
+        counter.increment()
+        #expect(counter.value == 1)
+    }
+
+    @Test func knowsWhatWasEverWritten() {
+        let store = StatStore()
+        let cells = store.makeCells()
+        _ = cells.counter("c0")
+        cells.counter("c1").increment()
+        _ = cells.gauge("g0")
+        cells.gauge("g1").set(0)
+        let up = cells.gauge("g2")
+        up.increment()
+        up.decrement()
+        _ = cells.textReadout("t0")
+        cells.textReadout("t1").set("")
+        let used = store.snapshot().stats.filter { $0.isUsed }.map { $0.name }
+        #expect(used == ["c1", "g1", "g2", "t1"])
+    }
+
+    @Test func resetsCounters() {
+        let store = StatStore()
+        let cells = store.makeCells()
+        let counter = cells.counter("c")
+        counter.add(5)
+        cells.gauge("g").set(5)
+        store.resetCounters()
+        #expect(store.snapshot().value("c") == 0)
+        #expect(store.snapshot().value("g") == 5)
+        #expect(store.snapshot().find("c", .counter)?.isUsed == true)
+        counter.add(2)
+        #expect(store.snapshot().value("c") == 2)
+        store.resetCounters()
+        #expect(store.snapshot().value("c") == 0)
+    }
+
+    @Test func aGaugeMayUseAll64BitsButIsNeverJustBelowZero() {
+        let store = StatStore()
+        let cells = store.makeCells()
+        cells.gauge("hash").set(bits: 17_241_709_254_077_376_921)
+        cells.gauge("torn").decrement()
+        #expect(store.snapshot().value("hash") == 17_241_709_254_077_376_921)
+        #expect(store.snapshot().value("torn") == 0)
+    }
+
+    @Test func aRefusedStatIsNotThere() {
+        var options = StatOptions()
+        options.accepts = { !$0.hasPrefix("cluster.") }
+        let store = StatStore(options: options)
+        let cells = store.makeCells()
+        cells.counter("cluster.a.x").increment()
+        cells.gauge("cluster.a.g").set(4)
+        cells.histogram("cluster.a.h").record(1)
+        cells.textReadout("cluster.a.t").set("x")
+        cells.counter("server.x").increment()
+        store.mergeHistograms()
+        #expect(names(store) == ["server.x"])
+    }
+
+    @Test func releasesWhatNobodyHolds() {
+        let store = StatStore()
+        let one = store.makeCells()
+        let two = store.makeCells()
+        for cells in [one, two] {
+            cells.counter("cluster.a.c").increment()
+            cells.gauge("cluster.a.g").set(2)
+            cells.histogram("cluster.a.sub.h").record(7)
+            cells.counter("cluster.ab.c").increment()
+        }
+        one.textReadout("cluster.a.t").set("x")
+        store.mergeHistograms()
+        one.release(prefix: "cluster.a.")
+        // The other thread still counts.
+        #expect(store.snapshot().value("cluster.a.c") == 2)
+        #expect(store.snapshot().find("cluster.a.t", .textReadout) == nil)
+        one.release(prefix: "cluster.a.")
+        #expect(store.snapshot().value("cluster.a.c") == 2)
+        two.release(prefix: "cluster.a.")
+        #expect(names(store) == ["cluster.ab.c"])
+        #expect(store.count == 1)
+        // New stats get the old places, and start from nothing.
+        for name in ["n.1", "n.2", "n.3"] { #expect(one.counter(name).value == 0) }
+        #expect(two.gauge("n.g").value == 0)
+        two.histogram("n.h").record(1)
+        store.resetCounters()
+        store.mergeHistograms()
+        let snapshot = store.snapshot()
+        #expect(snapshot.find("n.g", .gauge)?.isUsed == false)
+        #expect(snapshot.find("n.h", .histogram)?.histogram?.cumulative.map { $0.count } == [1])
+        #expect(snapshot.value("n.1") == 0)
+        #expect(snapshot.value("cluster.ab.c") == 0)
+        #expect(snapshot.find("n.1", .counter)?.tagExtractedName == "n.1")
+    }
+
+    @Test func releaseTakesAnyPrefix() {
+        let store = StatStore()
+        let cells = store.makeCells()
+        for name in ["a.b.cat", "a.b.car", "a.b.dog", "a.x", "plain"] { _ = cells.counter(name) }
+        cells.release(prefix: "a.b.ca")
+        #expect(names(store) == ["a.b.dog", "a.x", "plain"])
+        cells.release(prefix: "")
+        #expect(store.count == 0)
+    }
+
+    @Test func churnDoesNotGrowTheStore() {
+        let store = StatStore()
+        let cells = store.makeCells()
+        func round(_ number: Int) {
+            for leaf in 0..<50 { cells.counter("cluster.c\(number).leaf\(leaf)").increment() }
+            cells.histogram("cluster.c\(number).h").record(UInt64(number))
+            store.mergeHistograms()
+            _ = store.snapshot()
+            cells.release(prefix: "cluster.c\(number).")
+        }
+        for number in 0..<100 { round(number) }
+        #expect(store.count == 0)
+        #expect(store.snapshot().records.count == 51)
+        #expect(store.snapshot().names.fronts.count <= 3)
+        #expect(store.snapshot().names.labels.count <= 3)
+        #expect(cells.pages.allocatedBytes == 4096)
+    }
+
+    @Test func sortsAsEnvoy() {
+        let store = StatStore()
+        let cells = store.makeCells()
+        for name in ["cluster.web_b.x", "cluster.web.x", "cluster.web-a.x"] { _ = cells.counter(name) }
+        // The page of all stats compares bytes.
+        #expect(names(store) == ["cluster.web-a.x", "cluster.web.x", "cluster.web_b.x"])
+        // The Prometheus page compares tokens.
+        #expect(
+            String(decoding: PrometheusText.render(store.snapshot()), as: UTF8.self) == """
+                # TYPE envoy_cluster_x counter
+                envoy_cluster_x{envoy_cluster_name="web"} 0
+                envoy_cluster_x{envoy_cluster_name="web-a"} 0
+                envoy_cluster_x{envoy_cluster_name="web_b"} 0
+
+                """)
+    }
+
+    @Test func countsRightWhileOthersRead() {
+        let store = StatStore()
+        let rounds = 20_000
+        let cells = (0..<4).map { _ in store.makeCells() }
+        DispatchQueue.concurrentPerform(iterations: 5) { thread in
+            if thread == 4 {
+                for _ in 0..<50 {
+                    store.mergeHistograms()
+                    _ = PrometheusText.render(store.snapshot())
+                }
+                return
+            }
+            let mine = cells[thread]
+            let counter = mine.counter("c")
+            let gauge = mine.gauge("g")
+            let histogram = mine.histogram("h")
+            for round in 0..<rounds {
+                counter.increment()
+                gauge.increment()
+                histogram.record(UInt64(round))
+                if round % 1000 == 0 { mine.counter("dynamic.\(thread).\(round)").increment() }
+            }
+        }
+        store.mergeHistograms()
+        let snapshot = store.snapshot()
+        #expect(snapshot.value("c") == UInt64(4 * rounds))
+        #expect(snapshot.value("g") == UInt64(4 * rounds))
+        let total = snapshot.find("h", .histogram)?.histogram.map { HistogramFigures.count($0.cumulative) }
+        #expect(total == UInt64(4 * rounds))
+        #expect(store.count == 3 + 4 * 20)
+    }
+
+    @Test func aRecordIsSmall() {
+        #expect(MemoryLayout<StatRecord>.stride <= 28)
+        #expect(MemoryLayout<Counter>.size == 8)
+    }
+}
