@@ -51,6 +51,10 @@ public final class Connection: IOHandler {
 
     /// When it was up (TLS included), nil before.
     public internal(set) var establishedAt: MonotonicTime?
+    /// Who hears of it; may be handed on by the owner. Let go when the connection closes.
+    public var delegate: ConnectionDelegate?
+    /// Called once when the socket is closed, whoever closed it, after everything else. For those who count connections.
+    public var onClose: ((Connection) -> Void)?
     /// Bytes taken in by `fill` (plain text where there is TLS).
     public internal(set) var bytesRead: UInt64 = 0
     /// Bytes handed to the system, or sealed by TLS, out of `output`.
@@ -61,7 +65,6 @@ public final class Connection: IOHandler {
     var descriptor: Int32 = -1
     var key = SlotKey(bits: 0)
     var state: State
-    var delegate: ConnectionDelegate?
     var closeReason: ConnectionCloseReason?
     var pending: Pending = []
     /// TLS, where there is.
@@ -85,7 +88,7 @@ public final class Connection: IOHandler {
     var wantsCloseAfterFlush = false
     private var cachedLocalAddress: SocketAddress?
 
-    init(loop: EventLoop, remoteAddress: SocketAddress, state: State, delegate: ConnectionDelegate) {
+    init(loop: EventLoop, remoteAddress: SocketAddress, state: State, delegate: ConnectionDelegate?) {
         self.loop = loop
         self.remoteAddress = remoteAddress
         self.state = state
@@ -169,6 +172,8 @@ public final class Connection: IOHandler {
         let due = pending
         pending = []
         if due.contains(.release) {
+            onClose?(self)
+            onClose = nil
             input.clear()
             output.clear()
             secure?.clear()

@@ -4,10 +4,11 @@ import Glibc
 
 extension Connection {
     /// Takes over an accepted socket. `connectionEstablished` follows in this turn, or after the TLS handshake. Fails
-    /// only when an option is refused or epoll is out of memory or watches; the socket is closed then.
+    /// only when an option is refused or epoll is out of memory or watches; the socket is closed then. The delegate may
+    /// be set after the call, in the same turn.
     public static func accept(
         _ socket: consuming AcceptedSocket, loop: EventLoop, options: SocketOptions? = nil, tls: TLSContext? = nil,
-        delegate: ConnectionDelegate
+        delegate: ConnectionDelegate? = nil
     ) throws(SystemError) -> Connection {
         let connection = Connection(
             loop: loop, remoteAddress: socket.remoteAddress, state: .handshaking, delegate: delegate)
