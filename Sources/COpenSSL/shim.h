@@ -87,9 +87,15 @@ static inline void cossl_infos_free(STACK_OF(X509_INFO) *stack) { sk_X509_INFO_p
 static inline STACK_OF(GENERAL_NAME) *cossl_subject_alt_names(const X509 *cert) {
     return (STACK_OF(GENERAL_NAME) *)X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 }
-static inline int cossl_names_count(const STACK_OF(GENERAL_NAME) *names) { return names ? sk_GENERAL_NAME_num(names) : 0; }
+static inline int cossl_names_count(const STACK_OF(GENERAL_NAME) *names) {
+    return names ? sk_GENERAL_NAME_num(names) : 0;
+}
 static inline GENERAL_NAME *cossl_names_at(const STACK_OF(GENERAL_NAME) *names, int index) {
     return sk_GENERAL_NAME_value(names, index);
+}
+static inline STACK_OF(GENERAL_NAME) *cossl_names_new(void) { return sk_GENERAL_NAME_new_null(); }
+static inline int cossl_names_push(STACK_OF(GENERAL_NAME) *names, GENERAL_NAME *name) {
+    return sk_GENERAL_NAME_push(names, name) > 0;
 }
 static inline void cossl_names_free(STACK_OF(GENERAL_NAME) *names) { GENERAL_NAMES_free(names); }
 

@@ -95,7 +95,8 @@ final class PeerVerifier {
         if names.isEmpty, spec.autoSANValidation, let serverName { names = [serverName] }
         if !names.isEmpty || !verification.sanMatchers.isEmpty {
             let sans = SubjectAltName.all(of: leaf)
-            let matched = names.isEmpty
+            let matched =
+                names.isEmpty
                 ? verification.sanMatchers.contains { matcher in sans.contains { matcher.matches($0) } }
                 : names.contains { name in sans.contains { $0.isName(name) } }
             if !matched {
@@ -105,12 +106,10 @@ final class PeerVerifier {
             verdict = .validated
         }
         if !verification.certificateHashes.isEmpty || !verification.spkiHashes.isEmpty {
-            guard verification.certificateHashes.contains(certificateHash(leaf))
-                || verification.spkiHashes.contains(keyHash(leaf))
-            else {
+            let hash = certificateHash(leaf)
+            if !verification.certificateHashes.contains(hash) && !verification.spkiHashes.contains(keyHash(leaf)) {
                 stats?.failVerifyCertHash.increment()
-                let fingerprint = X509Text.hex(certificateHash(leaf))
-                return .refused("\(peer): its SHA-256 \(fingerprint) and its public key match none of the pins")
+                return .refused("\(peer): its SHA-256 \(X509Text.hex(hash)) and its public key match none of the pins")
             }
             verdict = .validated
         }
@@ -145,8 +144,8 @@ final class PeerVerifier {
     func sessionContext(_ certificates: [LoadedCertificate]) -> [UInt8] {
         var text = "\(verification)|\(spec.alpn)"
         for one in certificates {
-            text += "|\(X509Text.name(X509_get_subject_name(one.leaf)))|\(X509Text.name(X509_get_issuer_name(one.leaf)))"
-            text += "|\(one.serverNames)"
+            let names = [X509_get_subject_name(one.leaf), X509_get_issuer_name(one.leaf)].map(X509Text.name)
+            text += "|\(names)|\(one.serverNames)"
         }
         var bytes = Array(text.utf8)
         for part in [spec.trustedCA ?? [], spec.crl ?? []] {

@@ -39,7 +39,9 @@ public final class TLSCertificate {
     public var dnsNames: [String] { names.filter { $0.type == .dns }.map(\.text) }
     public var ipNames: [String] { names.filter { $0.type == .ip }.map(\.text) }
     public var emailNames: [String] { names.filter { $0.type == .email }.map(\.text) }
-    public var otherNames: [String] { names.filter { if case .otherName = $0.type { true } else { false } }.map(\.text) }
+    public var otherNames: [String] {
+        names.filter { if case .otherName = $0.type { true } else { false } }.map(\.text)
+    }
     /// The dotted identifiers of the certificate's extensions.
     public private(set) lazy var extensionOIDs = X509Text.extensionOIDs(x509)
 

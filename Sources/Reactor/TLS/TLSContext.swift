@@ -158,7 +158,8 @@ struct TLSContextParts {
         }
         let versions = spec.versions(isServer: isServer)
         if versions.lowest > versions.highest {
-            fault("tls_params", "the minimum version \(versions.lowest) is above the maximum version \(versions.highest)")
+            let message = "the minimum version \(versions.lowest) is above the maximum version \(versions.highest)"
+            fault("tls_params", message)
         }
         for problem in CipherList.problems(spec.cipherSuites) { fault("tls_params.cipher_suites", problem) }
         for problem in CurveList.problems(spec.curves) { fault("tls_params.ecdh_curves", problem) }
@@ -175,7 +176,9 @@ struct TLSContextParts {
                     "validation_context.match_typed_subject_alt_names",
                     "names can only be trusted with a trusted_ca that vouches for them, and none is set")
             }
-            if spec.crl != nil { fault("validation_context.crl", "a revocation list needs a trusted_ca, and none is set") }
+            if spec.crl != nil {
+                fault("validation_context.crl", "a revocation list needs a trusted_ca, and none is set")
+            }
             if spec.autoSANValidation {
                 fault("auto_sni_san_validation", "names can only be trusted with a trusted_ca, and none is set")
             }

@@ -42,7 +42,8 @@ extension TLSContext {
         if ciphers.prefersClientChaCha { SSL_CTX_set_options(sslContext, cossl_op_prioritize_chacha) }
 
         let curves = (spec.curves.isEmpty ? CurveList.standard : spec.curves).joined(separator: ":")
-        guard cossl_ctx_set_groups(sslContext, curves) == 1 else { throw refused("tls_params.ecdh_curves", "the curves") }
+        guard cossl_ctx_set_groups(sslContext, curves) == 1
+        else { throw refused("tls_params.ecdh_curves", "the curves") }
         if !spec.signatureAlgorithms.isEmpty {
             guard cossl_ctx_set_sigalgs(sslContext, spec.signatureAlgorithms.joined(separator: ":")) == 1
             else { throw refused("tls_params.signature_algorithms", "the signature algorithms") }
@@ -130,16 +131,19 @@ extension TLSContext {
 // because the caller holds them.
 extension TLSContext {
     static func of(_ ssl: OpaquePointer?) -> TLSContext? {
-        guard let ssl, let context = SSL_get_SSL_CTX(ssl), let data = cossl_ctx_get_app_data(context) else { return nil }
+        guard let ssl, let context = SSL_get_SSL_CTX(ssl), let data = cossl_ctx_get_app_data(context)
+        else { return nil }
         return Unmanaged<TLSContext>.fromOpaque(data).takeUnretainedValue()
     }
 
-    private static let chooseCertificate: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { ssl, _ in
+    private typealias SessionCallback = @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32
+
+    private static let chooseCertificate: SessionCallback = { ssl, _ in
         guard let ssl, let selector = TLSContext.of(ssl)?.selector else { return 0 }
         return selector.present(to: ssl) ? 1 : 0
     }
 
-    private static let verifyPeer: @convention(c) (OpaquePointer?, UnsafeMutableRawPointer?) -> Int32 = { store, _ in
+    private static let verifyPeer: SessionCallback = { store, _ in
         guard let store, let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
             let session = TLSSession.of(OpaquePointer(ssl))
         else { return 0 }
@@ -156,7 +160,8 @@ extension TLSContext {
     }
 
     private static let sealTicket: cossl_ticket_key_cb = { ssl, name, iv, cipher, mac, sealing in
-        guard let ssl, let name, let iv, let cipher, let mac, let tickets = TLSContext.of(ssl)?.tickets else { return -1 }
+        guard let ssl, let name, let iv, let cipher, let mac, let tickets = TLSContext.of(ssl)?.tickets
+        else { return -1 }
         return sealing == 1
             ? tickets.seal(name: name, iv: iv, cipher: cipher, mac: mac)
             : tickets.open(ssl, name: name, iv: iv, cipher: cipher, mac: mac)

@@ -115,7 +115,7 @@ extension TLSFailure {
             switch number {
             case SSL3_AD_HANDSHAKE_FAILURE: meaning = "handshake failure: no common cipher, curve or certificate type"
             case SSL3_AD_BAD_CERTIFICATE: meaning = "bad certificate: it does not accept ours"
-            case SSL3_AD_UNSUPPORTED_CERTIFICATE: meaning = "unsupported certificate: it does not accept the kind of ours"
+            case SSL3_AD_UNSUPPORTED_CERTIFICATE: meaning = "unsupported certificate: it cannot verify ours"
             case SSL3_AD_CERTIFICATE_REVOKED: meaning = "certificate revoked: it holds ours for revoked"
             case SSL3_AD_CERTIFICATE_EXPIRED: meaning = "certificate expired: it holds ours for expired"
             case SSL3_AD_CERTIFICATE_UNKNOWN: meaning = "certificate unknown: it does not accept ours"

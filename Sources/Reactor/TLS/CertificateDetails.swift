@@ -1,0 +1,61 @@
+// What the /certs endpoint shows of the certificates in use.
+import COpenSSL
+
+/// One certificate as `envoy.admin.v3.CertificateDetails` tells it.
+public struct CertificateDetails: Sendable, Equatable {
+    /// The file it came from, or `<inline>`.
+    public let path: String
+    /// Lower-case hexadecimal digits.
+    public let serialNumber: String
+    /// Names in Envoy's order: DNS, URI, IP; other types are not shown.
+    public let subjectAltNames: [SubjectAltName]
+    /// Unix seconds.
+    public let validFrom: Int64
+    /// Unix seconds.
+    public let expirationTime: Int64
+    /// In RFC 2253 notation, for messages.
+    public let subject: String
+
+    init(_ certificate: TLSCertificate, path: String) {
+        self.path = path
+        serialNumber = certificate.serialNumber
+        subjectAltNames = [SANMatcher.NameType.dns, .uri, .ip].flatMap { type in
+            certificate.names.filter { $0.type == type }
+        }
+        validFrom = certificate.notBefore
+        expirationTime = certificate.notAfter
+        subject = certificate.subject
+    }
+
+    /// Whole days from `now` (unix seconds) until the certificate expires; 0 when it has.
+    public func daysUntilExpiration(now: Int64) -> UInt64 {
+        now < expirationTime ? UInt64((expirationTime - now) / 86_400) : 0
+    }
+
+    /// What a person should know about the certificate at `now` (unix seconds), if anything.
+    public func warning(now: Int64) -> String? {
+        if now > expirationTime {
+            return "certificate \(subject) of \(path) expired on \(X509Text.timestamp(expirationTime))"
+        }
+        if now < validFrom {
+            return "certificate \(subject) of \(path) is not valid before \(X509Text.timestamp(validFrom))"
+        }
+        return nil
+    }
+}
+
+extension TLSContextSpec {
+    /// The certificates of this spec: our leaves, and the first trusted CA, as Envoy lists them. What cannot be read is
+    /// left out.
+    public var certificateDetails: (caCert: [CertificateDetails], certChain: [CertificateDetails]) {
+        func first(_ pem: [UInt8], _ name: String) -> [CertificateDetails] {
+            guard let all = try? TLSMaterial.certificates(pem, name: name, field: "") else { return [] }
+            defer { for one in all { X509_free(one) } }
+            return all.prefix(1).map { CertificateDetails(TLSCertificate($0), path: name) }
+        }
+        return (
+            trustedCA.map { first($0, trustedCAName) } ?? [],
+            certificates.flatMap { first($0.chainPEM, $0.chainName) }
+        )
+    }
+}
