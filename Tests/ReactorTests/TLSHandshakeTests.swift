@@ -1,6 +1,6 @@
 // Handshakes in memory: versions, suites, curves, ALPN, SNI, and bytes in drips.
-import Testing
 import TestKit
+import Testing
 
 @testable import Reactor
 

@@ -35,6 +35,18 @@ final class ClientSessionStore {
         while entries.count > limit, let oldest = entries.popLast() { SSL_SESSION_free(oldest.session) }
     }
 
+    /// Keeps the session of a connection that resumed an older one and was given a new ticket for it. OpenSSL tells of
+    /// new tickets by callback, but not of these, which only TLS 1.2 has.
+    func replace(after ssl: OpaquePointer, for key: Key) {
+        guard SSL_session_reused(ssl) == 1, SSL_version(ssl) < TLS1_3_VERSION, let session = SSL_get1_session(ssl)
+        else { return }
+        if entries.contains(where: { $0.session == session }) {
+            SSL_SESSION_free(session)
+        } else {
+            keep(session, for: key)
+        }
+    }
+
     /// Sets the newest session for `key` on a connection that is about to begin. A TLS 1.3 ticket is used once (RFC 8446
     /// §C.4), an older session again and again.
     func resume(_ ssl: OpaquePointer, for key: Key) {

@@ -121,12 +121,8 @@ final class PeerVerifier {
     }
 
     private func keyHash(_ leaf: OpaquePointer) -> [UInt8] {
-        guard let key = X509_get_X509_PUBKEY(leaf) else { return [] }
-        var der: UnsafeMutablePointer<UInt8>?
-        let count = i2d_X509_PUBKEY(key, &der)
-        defer { cossl_free(der) }
-        guard count > 0, let der else { return [] }
-        return digest { EVP_Digest(der, Int(count), $0, $1, sha256, nil) }
+        let key = X509Text.publicKeyInfo(leaf)
+        return digest { EVP_Digest(key, key.count, $0, $1, sha256, nil) }
     }
 
     private func digest(_ compute: (UnsafeMutablePointer<UInt8>, UnsafeMutablePointer<UInt32>) -> Int32) -> [UInt8] {

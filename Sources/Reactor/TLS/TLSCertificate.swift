@@ -22,6 +22,8 @@ public final class TLSCertificate {
     public private(set) lazy var serialNumber = X509Text.serial(X509_get0_serialNumber(x509))
     /// SHA-256 of the certificate in 64 lower-case hexadecimal digits.
     public private(set) lazy var sha256Fingerprint = X509Text.hex(digest(EVP_sha256()))
+    /// SHA-256 of the public key (SubjectPublicKeyInfo) in 64 lower-case hexadecimal digits.
+    public private(set) lazy var publicKeySHA256 = X509Text.hex(keyDigest(EVP_sha256()))
     /// SHA-1 of the certificate in 40 lower-case hexadecimal digits.
     public private(set) lazy var sha1Fingerprint = X509Text.hex(digest(EVP_sha1()))
     /// Subject alternative names, in the certificate's order.
@@ -49,6 +51,17 @@ public final class TLSCertificate {
         var bytes = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var count: UInt32 = 0
         guard X509_digest(x509, algorithm, &bytes, &count) == 1 else {
+            ERR_clear_error()
+            return []
+        }
+        return Array(bytes.prefix(Int(count)))
+    }
+
+    private func keyDigest(_ algorithm: OpaquePointer?) -> [UInt8] {
+        let key = X509Text.publicKeyInfo(x509)
+        var bytes = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+        var count: UInt32 = 0
+        guard EVP_Digest(key, key.count, &bytes, &count, algorithm, nil) == 1 else {
             ERR_clear_error()
             return []
         }

@@ -117,6 +117,7 @@ public final class TLSSession {
         let result = lend(&rawInput, &rawOutput) { SSL_do_handshake(ssl) }
         if result == 1 {
             isEstablished = true
+            context.resumable?.replace(after: ssl, for: resumptionKey)
             context.stats?.handshakeDone(ssl)
             return .done
         }

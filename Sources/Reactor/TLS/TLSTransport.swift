@@ -24,14 +24,15 @@ struct TLSTransport {
         return bio
     }
 
-    /// Remembers the begin of the stream.
-    mutating func note(_ bytes: UnsafeRawBufferPointer) {
-        bytesRead &+= UInt64(bytes.count)
-        guard firstCount < 16 else { return }
-        for byte in bytes {
-            guard firstCount < 16 else { return }
-            firstBytes[firstCount] = byte
-            firstCount += 1
+    /// Remembers the begin of the stream, as far as it has come. `next` holds what follows the `bytesRead` bytes.
+    mutating func note(_ next: borrowing ByteQueue) {
+        firstCount = Int(bytesRead)
+        next.forEachPart { part in
+            for index in 0..<min(part.count, 16 - firstCount) {
+                firstBytes[firstCount] = part[index]
+                firstCount += 1
+            }
+            return firstCount < 16
         }
     }
 
@@ -58,10 +59,10 @@ struct TLSTransport {
             cossl_bio_retry_read(bio)
             return 0
         }
-        let target = UnsafeMutableRawBufferPointer(start: buffer, count: capacity)
-        let count = input.pointee.copy(to: target)
+        if transport.pointee.bytesRead < 16 { transport.pointee.note(input.pointee) }
+        let count = input.pointee.copy(to: UnsafeMutableRawBufferPointer(start: buffer, count: capacity))
         input.pointee.consume(count)
-        transport.pointee.note(UnsafeRawBufferPointer(rebasing: target[..<count]))
+        transport.pointee.bytesRead &+= UInt64(count)
         done.pointee = count
         return 1
     }

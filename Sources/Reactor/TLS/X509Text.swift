@@ -28,6 +28,15 @@ enum X509Text {
         return String(decoding: String(cString: digits).utf8.map(\.asciiLowercased), as: UTF8.self)
     }
 
+    /// The SubjectPublicKeyInfo in DER.
+    static func publicKeyInfo(_ x509: OpaquePointer) -> [UInt8] {
+        var der: UnsafeMutablePointer<UInt8>?
+        let count = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x509), &der)
+        defer { cossl_free(der) }
+        guard count > 0, let der else { return [] }
+        return Array(UnsafeBufferPointer(start: der, count: Int(count)))
+    }
+
     /// Seconds since 1970, or 0 when the time cannot be read.
     static func unixSeconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64 {
         var parts = tm()
