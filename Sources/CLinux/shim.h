@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stddef.h>
 
 // GNU extensions. Defining _GNU_SOURCE here would give types another shape than they have in Swift's Glibc module, so
@@ -17,3 +18,4 @@ extern int pipe2(int fds[2], int flags);
 extern ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned int flags);
 extern void *memmem(const void *haystack, size_t haystack_length, const void *needle, size_t needle_length);
 extern void *memrchr(const void *bytes, int byte, size_t length);
+extern int pthread_setname_np(pthread_t thread, const char *name);
