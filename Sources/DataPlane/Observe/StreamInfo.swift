@@ -6,19 +6,23 @@ import Reactor
 public final class StreamInfo {
     /// Monotonic marks of a stream's life; nil until reached.
     public struct Marks {
-        public var start = MonotonicTime(nanoseconds: 0)
+        /// The first byte of the request (HTTP), or the accepted connection (TCP).
+        public var start = MonotonicTime.zero
         public var requestEnd: MonotonicTime?
         public var firstUpstreamSent: MonotonicTime?
         public var lastUpstreamSent: MonotonicTime?
         public var firstUpstreamReceived: MonotonicTime?
+        /// The first byte of the response's body.
+        public var firstUpstreamBodyReceived: MonotonicTime?
         public var lastUpstreamReceived: MonotonicTime?
         public var firstDownstreamSent: MonotonicTime?
         public var lastDownstreamSent: MonotonicTime?
+        /// Set when the stream is over, before it is logged.
         public var end: MonotonicTime?
         public init() {}
     }
 
-    public var marks = Marks()
+    @exclusivity(unchecked) public var marks = Marks()
     public var startWall = WallTime(unixNanoseconds: 0)
     public var httpVersion: HTTPVersion?
     /// 0 until a response head went downstream (as Envoy prints it).
@@ -26,19 +30,20 @@ public final class StreamInfo {
     /// `%RESPONSE_CODE_DETAILS%`; spaces already replaced by `_`. Empty: unset.
     public var responseCodeDetails = ""
     public var connectionTerminationDetails = ""
-    public var flags: ResponseFlags = []
+    @exclusivity(unchecked) public var flags: ResponseFlags = []
     /// Body bytes (`%BYTES_RECEIVED%`, `%BYTES_SENT%`); for TCP all bytes.
-    public var bytesReceived: UInt64 = 0
-    public var bytesSent: UInt64 = 0
-    public var downstreamWireReceived: UInt64 = 0
-    public var downstreamWireSent: UInt64 = 0
-    public var upstreamWireReceived: UInt64 = 0
-    public var upstreamWireSent: UInt64 = 0
+    @exclusivity(unchecked) public var bytesReceived: UInt64 = 0
+    @exclusivity(unchecked) public var bytesSent: UInt64 = 0
+    /// Heads, bodies and framing of this stream on the wire.
+    @exclusivity(unchecked) public var downstreamWire = WireBytes()
+    @exclusivity(unchecked) public var upstreamWire = WireBytes()
     public var routeName = ""
     public var virtualCluster = ""
     public var isHealthCheck = false
+    /// `%STREAM_ID%` of a stream without an x-request-id (TCP).
+    public var streamID = ""
     public var downstream: DownstreamInfo?
-    public var upstream = UpstreamInfo()
+    @exclusivity(unchecked) public var upstream = UpstreamInfo()
 
     public init() {}
 
@@ -53,22 +58,42 @@ public final class StreamInfo {
         flags = []
         bytesReceived = 0
         bytesSent = 0
-        downstreamWireReceived = 0
-        downstreamWireSent = 0
-        upstreamWireReceived = 0
-        upstreamWireSent = 0
+        downstreamWire = WireBytes()
+        upstreamWire = WireBytes()
         routeName = ""
         virtualCluster = ""
         isHealthCheck = false
+        streamID = ""
         downstream = nil
         upstream = UpstreamInfo()
     }
 }
 
+/// Bytes of one stream on one side's wire, before TLS.
+public struct WireBytes: Sendable, Equatable {
+    public var received: UInt64 = 0
+    public var sent: UInt64 = 0
+    /// Of these, the head's.
+    public var headersReceived: UInt64 = 0
+    public var headersSent: UInt64 = 0
+
+    public init() {}
+}
+
+/// How a connection went down, as `%DOWNSTREAM_DETECTED_CLOSE_TYPE%` tells it.
+public enum DetectedCloseType: UInt8, Sendable {
+    case normal
+    case localReset
+    case remoteReset
+}
+
 /// The downstream connection as its streams see it; one object a connection.
 public final class DownstreamInfo {
     public let connectionID: UInt64
-    public let localAddress: SocketAddress
+    /// Where the client meant to go: the socket's own address unless it was redirected here.
+    public var localAddress: SocketAddress
+    /// The socket's own address.
+    public let directLocalAddress: SocketAddress
     /// The peer of the socket.
     public let directRemoteAddress: SocketAddress
     /// The peer as trusted headers or PROXY protocol tell it; the direct one until then.
@@ -77,12 +102,17 @@ public final class DownstreamInfo {
     /// SNI, from the handshake.
     public var requestedServerName = ""
     public var transportFailureReason = ""
+    /// Why we closed the connection; empty when we did not.
+    public var localCloseReason = ""
+    public var detectedCloseType = DetectedCloseType.normal
+    public var filterChainName = ""
     public var handshakeDone: MonotonicTime?
     public let accepted: MonotonicTime
 
     public init(connectionID: UInt64, local: SocketAddress, remote: SocketAddress, accepted: MonotonicTime) {
         self.connectionID = connectionID
         localAddress = local
+        directLocalAddress = local
         directRemoteAddress = remote
         remoteAddress = remote
         self.accepted = accepted
@@ -91,17 +121,30 @@ public final class DownstreamInfo {
 
 /// The last upstream try of a stream.
 public struct UpstreamInfo {
+    /// The cluster's name. Empty until one was chosen.
     public var clusterName = ""
+    /// `alt_stat_name`, when the cluster has one: what `%UPSTREAM_CLUSTER%` prints.
+    public var clusterAlias = ""
     public var host: Host?
+    /// The hosts and connections of the tries before the last one, in order.
+    public var earlierTries: [(host: Host, connectionID: UInt64)] = []
     public var localAddress: SocketAddress?
     public var remoteAddress: SocketAddress?
     public var connectionID: UInt64 = 0
     public var httpVersion: HTTPVersion?
     public var tls: TLSConnectionInfo?
+    /// The SNI that was sent.
+    public var serverName = ""
     public var transportFailureReason = ""
+    public var localCloseReason = ""
+    public var detectedCloseType = DetectedCloseType.normal
     public var attemptCount = 0
     /// From asking the pool to having a connection.
     public var poolReady: TimeAmount?
+    /// When the connection in use was begun, was connected, and had finished its handshake.
+    public var connectStart: MonotonicTime?
+    public var connectEnd: MonotonicTime?
+    public var handshakeEnd: MonotonicTime?
 
     public init() {}
 }

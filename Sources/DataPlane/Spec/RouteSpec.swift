@@ -191,7 +191,7 @@ public enum PathRewriteSpec: Sendable {
     case prefix(String)
     /// `regex_rewrite`: RE2 substitution with `\1`.
     case regex(Regex, substitution: String)
-    /// `path_rewrite` with formatter operators is kept as its compiled text.
+    /// `path_rewrite`: a format string that replaces the whole path; the query stays.
     case literal(String)
 }
 
@@ -199,6 +199,8 @@ public enum HostRewriteSpec: Sendable {
     case literal(String)
     case header(String)
     case pathRegex(Regex, substitution: String)
+    /// `host_rewrite`: a format string.
+    case format(String)
     /// `auto_host_rewrite`: the host name of the chosen endpoint.
     case auto
 }

@@ -1,0 +1,120 @@
+// Headers that a route, virtual host or route configuration adds and removes.
+import HTTPWire
+import Reactor
+
+/// One level's `..._headers_to_remove` and `..._headers_to_add` of one direction, compiled. One thread.
+///
+/// As in Envoy, removals come first, then all values are evaluated on what was there, and only then are headers
+/// changed.
+public final class HeaderMutations {
+    private struct Addition {
+        let key: HeaderKey
+        let formatter: Formatter
+        let action: HeaderAddSpec.Action
+        let keepEmpty: Bool
+
+        var overwrites: Bool { action == .overwriteIfExists || action == .overwriteIfExistsOrAdd }
+    }
+
+    private let removals: [HeaderKey]
+    private let additions: [Addition]
+    @exclusivity(unchecked) private var values = ByteArena()
+    /// Of each addition: where its value is; a negative start when it does not apply.
+    @exclusivity(unchecked) private var ranges: [(start: Int, count: Int)] = []
+
+    /// - Throws: for a value that does not compile, and for names that must not be changed (`:path`, `host`).
+    public init(add: [HeaderAddSpec], remove: [String]) throws(FormatError) {
+        var removals: [HeaderKey] = []
+        for name in remove { removals.append(try HeaderMutations.key(name)) }
+        var additions: [Addition] = []
+        for spec in add {
+            additions.append(
+                Addition(
+                    key: try HeaderMutations.key(spec.name), formatter: try Formatter(spec.value, omitEmpty: true),
+                    action: spec.action, keepEmpty: spec.keepEmpty))
+        }
+        self.removals = removals
+        self.additions = additions
+    }
+
+    private static func key(_ name: String) throws(FormatError) -> HeaderKey {
+        guard let key = HeaderKey(name) else {
+            throw FormatError(position: 0, message: "'\(name)' is not a header name")
+        }
+        guard key.pseudo == nil else {
+            throw FormatError(position: 0, message: "pseudo-headers and host cannot be added or removed: '\(name)'")
+        }
+        return key
+    }
+
+    var isEmpty: Bool { removals.isEmpty && additions.isEmpty }
+
+    /// Changes `headers`. Formats read `context`, which may hold `headers` itself.
+    public func apply(to headers: HeaderMap, _ context: borrowing FormatContext) {
+        for key in removals { headers.remove(key) }
+        if additions.isEmpty { return }
+        values.removeAll()
+        ranges.removeAll(keepingCapacity: true)
+        for addition in additions { evaluate(addition, headers, context) }
+        for (index, addition) in additions.enumerated() where addition.overwrites {
+            let range = ranges[index]
+            if range.start >= 0 { headers.set(addition.key, values.view(range.start, range.count)) }
+        }
+        for (index, addition) in additions.enumerated() where !addition.overwrites {
+            let range = ranges[index]
+            if range.start >= 0 { append(addition.key, range, to: headers) }
+        }
+    }
+
+    private func evaluate(_ addition: Addition, _ headers: HeaderMap, _ context: borrowing FormatContext) {
+        let start = values.count
+        addition.formatter.append(to: &values, context)
+        let count = values.count - start
+        let applies =
+            switch addition.action {
+            case .appendIfExistsOrAdd, .overwriteIfExistsOrAdd: true
+            case .addIfAbsent: !headers.contains(addition.key)
+            case .overwriteIfExists: headers.contains(addition.key)
+            }
+        ranges.append(applies && (count > 0 || addition.keepEmpty) ? (start, count) : (-1, 0))
+    }
+
+    /// A well-known name keeps to one line, its values joined; others get a line of their own.
+    private func append(_ key: HeaderKey, _ range: (start: Int, count: Int), to headers: HeaderMap) {
+        let value = values.view(range.start, range.count)
+        guard let name = key.known, name != .setCookie && name != .wwwAuthenticate && name != .proxyAuthenticate,
+            let old = headers.value(name)
+        else { return headers.append(key, value) }
+        let start = values.count
+        values.append(old)
+        values.append(literal: name == .cookie ? "; " : ",")
+        // The arena may have moved.
+        values.append(values.view(range.start, range.count))
+        headers.set(name, values.view(start, values.count - start))
+    }
+}
+
+/// The levels that apply to a route, in the order in which they are applied.
+struct MutationLevels {
+    private let levels: [HeaderMutations]
+
+    /// - Parameter levels: route, virtual host, route configuration.
+    init(_ levels: [HeaderMutations], mostSpecificWins: Bool) {
+        // What is applied last wins.
+        self.levels = (mostSpecificWins ? levels.reversed() : levels).filter { !$0.isEmpty }
+    }
+
+    func apply(to headers: HeaderMap, _ context: borrowing FormatContext) {
+        for level in levels { level.apply(to: headers, context) }
+    }
+}
+
+extension HeaderMutationsSpec {
+    func compiledRequest() throws(FormatError) -> HeaderMutations {
+        try HeaderMutations(add: requestAdd, remove: requestRemove)
+    }
+
+    func compiledResponse() throws(FormatError) -> HeaderMutations {
+        try HeaderMutations(add: responseAdd, remove: responseRemove)
+    }
+}

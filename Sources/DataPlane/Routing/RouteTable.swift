@@ -1,0 +1,132 @@
+// A route configuration, compiled for one worker.
+import HTTPWire
+import Reactor
+
+/// Which route a request takes. Made from a checked configuration; loop thread only.
+///
+/// A look-up hashes the host and the path and walks one tree: thousands of routes cost no more than a few.
+public final class RouteTable {
+    /// `route_config.name`.
+    public let name: String
+    private let hosts: VirtualHostIndex
+    private let tables: [Table]
+    private let ignorePort: Bool
+    private let ignorePathParameters: Bool
+    private let internalOnlyHeaders: [HeaderKey]
+    private let scratch = RouteScratch()
+
+    private struct Table {
+        let virtualHost: VirtualHost
+        let index: RouteIndex
+        let routes: [Route]
+    }
+
+    /// - Parameters:
+    ///   - runtime: fractions under a runtime key are settled by it.
+    ///   - clusterIndex: the place of a cluster among the worker's own, by name.
+    /// - Throws: for a format in header values or rewrites that does not compile; a checked configuration has none.
+    public init(
+        _ spec: RouteConfigurationSpec, runtime: RuntimeSpec = RuntimeSpec(),
+        clusterIndex: (String) -> Int? = { _ in nil }
+    ) throws(FormatError) {
+        name = spec.name
+        hosts = VirtualHostIndex(spec.virtualHosts.map(\.domains))
+        ignorePort = spec.ignorePortInHostMatching
+        ignorePathParameters = spec.ignorePathParametersInPathMatching
+        internalOnlyHeaders = spec.internalOnlyHeaders.compactMap { HeaderKey($0) }
+        let request = try spec.headers.compiledRequest()
+        let response = try spec.headers.compiledResponse()
+        var tables: [Table] = []
+        for host in spec.virtualHosts {
+            let virtualHost = VirtualHost(host)
+            let hostRequest = try host.headers.compiledRequest()
+            let hostResponse = try host.headers.compiledResponse()
+            let retryPolicy = host.retryPolicy.map(RetryPolicy.init)
+            var routes: [Route] = []
+            for route in host.routes {
+                let action: RouteAction
+                switch route.action {
+                case .forward(let forward):
+                    action = .forward(
+                        try ForwardAction(forward, fallbackRetryPolicy: retryPolicy, clusterIndex: clusterIndex))
+                case .redirect(let redirect): action = .redirect(RedirectAction(redirect))
+                case .direct(let direct): action = .direct(direct)
+                }
+                let wins = spec.mostSpecificHeaderMutationsWins
+                routes.append(
+                    Route(
+                        route, virtualHost: virtualHost, action: action,
+                        requestMutations: MutationLevels(
+                            [try route.headers.compiledRequest(), hostRequest, request], mostSpecificWins: wins),
+                        responseMutations: MutationLevels(
+                            [try route.headers.compiledResponse(), hostResponse, response], mostSpecificWins: wins),
+                        scratch: scratch))
+            }
+            let index = RouteIndex(host.routes.map(\.match), runtime: runtime)
+            tables.append(Table(virtualHost: virtualHost, index: index, routes: routes))
+        }
+        self.tables = tables
+    }
+
+    /// Chooses the route of a request.
+    ///
+    /// - Parameters:
+    ///   - request: with `x-forwarded-proto` and `x-envoy-internal` as the connection manager set them.
+    ///   - tls: the client's connection, for `tls_context` conditions.
+    ///   - random: one value a stream, for `runtime_fraction` and weighted clusters.
+    public func route(_ request: HeaderMap, tls: TLSConnectionInfo? = nil, random: UInt64) -> RouteDecision {
+        var host = request.authority
+        if ignorePort { host = AuthorityRules.withoutPort(host) }
+        guard let position = hosts.find(host, hasHost: request.hasAuthority) else { return .none }
+        let table = tables[position]
+        if requiresTLS(table.virtualHost, request) { return .tlsRedirect(table.virtualHost) }
+        // Joining a header's lines moves the request's bytes, so that the path is copied.
+        scratch.path.removeAll()
+        scratch.path.append(matchablePath(request.path))
+        let question = RouteQuestion(request: request, path: scratch.path.view, tls: tls, random: random)
+        guard let match = table.index.firstMatch(question) else { return .none }
+        return .route(table.routes[match])
+    }
+
+    /// Removes the headers that only internal clients may send (`internal_only_headers`).
+    public func removeInternalOnlyHeaders(_ request: HeaderMap) {
+        for key in internalOnlyHeaders { request.remove(key) }
+    }
+
+    /// All routes, for stats to be made ahead.
+    public var routes: [Route] { tables.flatMap(\.routes) }
+
+    /// Sets `location` to the same URL over https, the answer to a request that `require_tls` refuses (301).
+    public func setTLSLocation(of response: HeaderMap, _ request: HeaderMap) {
+        scratch.text.removeAll()
+        scratch.text.append(literal: "https://")
+        scratch.text.append(request.authority)
+        scratch.text.append(request.path)
+        response.set(.location, scratch.text.view)
+    }
+
+    private func requiresTLS(_ virtualHost: VirtualHost, _ request: HeaderMap) -> Bool {
+        switch virtualHost.requireTLS {
+        case .none: return false
+        case .externalOnly:
+            if request.value(.xEnvoyInternal)?.equals("true") == true { return false }
+        case .all: break
+        }
+        return !(request.value(.xForwardedProto) ?? request.scheme).equals("https")
+    }
+
+    private func matchablePath(_ path: ByteView) -> ByteView {
+        var path = path
+        if ignorePathParameters { path = path.prefix(path.firstIndex(of: UInt8(ascii: ";")) ?? path.count) }
+        return path.prefix(path.pathLength)
+    }
+}
+
+/// What a route table says to a request.
+public enum RouteDecision {
+    case route(Route)
+    /// The virtual host takes only https: redirect (see `RouteTable.setTLSLocation`).
+    case tlsRedirect(VirtualHost)
+    /// No virtual host or no route: 404 `route_not_found`.
+    case none
+}
