@@ -39,4 +39,8 @@ extension ByteClass {
 
     /// unreserved and sub-delims of RFC 3986: a registered name but for its percent escapes.
     static var registeredName: ByteClass { ByteClass(low: 0x2bff_7fd2_0000_0000, high: 0x47ff_fffe_87ff_fffe) }
+
+    /// What a path may hold without being escaped in Envoy's normal form: 0x21 to 0x7e but `"#<>?\\^`, the back-quote
+    /// and `{|}`.
+    static var path: ByteClass { ByteClass(low: 0x2fff_fff2_0000_0000, high: 0x47ff_fffe_afff_ffff) }
 }
