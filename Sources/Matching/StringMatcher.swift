@@ -19,35 +19,47 @@ public struct StringMatcher: Sendable {
     public let pattern: Pattern
     /// Whether ASCII letters match whatever their case; ignored for a regex.
     public let ignoreCase: Bool
+    /// The pattern again in a form that is matched without touching reference counts.
+    private let comparison: Comparison
     /// The bytes to look for, in lower case when the case is ignored.
     private let needle: [UInt8]
+    private let regex: Regex?
+
+    private enum Comparison: UInt8 {
+        case exact
+        case prefix
+        case suffix
+        case contains
+        case regex
+        case any
+    }
 
     public init(_ pattern: Pattern, ignoreCase: Bool = false) {
         self.pattern = pattern
         self.ignoreCase = ignoreCase
-        let text: String
+        var text = ""
+        var compiled: Regex?
         switch pattern {
-        case .exact(let value), .prefix(let value), .suffix(let value), .contains(let value): text = value
-        case .regex, .any: text = ""
+        case .exact(let value): (text, comparison) = (value, .exact)
+        case .prefix(let value): (text, comparison) = (value, .prefix)
+        case .suffix(let value): (text, comparison) = (value, .suffix)
+        case .contains(let value): (text, comparison) = (value, .contains)
+        case .regex(let value): (compiled, comparison) = (value, .regex)
+        case .any: comparison = .any
         }
+        regex = compiled
         needle = ignoreCase ? text.utf8.map(ByteComparison.lowercase) : Array(text.utf8)
     }
 
     /// Whether `text` passes. Allocates nothing.
     public func matches(_ text: UnsafeRawBufferPointer) -> Bool {
-        switch pattern {
-        case .any:
-            return true
-        case .regex(let regex):
-            return regex.matches(text)
-        case .exact:
-            return text.count == needle.count && hasNeedle(in: text, at: 0)
-        case .prefix:
-            return text.count >= needle.count && hasNeedle(in: text, at: 0)
-        case .suffix:
-            return text.count >= needle.count && hasNeedle(in: text, at: text.count - needle.count)
-        case .contains:
-            return ByteComparison.contains(text, needle, ignoreCase: ignoreCase)
+        switch comparison {
+        case .any: true
+        case .regex: regex?.matches(text) ?? false
+        case .exact: text.count == needle.count && hasNeedle(in: text, at: 0)
+        case .prefix: text.count >= needle.count && hasNeedle(in: text, at: 0)
+        case .suffix: text.count >= needle.count && hasNeedle(in: text, at: text.count - needle.count)
+        case .contains: ByteComparison.contains(text, needle, ignoreCase: ignoreCase)
         }
     }
 

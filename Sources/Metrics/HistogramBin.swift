@@ -35,15 +35,15 @@ public struct HistogramBin: Sendable, Equatable {
 
     /// The bin of an integer.
     static func position(of value: UInt64) -> Int {
-        if value < 100 {
-            if value >= 10 { return 1 + perDecade + Int(value) - 10 }
-            return value == 0 ? 0 : 1 + Int(value) * 10 - 10
+        guard value >= 10 else { return value == 0 ? 0 : 1 + Int(truncatingIfNeeded: value) * 10 - 10 }
+        var digits = value
+        var first = 1 + perDecade
+        // Most values have few digits: dividing is quicker than a table of powers.
+        while digits >= 100 {
+            digits /= 10
+            first += perDecade
         }
-        // floor(log10) from the number of bits, corrected by one look at the table.
-        let bits = 64 - value.leadingZeroBitCount
-        var decade = (bits * 1233) >> 12
-        if value < integerPowers[decade] { decade -= 1 }
-        return 1 + decade * perDecade + Int(value / integerPowers[decade - 1]) - 10
+        return first + Int(truncatingIfNeeded: digits) - 10
     }
 
     /// The bin that a bucket's upper bound falls into; bounds below 1 count as 0, because values are whole numbers.
@@ -60,9 +60,4 @@ public struct HistogramBin: Sendable, Equatable {
     private static let powersOfTen: [Double] = [
         1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
     ]
-    private static let integerPowers: [UInt64] = {
-        var powers: [UInt64] = [1]
-        for _ in 1..<decades { powers.append(powers[powers.count - 1] * 10) }
-        return powers
-    }()
 }

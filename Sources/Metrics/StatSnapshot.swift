@@ -1,4 +1,5 @@
 // StatSnapshot: all stats at one moment, for the renderers.
+import Glibc
 
 /// The interned parts of names, shared with the store until it changes them.
 struct StatNames: Sendable {
@@ -16,29 +17,69 @@ struct StatOrders: Sendable {
     let byFamily: [UInt32]
 
     init(records: [StatRecord], names: StatNames) {
-        let live = records.indices.filter { records[$0].isAlive }.map { UInt32(truncatingIfNeeded: $0) }
-        var keys = [[UInt8]](repeating: [], count: records.count)
+        let live = records.indices.filter { records[$0].isAlive }
+        var keys = SortKeys(count: live.count)
         for place in live {
-            let record = records[Int(place)]
-            keys[Int(place)] = Array(names.fronts[Int(record.front)].utf8) + Array(names.backs[Int(record.back)].utf8)
+            keys.append(names.fronts[Int(records[place].front)], names.backs[Int(records[place].back)], dot: ".")
         }
-        byName = live.sorted { keys[Int($0)].lexicographicallyPrecedes(keys[Int($1)]) }
-        // Rank each family once; within a family a dot sorts before everything else.
-        let families = Set(live.map { records[Int($0)].family })
-            .map { (id: $0, key: StatOrders.tokenOrder(names.families[Int($0)].utf8)) }
-            .sorted { $0.key.lexicographicallyPrecedes($1.key) }
-        var rank = [Int](repeating: 0, count: names.families.count)
-        for (position, family) in families.enumerated() { rank[Int(family.id)] = position }
-        for place in live { keys[Int(place)] = StatOrders.tokenOrder(keys[Int(place)]) }
-        byFamily = live.sorted {
-            let (one, other) = (rank[Int(records[Int($0)].family)], rank[Int(records[Int($1)].family)])
-            return one == other ? keys[Int($0)].lexicographicallyPrecedes(keys[Int($1)]) : one < other
+        byName = keys.sorted().map { UInt32(truncatingIfNeeded: live[$0]) }
+
+        // Rank each family once; then a family's rank goes before the name.
+        let families = Array(Set(live.map { records[$0].family }))
+        var familyKeys = SortKeys(count: families.count)
+        for family in families { familyKeys.append(names.families[Int(family)], "", dot: "\0") }
+        var rank = [UInt32](repeating: 0, count: names.families.count)
+        for (position, index) in familyKeys.sorted().enumerated() {
+            rank[Int(families[index])] = UInt32(truncatingIfNeeded: position)
         }
+        keys = SortKeys(count: live.count)
+        for place in live {
+            let record = records[place]
+            keys.append(
+                names.fronts[Int(record.front)], names.backs[Int(record.back)], dot: "\0",
+                rank: rank[Int(record.family)])
+        }
+        byFamily = keys.sorted().map { UInt32(truncatingIfNeeded: live[$0]) }
+    }
+}
+
+/// Strings in one buffer, to be sorted by their bytes.
+private struct SortKeys {
+    private var bytes: [UInt8] = []
+    private var starts: [Int] = [0]
+
+    init(count: Int) {
+        bytes.reserveCapacity(count * 64)
+        starts.reserveCapacity(count + 1)
     }
 
-    /// Bytes that compare as the tokens between the dots do.
-    private static func tokenOrder(_ name: some Sequence<UInt8>) -> [UInt8] {
-        name.map { $0 == UInt8(ascii: ".") ? 0 : $0 }
+    /// Adds a name of two parts. With `dot` 0 names compare as the tokens between their dots do.
+    mutating func append(_ front: String, _ back: String, dot: Unicode.Scalar, rank: UInt32? = nil) {
+        if let rank {
+            for shift: UInt32 in [24, 16, 8, 0] { bytes.append(UInt8(truncatingIfNeeded: rank >> shift)) }
+        }
+        let start = bytes.count
+        bytes.append(contentsOf: front.utf8)
+        bytes.append(contentsOf: back.utf8)
+        if dot != "." {
+            for index in start..<bytes.count where bytes[index] == UInt8(ascii: ".") { bytes[index] = 0 }
+        }
+        starts.append(bytes.count)
+    }
+
+    /// The numbers of the strings, in their order.
+    func sorted() -> [Int] {
+        bytes.withUnsafeBytes { bytes in
+            starts.indices.dropLast().sorted { one, other in
+                let left = UnsafeRawBufferPointer(rebasing: bytes[starts[one]..<starts[one + 1]])
+                let right = UnsafeRawBufferPointer(rebasing: bytes[starts[other]..<starts[other + 1]])
+                guard let first = left.baseAddress, let second = right.baseAddress else {
+                    return left.count < right.count
+                }
+                let order = memcmp(first, second, min(left.count, right.count))
+                return order == 0 ? left.count < right.count : order < 0
+            }
+        }
     }
 }
 

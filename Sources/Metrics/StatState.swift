@@ -4,8 +4,7 @@ import Synchronization
 /// The names, the records and the merged histograms. All methods run under the store's lock.
 struct StatState: Sendable {
     var threads: [CellPages] = []
-    /// Key of a record -> its place in `records`.
-    private(set) var index: [UInt64: UInt32] = [:]
+    private(set) var index = StatIndex()
     private var records: [StatRecord] = []
     private var freeRecords: [UInt32] = []
     /// Records from here on may lack tags.
@@ -28,7 +27,7 @@ struct StatState: Sendable {
     mutating func find(_ name: String, _ kind: StatKind, for pages: CellPages) -> (id: UInt32, cell: StatCell?)? {
         let (front, back) = StatState.split(name)
         guard let frontID = fronts.find(front), let backID = backs.find(back),
-            let id = index[StatRecord.key(front: frontID, back: backID, kind: kind)]
+            let id = index.find(StatRecord.key(front: frontID, back: backID, kind: kind), in: records)
         else { return nil }
         return hold(id, for: pages)
     }
@@ -46,9 +45,11 @@ struct StatState: Sendable {
             records[Int(id)] = record
         } else {
             id = UInt32(truncatingIfNeeded: records.count)
+            // Arrays double; a quarter more is enough for the largest thing here.
+            if records.count == records.capacity { records.reserveCapacity(records.count + records.count / 4 + 64) }
             records.append(record)
         }
-        index[record.key] = id
+        index.insert(id, in: records)
         firstUntagged = min(firstUntagged, Int(id))
         orders = nil
         return hold(id, for: pages)
@@ -95,7 +96,7 @@ struct StatState: Sendable {
             cell.pointee.store(0, ordering: .relaxed)
             if record.kind == .gauge { (cell + 1).pointee.store(0, ordering: .relaxed) }
         }
-        index[record.key] = nil
+        index.remove(id, in: records)
         slots.giveBack(record.slot, record.kind)
         fronts.release(record.front)
         backs.release(record.back)

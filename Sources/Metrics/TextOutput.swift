@@ -10,7 +10,8 @@ struct TextOutput {
     }
 
     mutating func append(_ text: String) {
-        bytes.append(contentsOf: text.utf8)
+        var text = text
+        text.withUTF8 { bytes.append(contentsOf: $0) }
     }
 
     mutating func append(_ text: StaticString) {
@@ -57,7 +58,19 @@ struct TextOutput {
     /// A JSON string with its quotes.
     mutating func append(json text: String) {
         append(byte: UInt8(ascii: "\""))
-        for byte in text.utf8 {
+        var text = text
+        text.withUTF8 { plain in
+            if plain.allSatisfy({ $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+                bytes.append(contentsOf: plain)
+            } else {
+                appendEscaped(plain)
+            }
+        }
+        append(byte: UInt8(ascii: "\""))
+    }
+
+    private mutating func appendEscaped(_ text: UnsafeBufferPointer<UInt8>) {
+        for byte in text {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
             case UInt8(ascii: "\n"): append("\\n" as StaticString)
@@ -71,6 +84,5 @@ struct TextOutput {
             default: bytes.append(byte)
             }
         }
-        append(byte: UInt8(ascii: "\""))
     }
 }
