@@ -16,6 +16,12 @@ struct StatOrders: Sendable {
     /// By tag-extracted name, then by name, both token by token: a Prometheus family is one run of it (for each kind).
     let byFamily: [UInt32]
 
+    /// No stats.
+    init() {
+        byName = []
+        byFamily = []
+    }
+
     init(records: [StatRecord], names: StatNames) {
         let live = records.indices.filter { records[$0].isAlive }
         var keys = SortKeys(count: live.count)
@@ -87,7 +93,7 @@ private struct SortKeys {
 public struct StatSnapshot: Sendable {
     let names: StatNames
     let records: [StatRecord]
-    let orders: StatOrders
+    var orders: StatOrders
     let values: [UInt64]
     let used: [Bool]
     let texts: [UInt32: String]

@@ -20,6 +20,8 @@ struct StatState: Sendable {
     private var histograms: [UInt32: MergedHistogram] = [:]
     /// The orders of the last snapshot, while no stat has come or gone.
     private var orders: StatOrders?
+    /// Counts the times a stat has come or gone.
+    private var generation: UInt64 = 0
 
     // MARK: Finding and making
 
@@ -51,7 +53,7 @@ struct StatState: Sendable {
         }
         index.insert(id, in: records)
         firstUntagged = min(firstUntagged, Int(id))
-        orders = nil
+        membersChanged()
         return hold(id, for: pages)
     }
 
@@ -106,7 +108,12 @@ struct StatState: Sendable {
         texts[id] = nil
         histograms[id] = nil
         freeRecords.append(id)
+        membersChanged()
+    }
+
+    private mutating func membersChanged() {
         orders = nil
+        generation &+= 1
     }
 
     // MARK: Values
@@ -174,11 +181,15 @@ struct StatState: Sendable {
         return false
     }
 
-    mutating func snapshot(options: StatOptions) -> StatSnapshot {
+    /// Keeps the orders of a snapshot for the next one, unless a stat has come or gone since.
+    mutating func keep(_ orders: StatOrders, of generation: UInt64) {
+        if generation == self.generation { self.orders = orders }
+    }
+
+    /// All values; without orders when those of the last snapshot no longer hold.
+    func snapshot(options: StatOptions) -> (snapshot: StatSnapshot, hasOrders: Bool, generation: UInt64) {
         let names = StatNames(
             fronts: fronts.texts, backs: backs.texts, families: families.texts, labels: labels.texts)
-        let orders = self.orders ?? StatOrders(records: records, names: names)
-        self.orders = orders
         var values = [UInt64](repeating: 0, count: records.count)
         var used = [Bool](repeating: false, count: records.count)
         for (place, record) in records.enumerated() where record.isAlive {
@@ -199,8 +210,9 @@ struct StatState: Sendable {
                 used[place] = texts[id] != nil
             }
         }
-        return StatSnapshot(
-            names: names, records: records, orders: orders, values: values, used: used, texts: texts,
+        let snapshot = StatSnapshot(
+            names: names, records: records, orders: orders ?? StatOrders(), values: values, used: used, texts: texts,
             histograms: histograms, bucketRules: options.histogramBuckets)
+        return (snapshot, orders != nil, generation)
     }
 }

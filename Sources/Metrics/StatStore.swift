@@ -41,10 +41,17 @@ public final class StatStore: Sendable {
     public func snapshot() -> StatSnapshot {
         // Tags are computed once a stat, in small batches, so that no worker waits long for the lock.
         while state.withLock({ $0.tagSome(512, with: tags) }) {}
-        return state.withLock { state in
+        var (snapshot, hasOrders, generation) = state.withLock { state in
             _ = state.tagSome(.max, with: tags)
             return state.snapshot(options: options)
         }
+        if !hasOrders {
+            // Sorting takes longest, so it is done without the lock.
+            let orders = StatOrders(records: snapshot.records, names: snapshot.names)
+            snapshot.orders = orders
+            state.withLock { $0.keep(orders, of: generation) }
+        }
+        return snapshot
     }
 
     func findOrMake(
