@@ -33,6 +33,9 @@ public struct ResponseFlags: OptionSet, Sendable, Hashable {
     public static let overloadManagerTerminated = ResponseFlags(rawValue: 1 << 24)
     public static let dnsResolutionFailed = ResponseFlags(rawValue: 1 << 25)
     public static let downstreamRemoteReset = ResponseFlags(rawValue: 1 << 26)
+    public static let responseFromCacheFilter = ResponseFlags(rawValue: 1 << 27)
+    public static let dropOverload = ResponseFlags(rawValue: 1 << 28)
+    public static let unconditionalDropOverload = ResponseFlags(rawValue: 1 << 29)
 
     /// Flag, short name, long name; in the order in which Envoy prints them.
     public static let names: [(flag: ResponseFlags, short: String, long: String)] = [
@@ -56,12 +59,20 @@ public struct ResponseFlags: OptionSet, Sendable, Hashable {
         (.invalidEnvoyRequestHeaders, "IH", "InvalidEnvoyRequestHeaders"),
         (.downstreamProtocolError, "DPE", "DownstreamProtocolError"),
         (.upstreamMaxStreamDurationReached, "UMSDR", "UpstreamMaxStreamDurationReached"),
+        (.responseFromCacheFilter, "RFCF", "ResponseFromCacheFilter"),
         (.noFilterConfigFound, "NFCF", "NoFilterConfigFound"),
         (.durationTimeout, "DT", "DurationTimeout"),
         (.upstreamProtocolError, "UPE", "UpstreamProtocolError"),
         (.noClusterFound, "NC", "NoClusterFound"),
         (.overloadManagerTerminated, "OM", "OverloadManagerTerminated"),
         (.dnsResolutionFailed, "DF", "DnsResolutionFailed"),
+        (.dropOverload, "DO", "DropOverload"),
         (.downstreamRemoteReset, "DR", "DownstreamRemoteReset"),
+        (.unconditionalDropOverload, "UDO", "UnconditionalDropOverload"),
     ]
+
+    /// The flag with this short name; none for a name that nobody knows.
+    public init(short name: String) {
+        self = ResponseFlags.names.first { $0.short == name }?.flag ?? []
+    }
 }

@@ -29,8 +29,8 @@ public struct AccessLogSpec: Sendable {
 
 /// `SubstitutionFormatString`.
 public enum AccessLogFormatSpec: Sendable {
-    /// A text template; a line that does not end in a newline gets one.
-    case text(String)
+    /// A text template; a line that does not end in a newline gets one. `omitEmpty`: unset operators print nothing.
+    case text(String, omitEmpty: Bool = false)
     /// An object whose leaves are templates, in the file's order.
     case json(JSONTemplate, omitEmpty: Bool, sortKeys: Bool)
 
