@@ -13,6 +13,11 @@ extension Connection {
         if takeDrained() { schedule(.drained) }
     }
 
+    /// Flushes at the end of this turn, so that what follows in the same turn leaves in the same write.
+    public func flushLater() {
+        if state == .open && unwrittenBytes > 0 { schedule(.flush) }
+    }
+
     /// The same, when the loop found the socket writable.
     func flushFromLoop() {
         writeOut()
