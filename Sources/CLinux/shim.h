@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <sys/syscall.h>
 
 // GNU extensions. Defining _GNU_SOURCE here would give types another shape than they have in Swift's Glibc module, so
 // the few functions that it hides are declared by hand.
@@ -19,3 +20,12 @@ extern ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size
 extern void *memmem(const void *haystack, size_t haystack_length, const void *needle, size_t needle_length);
 extern void *memrchr(const void *bytes, int byte, size_t length);
 extern int pthread_setname_np(pthread_t thread, const char *name);
+extern long syscall(long number, ...);
+
+// Affinity of the calling thread as bytes of CPU bits; the result is the number of bytes written, or negative.
+static inline long clinux_getaffinity(void *mask, size_t size) {
+    return syscall(SYS_sched_getaffinity, 0, size, mask);
+}
+static inline long clinux_setaffinity(const void *mask, size_t size) {
+    return syscall(SYS_sched_setaffinity, 0, size, mask);
+}

@@ -20,13 +20,15 @@ public final class LoopThread: Sendable {
         let body = Unmanaged.passRetained(Body(name: name, run: run))
         var handle = pthread_t()
         // The new thread takes the one reference that was retained for it.
-        let code = pthread_create(&handle, nil, { argument in
-            guard let argument else { return nil }
-            let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
-            _ = pthread_setname_np(pthread_self(), String(decoding: body.name.utf8.prefix(15), as: UTF8.self))
-            body.run()
-            return nil
-        }, body.toOpaque())
+        let code = pthread_create(
+            &handle, nil,
+            { argument in
+                guard let argument else { return nil }
+                let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
+                _ = pthread_setname_np(pthread_self(), String(decoding: body.name.utf8.prefix(15), as: UTF8.self))
+                body.run()
+                return nil
+            }, body.toOpaque())
         guard code == 0 else {
             body.release()
             throw SystemError("pthread_create", code: code, subject: name)
