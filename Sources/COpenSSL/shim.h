@@ -54,6 +54,8 @@ static const uint64_t cossl_op_server_preference = SSL_OP_CIPHER_SERVER_PREFEREN
 static const uint64_t cossl_op_prioritize_chacha = SSL_OP_PRIORITIZE_CHACHA;
 static const unsigned long cossl_xn_rfc2253 = XN_FLAG_RFC2253;
 
+static inline int cossl_num_renegotiations(SSL *ssl) { return (int)SSL_num_renegotiations(ssl); }
+
 // BIO flags and memory BIOs.
 static inline void cossl_bio_retry_read(BIO *bio) { BIO_set_retry_read(bio); }
 static inline void cossl_bio_clear_retry(BIO *bio) { BIO_clear_retry_flags(bio); }

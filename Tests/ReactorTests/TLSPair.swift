@@ -106,7 +106,7 @@ final class TLSStatsPair {
     let store = StatStore()
     let client: TLSStats
     let server: TLSStats
-    private let cells: StatCells
+    let cells: StatCells
 
     init() {
         cells = store.makeCells()

@@ -217,11 +217,6 @@ import Testing
         #expect(pair.server.session.info?.peerValidated == false)
     }
 
-    @Test func requiredWithoutAnythingToVerifyByIsRefused() throws {
-        let reason = try refusal(of: pki.workload("a")) { $0.trustedCA = nil }
-        #expect(reason == "client certificate: there is nothing to verify it by: no trusted_ca and no pin is set")
-    }
-
     @Test func clientChecksTheServer() throws {
         func refusal(
             _ certificate: CertificateAuthority.Issued, serverName: String? = nil, names: [String] = [],

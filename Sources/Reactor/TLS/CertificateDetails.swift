@@ -15,9 +15,12 @@ public struct CertificateDetails: Sendable, Equatable {
     public let expirationTime: Int64
     /// In RFC 2253 notation, for messages.
     public let subject: String
+    /// The certificate's part in the names of gauges: the secret's name, or what Envoy writes without one.
+    let statName: String
 
-    init(_ certificate: TLSCertificate, path: String) {
+    init(_ certificate: TLSCertificate, path: String, statName: String) {
         self.path = path
+        self.statName = statName
         serialNumber = certificate.serialNumber
         subjectAltNames = [SANMatcher.NameType.dns, .uri, .ip].flatMap { type in
             certificate.names.filter { $0.type == type }
@@ -48,14 +51,19 @@ extension TLSContextSpec {
     /// The certificates of this spec: our leaves, and the first trusted CA, as Envoy lists them. What cannot be read is
     /// left out.
     public var certificateDetails: (caCert: [CertificateDetails], certChain: [CertificateDetails]) {
-        func first(_ pem: [UInt8], _ name: String) -> [CertificateDetails] {
+        func first(_ pem: [UInt8], _ name: String, _ statName: String) -> [CertificateDetails] {
             guard let all = try? TLSMaterial.certificates(pem, name: name, field: "") else { return [] }
             defer { for one in all { X509_free(one) } }
-            return all.prefix(1).map { CertificateDetails(TLSCertificate($0), path: name) }
+            return all.prefix(1).map { CertificateDetails(TLSCertificate($0), path: name, statName: statName) }
         }
+        // The digits are Envoy's: the begin of the SHA-256 of an empty name.
+        let caName = trustedCASecret.isEmpty ? "unnamed_ca_cert_e3b0c442" : trustedCASecret
         return (
-            trustedCA.map { first($0, trustedCAName) } ?? [],
-            certificates.flatMap { first($0.chainPEM, $0.chainName) }
+            trustedCA.map { first($0, trustedCAName, caName) } ?? [],
+            certificates.flatMap { one in
+                let name = one.secretName.isEmpty ? "unnamed_cert_e3b0c442" : one.secretName
+                return first(one.chainPEM, one.chainName, name)
+            }
         )
     }
 }

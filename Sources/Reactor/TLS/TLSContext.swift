@@ -183,6 +183,13 @@ struct TLSContextParts {
                 fault("auto_sni_san_validation", "names can only be trusted with a trusted_ca, and none is set")
             }
         }
+        let canVerify = spec.trustedCA != nil || !verify.certificateHashes.isEmpty || !verify.spkiHashes.isEmpty
+        if verify.required && !canVerify && !verify.acceptUntrusted {
+            // Envoy serves such a listener and asks nobody for a certificate.
+            fault(
+                "require_client_certificate",
+                "there is nothing to verify a certificate by: set validation_context.trusted_ca or a pin")
+        }
         for pin in verify.certificateHashes where pin.count != 32 {
             fault("validation_context.verify_certificate_hash", "a SHA-256 has 32 bytes, not \(pin.count)")
         }

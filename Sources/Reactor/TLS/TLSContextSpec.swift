@@ -12,6 +12,8 @@ public struct TLSContextSpec: Sendable, Equatable {
     public var trustedCA: [UInt8]?
     /// Where `trustedCA` comes from, for messages and `/certs`.
     public var trustedCAName = TLSCertificateMaterial.inlineName
+    /// Name of the secret that `trustedCA` comes from, for stats; empty for none.
+    public var trustedCASecret = ""
     /// `crl`: PEM revocation lists. When given, every certificate that is checked needs the list of its issuer.
     public var crl: [UInt8]?
     /// Where `crl` comes from, for messages.
@@ -67,6 +69,8 @@ public struct TLSCertificateMaterial: Sendable, Equatable {
     public var chainName: String
     /// Path of the key for messages.
     public var keyName: String
+    /// Name of the secret that this comes from, for stats; empty for none.
+    public var secretName = ""
 
     public init(
         chainPEM: [UInt8], keyPEM: [UInt8], password: [UInt8]? = nil,

@@ -43,7 +43,7 @@ public final class TLSSession {
     public private(set) var isEstablished = false
 
     // Invariants: both are ours from init to deinit; the SSL (which owns the BIO) is freed before the transport.
-    private let ssl: OpaquePointer
+    let ssl: OpaquePointer
     private let transport: UnsafeMutablePointer<TLSTransport>
     private let serverName: String?
     private let verifyNames: [String]

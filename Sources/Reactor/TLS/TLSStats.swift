@@ -40,7 +40,20 @@ public final class TLSStats {
         for name in ["ocsp_staple_failed", "ocsp_staple_omitted", "ocsp_staple_responses", "ocsp_staple_requests"] {
             _ = cells.counter(prefix + name)
         }
-        _ = cells.counter(prefix + "was_key_usage_invalid")
+    }
+
+    /// Shows when the certificates of a spec expire: gauges `certificate.<name>.expiration_unix_time_seconds` under
+    /// `prefix`, where `<name>` is the secret's or Envoy's word for none. Of several with one name the first to expire
+    /// counts. For the main thread's cells only: gauges of several workers are added up.
+    public static func publishExpirations(of spec: TLSContextSpec, cells: StatCells, prefix: String) {
+        var expirations: [String: Int64] = [:]
+        let details = spec.certificateDetails
+        for one in details.certChain + details.caCert {
+            expirations[one.statName] = min(expirations[one.statName] ?? .max, one.expirationTime)
+        }
+        for (name, time) in expirations {
+            cells.gauge("\(prefix)certificate.\(name).expiration_unix_time_seconds").set(time)
+        }
     }
 
     /// Counts a handshake that is done.
