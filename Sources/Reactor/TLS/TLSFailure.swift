@@ -62,6 +62,11 @@ struct OpenSSLErrors {
         return OpenSSLErrors(entries: entries)
     }
 
+    /// Makes sure that the queue is empty before a call whose result is read from it. Looking is cheap, clearing is not.
+    static func clear() {
+        if ERR_peek_error() != 0 { ERR_clear_error() }
+    }
+
     var text: String { entries.map(\.text).joined(separator: "; ") }
 
     /// OpenSSL's words for the newest error, or `fallback`.

@@ -90,7 +90,7 @@ public final class TLSSession {
             wire.deallocate()
         }
         context.resumable?.resume(ssl, for: resumptionKey)
-        ERR_clear_error()
+        OpenSSLErrors.clear()
     }
 
     private var resumptionKey: ClientSessionStore.Key {
@@ -113,7 +113,7 @@ public final class TLSSession {
     public func handshake(rawInput: inout ByteQueue, rawOutput: inout ByteQueue) -> HandshakeResult {
         if let failure { return .failed(failure) }
         if isEstablished { return .done }
-        ERR_clear_error()
+        OpenSSLErrors.clear()
         let result = lend(&rawInput, &rawOutput) { SSL_do_handshake(ssl) }
         if result == 1 {
             isEstablished = true
@@ -131,9 +131,13 @@ public final class TLSSession {
         rawInput: inout ByteQueue, rawOutput: inout ByteQueue, into plaintext: inout ByteQueue, limit: Int
     ) -> ReadResult {
         if let failure { return .failed(failure) }
-        ERR_clear_error()
+        OpenSSLErrors.clear()
         var total = 0
         while total < limit {
+            // Spares the call that would only say "nothing there".
+            if rawInput.isEmpty && SSL_pending(ssl) == 0 && SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN == 0 {
+                return total > 0 ? .data(total) : .needsInput
+            }
             let room = plaintext.writable(atLeast: min(limit - total, TLSSession.smallPart))
             var count = 0
             let wanted = min(room.count, limit - total)
@@ -162,7 +166,7 @@ public final class TLSSession {
         if let failure { return .failed(failure) }
         var total = 0
         guard !plaintext.isEmpty else { return .data(0) }
-        ERR_clear_error()
+        OpenSSLErrors.clear()
         while !plaintext.isEmpty && rawOutput.count < limit {
             var part = plaintext.front
             if part.count < TLSSession.smallPart && plaintext.count > part.count {
@@ -187,7 +191,7 @@ public final class TLSSession {
         guard isEstablished, failure == nil, !closeNotifySent else { return }
         closeNotifySent = true
         _ = lendOutput(&rawOutput) { SSL_shutdown(ssl) }
-        ERR_clear_error()
+        OpenSSLErrors.clear()
     }
 
     /// To be told when the connection ends before the handshake is done. Returns the failure to report.
