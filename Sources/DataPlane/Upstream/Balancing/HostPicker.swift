@@ -1,0 +1,75 @@
+// Picks one host from one list of hosts, by one policy.
+import Glibc
+
+/// Balancer state for one `HostSource`. Positions are those of `HostSet.hosts`. Loop thread only.
+///
+/// Follows Envoy: equal weights need no schedule (round robin turns an index, least request compares `choiceCount`
+/// random hosts); unequal weights use an earliest-deadline schedule, in which least request lowers a host's weight by
+/// its active requests. Random ignores weights.
+struct HostPicker {
+    private let policy: BalancerSpec
+    private let members: [Int]
+    private var cursor: Int
+    private var schedule: EDFSchedule?
+
+    /// More starting picks than this change nothing that anybody would see.
+    private static let maxStartingPicks: UInt64 = 1024
+
+    init(_ policy: BalancerSpec, members: [Int], hosts: [Host], random: inout FastRandom) {
+        self.policy = policy
+        self.members = members
+        cursor = Int(random.below(UInt64(max(1, members.count))))
+        let weights = members.map { hosts[$0].weight }
+        guard members.count > 1, policy != .random, !weights.allSatisfy({ $0 == weights[0] }) else { return }
+        var made = EDFSchedule(count: members.count) { Self.weight(policy, hosts[members[$0]]) }
+        // Workers start at different points, so that they do not all pick the same host at once.
+        let total = weights.reduce(UInt64(0)) { $0 + UInt64($1) }
+        for _ in 0..<random.below(min(total, Self.maxStartingPicks)) {
+            _ = made.next { Self.weight(policy, hosts[members[$0]]) }
+        }
+        schedule = made
+    }
+
+    /// A position in `hosts`, or nil when the list is empty.
+    mutating func pick(_ hosts: [Host], random: inout FastRandom) -> Int? {
+        guard members.count > 1 else { return members.first }
+        if schedule != nil {
+            let (policy, members) = (policy, members)
+            guard let entry = schedule?.next(weight: { Self.weight(policy, hosts[members[$0]]) }) else { return nil }
+            return members[entry]
+        }
+        switch policy {
+        case .roundRobin:
+            let position = cursor
+            cursor = cursor + 1 == members.count ? 0 : cursor + 1
+            return members[position]
+        case .random:
+            return members[Int(random.below(UInt64(members.count)))]
+        case .leastRequest(let choiceCount, _):
+            return leastLoaded(of: choiceCount, hosts, &random)
+        }
+    }
+
+    /// The least loaded of `choices` hosts drawn at random, with replacement.
+    private func leastLoaded(of choices: Int, _ hosts: [Host], _ random: inout FastRandom) -> Int {
+        var best = members[Int(random.below(UInt64(members.count)))]
+        var bestLoad = hosts[best].activeRequests
+        for _ in 1..<max(2, choices) {
+            let other = members[Int(random.below(UInt64(members.count)))]
+            if other == best { continue }
+            let load = hosts[other].activeRequests
+            if load < bestLoad {
+                best = other
+                bestLoad = load
+            }
+        }
+        return best
+    }
+
+    private static func weight(_ policy: BalancerSpec, _ host: Host) -> Double {
+        let weight = Double(host.weight)
+        guard case .leastRequest(_, let bias) = policy, bias > 0 else { return weight }
+        let load = Double(host.activeRequests + 1)
+        return bias == 1 ? weight / load : weight / pow(load, bias)
+    }
+}

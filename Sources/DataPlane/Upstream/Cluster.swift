@@ -1,0 +1,170 @@
+// One worker's side of a cluster: its balancer, its pools, its stats.
+import HTTPWire
+import Metrics
+import Reactor
+
+/// A cluster as one worker uses it. Loop thread only.
+public final class Cluster {
+    public let name: String
+    public let spec: ClusterSpec
+    /// Breakers and all else that the workers have in common.
+    public let shared: ClusterShared
+    /// This worker's number.
+    public let workerIndex: Int
+    let loop: EventLoop
+    let tls: TLSContext?
+    let socketOptions: SocketOptions
+    let requestStyle: HTTP1Style
+    let responseLimits: HTTP1Limits
+    let responseOptions: HTTP1Options
+    private let cells: StatCells
+    private var hostSet: HostSet
+    private var places: [WorkerHost] = []
+    private var balancer: Balancer
+    private var random: FastRandom
+    /// Made on first use: most workers never touch most clusters.
+    public private(set) lazy var stats = ClusterStats(
+        cells: cells, cluster: shared.statName, trackTimeoutBudgets: spec.trackTimeoutBudgets,
+        trackSizes: spec.trackRequestResponseSizes)
+    private(set) lazy var http1Stats = HTTP1CodecStats(cells, prefix: "cluster.\(shared.statName).http1.")
+
+    init(
+        _ shared: ClusterShared, hosts: HostSet, workerIndex: Int, loop: EventLoop, cells: StatCells,
+        tls: TLSContext?, random: FastRandom
+    ) {
+        name = shared.name
+        spec = shared.spec
+        self.shared = shared
+        self.workerIndex = workerIndex
+        self.loop = loop
+        self.cells = cells
+        self.tls = tls
+        socketOptions = UpstreamDefaults.socketOptions(shared.spec)
+        requestStyle = UpstreamDefaults.requestStyle(shared.spec.http)
+        responseLimits = UpstreamDefaults.responseLimits(shared.spec.http)
+        responseOptions = UpstreamDefaults.responseOptions(shared.spec.http)
+        var random = random
+        balancer = Balancer(shared.spec, hosts, random: &random)
+        self.random = random
+        hostSet = hosts
+        places = hosts.hosts.map { WorkerHost($0, cluster: self) }
+    }
+
+    /// The hosts as this worker knows them.
+    public var hosts: HostSet { hostSet }
+
+    /// This worker's counters of a host of this cluster.
+    public func cells(of host: Host) -> HostCells { host.cells(worker: workerIndex) }
+
+    // MARK: - Streams and connections
+
+    /// Chooses a host and gets a stream on a pooled connection to it.
+    ///
+    /// - `authority`: the request's `:authority`; names the server in the TLS handshake where `auto_sni` asks for it.
+    /// - `avoiding`: hosts that failed this request before; chosen again only after `selectionAttempts` further picks.
+    /// - `fresh`: a connection that served no request yet, for a request that died on one that did.
+    ///
+    /// `poolReady` may be called before this returns; then the outcome is `.started`.
+    public func newStream(
+        _ waiter: any PoolWaiter, priority: ForwardSpec.Priority = .default, authority: ByteView = ByteView(),
+        avoiding: [Host] = [], selectionAttempts: Int = 1, fresh: Bool = false
+    ) -> NewStreamOutcome {
+        guard let place = choosePlace(avoiding: avoiding, attempts: selectionAttempts) else { return .noHealthyHost }
+        guard let pool = place.pool(priority, serverName: requestServerName(authority)) else { return .noHealthyHost }
+        return pool.newStream(waiter, fresh: fresh)
+    }
+
+    /// Chooses a host and connects to it, for a TCP session. Neither of the waiter's methods is called before this
+    /// returns.
+    public func connectTCP(
+        _ waiter: any TCPWaiter, avoiding: [Host] = [], selectionAttempts: Int = 1
+    ) -> ConnectTCPOutcome {
+        guard let place = choosePlace(avoiding: avoiding, attempts: selectionAttempts) else { return .noHealthyHost }
+        let breakers = shared.breakers.default
+        guard breakers.connections.tryAcquire() else {
+            stats.cxOverflow.increment()
+            return .overflow(place.host)
+        }
+        guard place.tryAcquireConnection() else {
+            breakers.connections.release()
+            stats.cxOverflow.increment()
+            return .overflow(place.host)
+        }
+        guard breakers.pending.tryAcquire() else {
+            place.releaseConnection()
+            breakers.connections.release()
+            stats.rqPendingOverflow.increment()
+            return .overflow(place.host)
+        }
+        let lease = TCPLease(place: place, waiter: waiter, breakers: breakers)
+        lease.start()
+        return .waiting(PoolTicket(holder: lease, serial: 0))
+    }
+
+    private func choosePlace(avoiding: [Host], attempts: Int) -> WorkerHost? {
+        var panicPicks: UInt64 = 0
+        let position = balancer.pick(
+            avoiding: avoiding, attempts: attempts, random: &random, panicPicks: &panicPicks)
+        if panicPicks > 0 { stats.lbHealthyPanic.add(panicPicks) }
+        guard let position else {
+            stats.cxNoneHealthy.increment()
+            return nil
+        }
+        return places[position]
+    }
+
+    /// The host part of `authority` where the handshake names it; empty otherwise. Literal addresses are no names.
+    private func requestServerName(_ authority: ByteView) -> ByteView {
+        guard spec.http.autoSNI, tls != nil, !authority.isEmpty, authority[0] != UInt8(ascii: "[") else {
+            return ByteView()
+        }
+        let host = authority.prefix(authority.lastIndex(of: UInt8(ascii: ":")) ?? authority.count)
+        guard let last = host.isEmpty ? nil : host[host.count - 1], !(0x30...0x39).contains(last) else {
+            return ByteView()
+        }
+        return host
+    }
+
+    /// The server name that does not depend on the request: the endpoint's host name with `auto_host_sni`, else nil
+    /// (the TLS context has its own).
+    func fixedServerName(for host: Host) -> String? {
+        guard let spec = spec.tls, spec.autoSNI, !self.spec.http.autoSNI, !host.hostname.isEmpty else { return nil }
+        return host.hostname
+    }
+
+    // MARK: - Retries
+
+    /// Takes a place for a retry within `max_retries` or the retry budget; given back by `endRetry`.
+    public func tryStartRetry(_ priority: ForwardSpec.Priority) -> Bool {
+        shared.breakers.set(priority).tryStartRetry()
+    }
+
+    public func endRetry(_ priority: ForwardSpec.Priority) { shared.breakers.set(priority).endRetry() }
+
+    // MARK: - Updates
+
+    /// Takes over a newer snapshot. Hosts that stay keep their connections; those that left drain.
+    func apply(_ newer: HostSet) {
+        var known: [ObjectIdentifier: WorkerHost] = [:]
+        for place in places { known[ObjectIdentifier(place.host.state)] = place }
+        places = newer.hosts.map { host in
+            guard let place = known.removeValue(forKey: ObjectIdentifier(host.state)) else {
+                return WorkerHost(host, cluster: self)
+            }
+            place.update(host)
+            return place
+        }
+        hostSet = newer
+        balancer = Balancer(spec, newer, random: &random)
+        for place in known.values { place.drain() }
+    }
+
+    /// Closes everything at once, for the end of the worker.
+    func shutDown() {
+        let leaving = places
+        places = []
+        hostSet = HostSet([])
+        balancer = Balancer(spec, hostSet, random: &random)
+        for place in leaving { place.shutDown() }
+    }
+}

@@ -1,0 +1,137 @@
+// All clusters on the main thread: who their hosts are, and how workers and admin learn of it.
+import Metrics
+import Reactor
+
+/// The process's clusters. Main thread only; workers have their own `ClusterSet` each, which this one keeps up to date.
+public final class ClusterDirectory {
+    private let entries: [ClusterEntry]
+    private let loop: EventLoop
+    private var ports: [ClusterSetPort] = []
+    private let workers: Int
+    private var timeoutTimer: DeadlineOnce?
+    private var isStarted = false
+    /// The first lookups of all clusters are over, or were given up.
+    public private(set) var isInitialised = false
+
+    /// `workers`: how many `addWorker` calls there will be. `resolver` is called once for each different set of
+    /// resolver addresses and transport. Fails when a resolver cannot be made.
+    public init(
+        _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int,
+        resolver: (DNSSpec) throws(SystemError) -> any NameResolver
+    ) throws(SystemError) {
+        self.loop = loop
+        self.workers = workers
+        var resolvers: [ResolverKey: any NameResolver] = [:]
+        var made: [ClusterEntry] = []
+        for (index, spec) in specs.enumerated() {
+            let shared = ClusterShared(spec: spec, index: index)
+            let entry = try ClusterEntry(shared, loop: loop, cells: cells, workers: workers) {
+                dns throws(SystemError) in
+                let key = ResolverKey(dns)
+                if let known = resolvers[key] { return known }
+                let new = try resolver(dns)
+                resolvers[key] = new
+                return new
+            }
+            made.append(entry)
+        }
+        entries = made
+        for name in [
+            "cluster_modified", "cluster_removed", "cluster_updated", "cluster_updated_via_merge",
+            "update_merge_cancelled", "update_out_of_merge_window",
+        ] { _ = cells.counter("cluster_manager." + name) }
+        cells.counter("cluster_manager.cluster_added").add(UInt64(specs.count))
+        cells.gauge("cluster_manager.active_clusters").set(Int64(specs.count))
+        cells.gauge("cluster_manager.warming_clusters").set(0)
+        for entry in entries {
+            entry.changed = { [unowned self, unowned entry] in
+                for port in ports { port.send(entry.hosts, cluster: entry.shared.index) }
+            }
+        }
+    }
+
+    /// Registers a worker and gives it what it builds its `ClusterSet` from. Updates that happen from now on reach it
+    /// through `mailbox`. The `ClusterSet` has to be made before the worker's loop first turns.
+    public func addWorker(_ mailbox: Mailbox) -> ClusterSeed {
+        precondition(ports.count < workers, "more workers than announced")
+        let port = ClusterSetPort(mailbox: mailbox)
+        let seed = ClusterSeed(
+            workerIndex: ports.count, clusters: entries.map { ($0.shared, $0.hosts) }, port: port)
+        ports.append(port)
+        return seed
+    }
+
+    /// Begins to look names up. `initialised` is called once: when every cluster had its first answer (or failure), or
+    /// after `timeout`.
+    public func start(timeout: TimeAmount, _ initialised: @escaping () -> Void) {
+        guard !isStarted else { return }
+        isStarted = true
+        var waiting = entries.count
+        let finish = { [unowned self] in
+            guard !isInitialised else { return }
+            isInitialised = true
+            timeoutTimer = nil
+            initialised()
+        }
+        if waiting == 0 {
+            finish()
+            return
+        }
+        timeoutTimer = DeadlineOnce(loop: loop, after: timeout, finish)
+        for entry in entries {
+            entry.start {
+                waiting -= 1
+                if waiting == 0 { finish() }
+            }
+        }
+    }
+
+    /// Names of clusters whose first lookup is not over, for the log.
+    public var uninitialised: [String] { entries.filter { !$0.isInitialised }.map(\.shared.name) }
+
+    /// Stops looking names up.
+    public func stop() {
+        timeoutTimer = nil
+        for entry in entries { entry.stop() }
+    }
+
+    /// What `/clusters` shows, in the order of the configuration.
+    public var reports: [ClusterReport] { entries.map { ClusterReport($0.shared, $0.hosts) } }
+
+    /// Brings the `circuit_breakers.*` gauges up to date. To be called before stats are shown or flushed: the breakers
+    /// themselves are atomics, which no request turns into gauges.
+    public func publishGauges() {
+        for entry in entries { entry.stats.publishBreakers() }
+    }
+
+    /// The hosts of a cluster now, or nil.
+    public func hosts(of cluster: String) -> HostSet? { entries.first { $0.shared.name == cluster }?.hosts }
+}
+
+/// What makes two resolvers different.
+private struct ResolverKey: Hashable {
+    var resolvers: [SocketAddress]
+    var useTCP: Bool
+    var noDefaultSearchDomain: Bool
+
+    init(_ dns: DNSSpec) {
+        resolvers = dns.resolvers
+        useTCP = dns.useTCP
+        noDefaultSearchDomain = dns.noDefaultSearchDomain
+    }
+}
+
+/// Calls a closure once after a time, unless it is dropped before.
+private final class DeadlineOnce: TimerTarget {
+    private var timer: LoopTimer?
+    private let body: () -> Void
+
+    init(loop: EventLoop, after amount: TimeAmount, _ body: @escaping () -> Void) {
+        self.body = body
+        let timer = LoopTimer(loop: loop, target: self)
+        timer.arm(after: amount)
+        self.timer = timer
+    }
+
+    func timerFired(_ timer: LoopTimer) { body() }
+}

@@ -1,0 +1,153 @@
+// One cluster on the main thread: its endpoints, the names behind them, and the hosts that come of it.
+import Metrics
+import Reactor
+
+/// The source of a cluster's host set. Main thread only.
+final class ClusterEntry {
+    /// An endpoint of the configuration, with the name behind it if it has one.
+    private struct Source {
+        var endpoint: EndpointSpec
+        var locality: Locality
+        var priority: Int
+        var refresher: NameRefresher?
+        var port: UInt16
+    }
+
+    let shared: ClusterShared
+    let stats: DirectoryStats
+    private(set) var hosts = HostSet([])
+    private var sources: [Source] = []
+    private let workers: Int
+    /// Called when `hosts` was replaced.
+    var changed: () -> Void = {}
+    /// Called when the first lookup of every name is over; at once for clusters without names.
+    private var initialised: (() -> Void)?
+    private(set) var isInitialised = false
+
+    init(
+        _ shared: ClusterShared, loop: EventLoop, cells: StatCells, workers: Int,
+        resolver: (DNSSpec) throws(SystemError) -> any NameResolver
+    ) throws(SystemError) {
+        self.shared = shared
+        self.workers = workers
+        stats = DirectoryStats(cells: cells, shared: shared)
+        for group in shared.spec.endpoints {
+            let locality = Locality(region: group.region, zone: group.zone, subZone: group.subZone)
+            for endpoint in group.endpoints {
+                var source = Source(endpoint: endpoint, locality: locality, priority: group.priority, port: 0)
+                if case .name(let name, let port) = endpoint.address {
+                    source.port = port
+                    source.refresher = NameRefresher(
+                        name: name, spec: shared.spec.dns, resolver: try resolver(shared.spec.dns), loop: loop,
+                        stats: stats)
+                }
+                sources.append(source)
+            }
+        }
+        rebuild()
+    }
+
+    /// Begins to look names up; `initialised` is called once, maybe before this returns.
+    func start(_ initialised: @escaping () -> Void) {
+        self.initialised = initialised
+        let refreshers = sources.compactMap(\.refresher)
+        stats.warmingState.set(refreshers.isEmpty ? 0 : 1)
+        for refresher in refreshers {
+            refresher.updated = { [weak self] changed in self?.lookedUp(changed) }
+            refresher.start()
+        }
+        checkInitialised()
+    }
+
+    func stop() {
+        for source in sources { source.refresher?.stop() }
+    }
+
+    private func lookedUp(_ addressesChanged: Bool) {
+        if addressesChanged { rebuild() } else { stats.updateNoRebuild.increment() }
+        checkInitialised()
+    }
+
+    private func checkInitialised() {
+        guard !isInitialised, sources.allSatisfy({ $0.refresher?.isInitialised ?? true }) else { return }
+        isInitialised = true
+        stats.warmingState.set(0)
+        initialised?()
+        initialised = nil
+    }
+
+    // MARK: - Hosts
+
+    /// Makes the host set anew; hosts that are in the old one stay the same objects.
+    private func rebuild() {
+        let newer: [Host]
+        switch shared.spec.discovery {
+        case .static: newer = sources.compactMap(staticHost)
+        case .strictDNS: newer = strictHosts()
+        case .logicalDNS: newer = logicalHosts()
+        }
+        let old = hosts.hosts
+        guard newer.count != old.count || zip(newer, old).contains(where: { $0 !== $1 }) else {
+            stats.updateNoRebuild.increment()
+            return
+        }
+        hosts = HostSet(newer)
+        stats.membershipChange.increment()
+        stats.setMembership(hosts)
+        changed()
+    }
+
+    private func staticHost(_ source: Source) -> Host? {
+        guard case .socket(let address) = source.endpoint.address else { return nil }
+        return makeHost(source, address, state: newState(source))
+    }
+
+    /// All addresses of all names, each address once.
+    private func strictHosts() -> [Host] {
+        var known: [SocketAddress: Host] = [:]
+        for host in hosts.hosts { known[host.address] = host }
+        var seen: Set<SocketAddress> = []
+        var newer: [Host] = []
+        for source in sources {
+            for address in addresses(of: source) where seen.insert(address).inserted {
+                newer.append(known[address] ?? makeHost(source, address, state: newState(source)))
+            }
+        }
+        return newer
+    }
+
+    /// One host, which moves on to the first address of the latest answer and takes its connections along.
+    private func logicalHosts() -> [Host] {
+        guard let source = sources.first else { return [] }
+        let old = hosts.hosts.first
+        guard let address = addresses(of: source).first else { return [] }
+        if let old, old.address == address { return [old] }
+        return [makeHost(source, address, state: old?.state ?? newState(source))]
+    }
+
+    private func addresses(of source: Source) -> [SocketAddress] {
+        switch source.endpoint.address {
+        case .socket(let address): return [address]
+        case .name: return (source.refresher?.addresses ?? []).map { SocketAddress($0, port: source.port) }
+        }
+    }
+
+    private func makeHost(_ source: Source, _ address: SocketAddress, state: HostState) -> Host {
+        var hostname = source.endpoint.hostname
+        if hostname.isEmpty, case .name(let name, _) = source.endpoint.address { hostname = name }
+        return Host(
+            address: address, hostname: hostname, locality: source.locality, weight: source.endpoint.weight,
+            priority: source.priority, state: state)
+    }
+
+    private func newState(_ source: Source) -> HostState {
+        let flags: HostHealthFlags
+        switch source.endpoint.health {
+        case .unknown, .healthy: flags = []
+        case .unhealthy, .timeout: flags = .failedEDSHealth
+        case .draining: flags = .edsStatusDraining
+        case .degraded: flags = .degradedEDSHealth
+        }
+        return HostState(flags: flags, workers: workers)
+    }
+}

@@ -1,0 +1,101 @@
+// The stats of a cluster that the main thread writes: membership, updates, breakers.
+import Metrics
+import Reactor
+
+/// Main thread's handles. Making them also makes all names of the cluster known, so that they are shown with 0 before a
+/// worker has used the cluster.
+final class DirectoryStats {
+    let updateAttempt, updateSuccess, updateFailure, updateEmpty, updateNoRebuild, membershipChange: Counter
+    let membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, maxHostWeight: Gauge
+    let warmingState: Gauge
+    private let breakers: [BreakerGauges]
+
+    init(cells: StatCells, shared: ClusterShared) {
+        let cluster = shared.statName
+        let prefix = "cluster.\(cluster)."
+        func counter(_ name: String) -> Counter { cells.counter(prefix + name) }
+        func gauge(_ name: String) -> Gauge { cells.gauge(prefix + name) }
+        updateAttempt = counter("update_attempt")
+        updateSuccess = counter("update_success")
+        updateFailure = counter("update_failure")
+        updateEmpty = counter("update_empty")
+        updateNoRebuild = counter("update_no_rebuild")
+        membershipChange = counter("membership_change")
+        membershipTotal = gauge("membership_total")
+        membershipHealthy = gauge("membership_healthy")
+        membershipDegraded = gauge("membership_degraded")
+        membershipExcluded = gauge("membership_excluded")
+        maxHostWeight = gauge("max_host_weight")
+        warmingState = gauge("warming_state")
+        for name in ClusterStats.alwaysZero { _ = counter(name) }
+        for name in ["version", "membership_excluded"] { gauge(name).set(0) }
+        breakers = [
+            BreakerGauges(cells, "\(prefix)circuit_breakers.default.", shared.breakers.default),
+            BreakerGauges(cells, "\(prefix)circuit_breakers.high.", shared.breakers.high),
+        ]
+        _ = ClusterStats(
+            cells: cells, cluster: cluster, trackTimeoutBudgets: shared.spec.trackTimeoutBudgets,
+            trackSizes: shared.spec.trackRequestResponseSizes)
+        if shared.spec.tls != nil { _ = TLSStats(cells: cells, prefix: prefix + "ssl.") }
+    }
+
+    func setMembership(_ hosts: HostSet) {
+        membershipTotal.set(Int64(hosts.hosts.count))
+        membershipHealthy.set(Int64(hosts.healthyCount))
+        membershipDegraded.set(Int64(hosts.degradedCount))
+        membershipExcluded.set(0)
+        maxHostWeight.set(Int64(hosts.maxWeight))
+    }
+
+    /// Brings the breakers' gauges up to date.
+    func publishBreakers() {
+        for gauges in breakers { gauges.publish() }
+    }
+}
+
+/// `circuit_breakers.<priority>.*`: 1 while the breaker is open, and what is left where `track_remaining` asks for it.
+private struct BreakerGauges {
+    private let set: BreakerSet
+    private let cxOpen, cxPoolOpen, rqPendingOpen, rqOpen, rqRetryOpen: Gauge
+    private let remaining: Remaining?
+
+    private struct Remaining {
+        let cx, cxPools, pending, rq, retries: Gauge
+    }
+
+    init(_ cells: StatCells, _ prefix: String, _ set: BreakerSet) {
+        self.set = set
+        cxOpen = cells.gauge(prefix + "cx_open")
+        cxPoolOpen = cells.gauge(prefix + "cx_pool_open")
+        rqPendingOpen = cells.gauge(prefix + "rq_pending_open")
+        rqOpen = cells.gauge(prefix + "rq_open")
+        rqRetryOpen = cells.gauge(prefix + "rq_retry_open")
+        remaining =
+            set.thresholds.trackRemaining
+            ? Remaining(
+                cx: cells.gauge(prefix + "remaining_cx"), cxPools: cells.gauge(prefix + "remaining_cx_pools"),
+                pending: cells.gauge(prefix + "remaining_pending"), rq: cells.gauge(prefix + "remaining_rq"),
+                retries: cells.gauge(prefix + "remaining_retries"))
+            : nil
+    }
+
+    func publish() {
+        cxOpen.set(set.connections.canAcquire ? 0 : 1)
+        cxPoolOpen.set(set.pools.canAcquire ? 0 : 1)
+        rqPendingOpen.set(set.pending.canAcquire ? 0 : 1)
+        rqOpen.set(set.requests.canAcquire ? 0 : 1)
+        let (retries, limit) = (set.currentRetries, set.retryLimit)
+        rqRetryOpen.set(retries < limit ? 0 : 1)
+        guard let remaining else { return }
+        remaining.cx.set(Int64(set.connections.remaining))
+        if set.pools.limit == .max {
+            // Envoy shows 64-bit "no limit" here.
+            remaining.cxPools.set(bits: .max)
+        } else {
+            remaining.cxPools.set(Int64(set.pools.remaining))
+        }
+        remaining.pending.set(Int64(set.pending.remaining))
+        remaining.rq.set(Int64(set.requests.remaining))
+        remaining.retries.set(Int64(max(0, min(limit, Int(UInt32.max)) - retries)))
+    }
+}

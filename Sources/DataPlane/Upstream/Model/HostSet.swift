@@ -1,0 +1,35 @@
+// The hosts of a cluster at one moment: an immutable snapshot, by priority and health.
+
+/// One priority level. Lists hold positions in `HostSet.hosts`.
+public struct PriorityHosts: Sendable {
+    public var all: [Int] = []
+    public var healthy: [Int] = []
+    public var degraded: [Int] = []
+}
+
+/// All hosts of a cluster. Any thread.
+public final class HostSet: Sendable {
+    public let hosts: [Host]
+    /// Indexed by priority; levels without hosts are empty.
+    public let priorities: [PriorityHosts]
+
+    /// Reads each host's health as it is now.
+    public init(_ hosts: [Host]) {
+        self.hosts = hosts
+        var levels = Array(repeating: PriorityHosts(), count: max(1, (hosts.map(\.priority).max() ?? 0) + 1))
+        for (index, host) in hosts.enumerated() {
+            let level = max(0, host.priority)
+            levels[level].all.append(index)
+            switch host.health {
+            case .healthy: levels[level].healthy.append(index)
+            case .degraded: levels[level].degraded.append(index)
+            case .unhealthy: break
+            }
+        }
+        priorities = levels
+    }
+
+    public var healthyCount: Int { priorities.reduce(0) { $0 + $1.healthy.count } }
+    public var degradedCount: Int { priorities.reduce(0) { $0 + $1.degraded.count } }
+    public var maxWeight: UInt32 { hosts.map(\.weight).max() ?? 0 }
+}

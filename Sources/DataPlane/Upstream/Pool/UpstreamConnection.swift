@@ -1,0 +1,247 @@
+// One connection to a host, from the first SYN to its end: its timeouts, its place in the breakers, its stats.
+import Metrics
+import Reactor
+
+/// Who asked for a connection: a pool, or a TCP proxy's request.
+protocol UpstreamConnectionOwner: AnyObject {
+    /// TCP and TLS are up. The owner sets `user` before it returns.
+    func connectionReady(_ connection: UpstreamConnection)
+    /// It could not be made; accounting is done.
+    func connectFailed(_ connection: UpstreamConnection, _ reason: StreamResetReason, detail: String)
+    /// `lifetime` of an open connection is over (`max_connection_duration`).
+    func lifetimeOver(_ connection: UpstreamConnection)
+    /// `idleDeadline` of an open connection has come.
+    func idleTimeoutOver(_ connection: UpstreamConnection)
+    /// It is gone, closed by us or the peer; accounting is done. The last call.
+    func connectionGone(_ connection: UpstreamConnection)
+}
+
+/// A connection with its accounts. Loop thread only; lives until its socket is closed.
+///
+/// It is the socket's delegate and passes everything but the end of the connecting phase on to `user`.
+final class UpstreamConnection {
+    enum Phase { case connecting, open, closed }
+
+    private enum Timer {
+        static let connectOrIdle = 0
+        static let lifetime = 1
+    }
+
+    let place: WorkerHost
+    /// The host as it was when this connection was made (a LOGICAL_DNS host may have moved on).
+    let host: Host
+    private let breakers: BreakerSet
+    private let stats: ClusterStats
+    private let owner: any UpstreamConnectionOwner
+    /// The codec or TCP proxy that uses the bytes; set once, when the connection is up.
+    private var user: (any ConnectionDelegate)?
+    private var socket: Connection?
+    private(set) var phase = Phase.connecting
+    private let started: MonotonicTime
+    private var timer: LoopTimer?
+    private var lifetimeTimer: LoopTimer?
+    private var timedOut = false
+    private var isFlushing = false
+    /// How long a peer has to take the last bytes of a tunnel.
+    private static let flushLimit = TimeAmount.seconds(5)
+    private var countedRead: UInt64 = 0
+    private var countedWritten: UInt64 = 0
+    private var countedBuffered = 0
+
+    // The pool's notes on it.
+    /// Position in the pool's list of all its connections.
+    var position = 0
+    /// Streams begun so far.
+    var served = 0
+    var idleSince: MonotonicTime
+    /// No further stream may begin on it; it closes when the last one ends.
+    var isDraining = false
+    /// A stream is on it, or was cut short by its end.
+    var hasActiveStream = false
+    /// The stream on it is in the counts of active requests.
+    var streamIsCounted = false
+    /// How long the peer keeps it open while idle, as its `Keep-Alive: timeout=` says.
+    var peerIdleLimit: TimeAmount?
+    private(set) var codec: (any ClientCodec)?
+
+    /// Begins to connect. The place in the breakers is already taken; it is given back at the end.
+    init(to place: WorkerHost, serverName: String?, breakers: BreakerSet, owner: any UpstreamConnectionOwner) {
+        let cluster = place.cluster
+        self.place = place
+        host = place.host
+        self.breakers = breakers
+        self.owner = owner
+        stats = cluster.stats
+        started = cluster.loop.now
+        idleSince = started
+        place.cells.connectionOpened()
+        stats.cxTotal.increment()
+        stats.cxActive.increment()
+        let timer = LoopTimer(loop: cluster.loop, target: self, tag: Timer.connectOrIdle)
+        timer.arm(after: cluster.spec.connectTimeout)
+        self.timer = timer
+        let socket = Connection.connect(
+            to: host.address, loop: cluster.loop, options: cluster.socketOptions, tls: cluster.tls,
+            serverName: serverName, delegate: self)
+        socket.highWatermark = cluster.spec.perConnectionBufferLimit
+        self.socket = socket
+    }
+
+    var loop: EventLoop { place.cluster.loop }
+
+    /// The socket; nil once it is closed.
+    var connection: Connection? { socket }
+
+    /// Hands the bytes to a TCP proxy.
+    func attach(user: any ConnectionDelegate) { self.user = user }
+
+    /// Hands the bytes to a codec.
+    func attach(codec: any ClientCodec) {
+        self.codec = codec
+        user = codec
+    }
+
+    // MARK: - Timers
+
+    /// Closes it when it stays idle until then; nil: never.
+    func armIdle(_ deadline: MonotonicTime?) {
+        if let deadline { timer?.arm(at: deadline) } else { timer?.disarm() }
+    }
+
+    func disarmIdle() { timer?.disarm() }
+
+    func armLifetime(_ amount: TimeAmount) {
+        let timer = LoopTimer(loop: loop, target: self, tag: Timer.lifetime)
+        timer.arm(after: amount)
+        lifetimeTimer = timer
+    }
+
+    // MARK: - Accounts
+
+    /// Counts what came and went since the last call, and what waits to be written.
+    func countBytes() {
+        guard let socket else { return }
+        let (read, written, buffered) = (socket.bytesRead, socket.bytesWritten, socket.output.count)
+        if read != countedRead {
+            stats.cxRxBytesTotal.add(read &- countedRead)
+            countedRead = read
+        }
+        if written != countedWritten {
+            stats.cxTxBytesTotal.add(written &- countedWritten)
+            countedWritten = written
+        }
+        if buffered != countedBuffered {
+            stats.cxTxBytesBuffered.add(Int64(buffered - countedBuffered))
+            countedBuffered = buffered
+        }
+    }
+
+    // MARK: - The end
+
+    /// Closes it. `byPeer` tells the counters who began; `abort` sends a reset.
+    func close(byPeer: Bool = false, abort: Bool = false) {
+        guard phase != .closed else { return }
+        let socket = socket
+        finish(byPeer: byPeer)
+        socket?.close(abort: abort)
+        owner.connectionGone(self)
+    }
+
+    /// Closes it when the last bytes are written, or when the peer does not take them in time.
+    func closeAfterFlush() {
+        guard phase == .open, let socket else { return }
+        isFlushing = true
+        timer?.arm(after: Self.flushLimit)
+        socket.closeAfterFlush()
+    }
+
+    /// Settles the accounts; the socket is closed by the caller, or was.
+    private func finish(byPeer: Bool) {
+        countBytes()
+        if countedBuffered != 0 {
+            stats.cxTxBytesBuffered.add(Int64(-countedBuffered))
+            countedBuffered = 0
+        }
+        phase = .closed
+        timer = nil
+        lifetimeTimer = nil
+        socket = nil
+        user = nil
+        stats.cxDestroy.increment()
+        (byPeer ? stats.cxDestroyRemote : stats.cxDestroyLocal).increment()
+        if hasActiveStream {
+            stats.cxDestroyWithActiveRq.increment()
+            (byPeer ? stats.cxDestroyRemoteWithActiveRq : stats.cxDestroyLocalWithActiveRq).increment()
+        }
+        stats.cxActive.decrement()
+        stats.cxLengthMs.record(UInt64(max(0, (loop.now - started).milliseconds)))
+        place.cells.connectionClosed()
+        place.releaseConnection()
+        breakers.connections.release()
+    }
+
+    private func failConnecting(byPeer: Bool, detail: String) {
+        let reason: StreamResetReason = timedOut ? .connectTimeout : .connectFailure
+        let socket = socket
+        stats.cxConnectFail.increment()
+        place.cells.connectFailed()
+        finish(byPeer: byPeer)
+        socket?.close()
+        owner.connectFailed(self, reason, detail: detail)
+        owner.connectionGone(self)
+    }
+}
+
+extension UpstreamConnection: TimerTarget {
+    func timerFired(_ timer: LoopTimer) {
+        switch phase {
+        case .connecting:
+            timedOut = true
+            stats.cxConnectTimeout.increment()
+            let limit = place.cluster.spec.connectTimeout
+            failConnecting(byPeer: false, detail: "cluster '\(place.cluster.name)' connect_timeout \(limit)")
+        case .open:
+            if isFlushing {
+                close()
+                return
+            }
+            if timer.tag == Timer.lifetime { owner.lifetimeOver(self) } else { owner.idleTimeoutOver(self) }
+        case .closed:
+            break
+        }
+    }
+}
+
+extension UpstreamConnection: ConnectionDelegate {
+    func connectionEstablished(_ connection: Connection) {
+        guard phase == .connecting else { return }
+        phase = .open
+        timer?.disarm()
+        stats.cxConnectMs.record(UInt64(max(0, (loop.now - started).milliseconds)))
+        owner.connectionReady(self)
+    }
+
+    func connectionReadable(_ connection: Connection) { user?.connectionReadable(connection) }
+
+    func connectionDrained(_ connection: Connection) {
+        countBytes()
+        user?.connectionDrained(connection)
+    }
+
+    func connectionPeerFinished(_ connection: Connection) { user?.connectionPeerFinished(connection) }
+
+    func connectionClosed(_ connection: Connection, _ reason: ConnectionCloseReason) {
+        switch phase {
+        case .connecting:
+            failConnecting(byPeer: true, detail: connection.failureReason ?? "connection failure")
+        case .open:
+            // The user hears of it first: it ends its stream, which the accounts have to show.
+            let user = user
+            let isOurs = reason == .flushed
+            user?.connectionClosed(connection, reason)
+            close(byPeer: !isOurs)
+        case .closed:
+            break
+        }
+    }
+}

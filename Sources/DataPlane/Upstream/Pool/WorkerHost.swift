@@ -1,0 +1,96 @@
+// One worker's side of a host: its pools, its counters, its connections.
+import Reactor
+
+/// A host as one worker uses it. Loop thread only. Outlives its place in the cluster while connections
+/// are open.
+final class WorkerHost {
+    let cluster: Cluster
+    /// Replaced when the host keeps its identity but changes (LOGICAL_DNS moved on, a weight changed).
+    private(set) var host: Host
+    let cells: HostCells
+    private var pools: [ConnectionPool] = []
+    private var leases: [TCPLease] = []
+    private(set) var isRemoved = false
+    var idleLearner = IdleLearner()
+
+    init(_ host: Host, cluster: Cluster) {
+        self.host = host
+        self.cluster = cluster
+        cells = host.cells(worker: cluster.workerIndex)
+    }
+
+    /// The same host in a newer snapshot.
+    func update(_ newer: Host) { host = newer }
+
+    /// The pool for a priority and server name (empty: the cluster's own). nil when the breaker on pools refuses.
+    func pool(_ priority: ForwardSpec.Priority, serverName: ByteView) -> ConnectionPool? {
+        for pool in pools where pool.priority == priority {
+            if serverName.isEmpty ? pool.serverName == nil : pool.serverName?.view == serverName { return pool }
+        }
+        return makePool(priority, serverName)
+    }
+
+    @inline(never)
+    private func makePool(_ priority: ForwardSpec.Priority, _ serverName: ByteView) -> ConnectionPool? {
+        guard cluster.shared.breakers.set(priority).pools.tryAcquire() else {
+            cluster.stats.cxPoolOverflow.increment()
+            return nil
+        }
+        let name = serverName.isEmpty ? nil : FixedBytes(serverName)
+        let pool = ConnectionPool(place: self, priority: priority, serverName: name)
+        pools.append(pool)
+        return pool
+    }
+
+    /// A pool for a server name of a request goes with its last connection: peers choose those names.
+    func poolIsEmpty(_ pool: ConnectionPool) {
+        guard pool.serverName != nil || isRemoved else { return }
+        cluster.loop.later { [self] in
+            if pool.isEmpty { pools.removeAll { $0 === pool } }
+        }
+    }
+
+    // MARK: - The limit on connections to this host, over all workers
+
+    func tryAcquireConnection() -> Bool {
+        let limit = cluster.shared.breakers.maxConnectionsPerHost
+        let count = host.state.connections.wrappingAdd(1, ordering: .relaxed).newValue
+        if count <= limit { return true }
+        host.state.connections.wrappingSubtract(1, ordering: .relaxed)
+        return false
+    }
+
+    func acquireConnection() { host.state.connections.wrappingAdd(1, ordering: .relaxed) }
+
+    func releaseConnection() { host.state.connections.wrappingSubtract(1, ordering: .relaxed) }
+
+    // MARK: - Leaving the cluster
+
+    func add(_ lease: TCPLease) {
+        lease.position = leases.count
+        leases.append(lease)
+    }
+
+    func remove(_ lease: TCPLease) {
+        let last = leases.removeLast()
+        if last !== lease {
+            last.position = lease.position
+            leases[lease.position] = last
+        }
+    }
+
+    /// The host has left the cluster: pooled connections drain, raw ones stay until their users end them.
+    func drain() {
+        isRemoved = true
+        for pool in pools { pool.drain() }
+        pools.removeAll { $0.isEmpty }
+    }
+
+    /// Closes everything at once; streams are reset and waiters fail.
+    func shutDown() {
+        isRemoved = true
+        for pool in pools { pool.shutDown() }
+        pools = []
+        for lease in leases { lease.close() }
+    }
+}
