@@ -110,7 +110,8 @@ public final class AccessLogSink: Sendable {
     /// Hands a batch over; false when too much is waiting already.
     func offer(_ batch: ByteView) -> Bool {
         let count = batch.count
-        guard pending.add(count, ordering: .relaxed).newValue <= limit || count == 0 else {
+        // A batch is taken whole, so that one that is longer than the limit is not stuck for ever.
+        guard pending.add(count, ordering: .relaxed).oldValue < limit else {
             pending.subtract(count, ordering: .relaxed)
             return false
         }
