@@ -78,7 +78,8 @@ public final class ConnectionPair {
 
     /// Connects over loopback, or another address of this machine, and waits until both ends are up.
     public init(
-        loop: EventLoop, address: SocketAddress = .v4(.loopback, port: 0), options: SocketOptions = SocketOptions()
+        loop: EventLoop, address: SocketAddress = .v4(.loopback, port: 0), options: SocketOptions = SocketOptions(),
+        serverTLS: TLSContext? = nil, clientTLS: TLSContext? = nil, serverName: String? = nil
     ) throws {
         self.loop = loop
         var listenOptions = ListenOptions()
@@ -87,14 +88,19 @@ public final class ConnectionPair {
         let serverSide = RecordingDelegate()
         let accepted = Box<Connection>()
         try listener.start { socket in
-            accepted.value = try? Connection.accept(socket, loop: loop, delegate: serverSide)
+            accepted.value = try? Connection.accept(socket, loop: loop, tls: serverTLS, delegate: serverSide)
         }
         clientSide = RecordingDelegate()
         self.serverSide = serverSide
         client = Connection.connect(
-            to: listener.localAddress, loop: loop, options: options, delegate: clientSide)
+            to: listener.localAddress, loop: loop, options: options, tls: clientTLS, serverName: serverName,
+            delegate: clientSide)
         let clientSide = clientSide
-        loop.turn(until: { clientSide.established == 1 && serverSide.established == 1 })
+        // A side that fails does not keep the test waiting.
+        loop.turn(until: {
+            (clientSide.established == 1 || clientSide.closed != nil)
+                && (serverSide.established == 1 || serverSide.closed != nil)
+        })
         guard let connection = accepted.value else { throw SystemError("accept", code: 0) }
         server = connection
     }

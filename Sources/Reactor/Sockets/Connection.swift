@@ -268,6 +268,7 @@ public final class Connection: IOHandler {
                 SocketCalls.abortOnClose(descriptor)
             } else {
                 sayCloseNotify()
+                discardUnread()
             }
             loop.unregister(descriptor, key)
             Glibc.close(descriptor)

@@ -122,6 +122,13 @@ extension Connection {
     /// True between `pauseReading` and `resumeReading`.
     public var isPaused: Bool { isReadingPaused }
 
+    /// Throws away what has come and nobody will read (TLS session tickets, say): closing a TCP socket with unread bytes
+    /// sends a reset, which can overtake what was written before.
+    func discardUnread() {
+        if hasReadEnd || remoteAddress.isUnix { return }
+        _ = recv(descriptor, nil, 1 << 20, Int32(MSG_TRUNC | MSG_DONTWAIT))
+    }
+
     /// Looks whether the peer has gone: true after its FIN, close_notify or a reset. For connections that waited in a
     /// pool; one system call. Plain bytes that are there are left there; TLS records are opened, for only their content
     /// tells a session ticket from the end, and data among them goes to `input`.
