@@ -100,7 +100,9 @@ struct HTTP1Body {
                 failure = account(size)
                 state = size == 0 ? .trailers : .chunkData(size)
             case .chunkEnd:
-                guard byte == 0x0d else { return HTTP1Body.bad("chunk data is followed by byte 0x\(HTTP1Failure.hex(byte)) instead of CR LF") }
+                guard byte == 0x0d else {
+                    return HTTP1Body.bad("chunk data is followed by byte 0x\(HTTP1Failure.hex(byte)), not by CR LF")
+                }
                 state = .chunkEndLineFeed
             case .chunkEndLineFeed:
                 guard byte == 0x0a else { return HTTP1Body.bad("CR without LF after chunk data") }
@@ -134,7 +136,9 @@ struct HTTP1Body {
 
     private mutating func extensionByte(_ byte: UInt8, _ size: UInt64, _ blank: Bool) -> HTTP1Failure? {
         overhead &+= 1
-        guard overhead <= HTTP1Body.maxOverhead else { return HTTP1Body.bad("chunk extensions of over \(HTTP1Body.maxOverhead) bytes") }
+        guard overhead <= HTTP1Body.maxOverhead else {
+            return HTTP1Body.bad("chunk extensions exceed \(HTTP1Body.maxOverhead) bytes beyond what the data excuses")
+        }
         switch byte {
         case 0x20, 0x09: return nil
         case 0x0d where !blank: state = .chunkSizeLineFeed(size: size)

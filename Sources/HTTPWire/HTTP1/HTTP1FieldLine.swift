@@ -73,30 +73,25 @@ struct HTTP1FieldLine {
         guard place < line.count, line[place] == 0x3a, place > 0 else { return badName(line, at: place) }
         let end = endOfValue(line, place &+ 1)
         guard end < line.count else { return nil }
+        let name = HTTP1Failure.quote(line.prefix(place))
         switch line[end] {
         case 0x0d where end &+ 1 < line.count && line[end &+ 1] == 0x0a: return nil
-        case 0x0d: return HTTP1Failure(.bareLineEnding, "CR without LF in field \(HTTP1Failure.quote(line.prefix(place)))")
-        case 0x0a: return HTTP1Failure(.bareLineEnding, "LF without CR after field \(HTTP1Failure.quote(line.prefix(place)))")
+        case 0x0d: return HTTP1Failure(.bareLineEnding, "CR without LF in field \(name)")
+        case 0x0a: return HTTP1Failure(.bareLineEnding, "LF without CR after field \(name)")
         case let byte:
             return HTTP1Failure(
-                .invalidCharacter,
-                "illegal byte 0x\(HTTP1Failure.hex(byte)) in the value of field \(HTTP1Failure.quote(line.prefix(place)))")
+                .invalidCharacter, "illegal byte 0x\(HTTP1Failure.hex(byte)) in the value of field \(name)")
         }
     }
 
     private static func badName(_ line: ByteView, at place: Int) -> HTTP1Failure {
+        let name = HTTP1Failure.quote(line.prefix(place))
         switch line[min(place, line.count &- 1)] {
         case 0x3a: return HTTP1Failure(.malformedField, "field line without a name")
-        case 0x0a: 
-            return HTTP1Failure(
-                place == 0 ? .bareLineEnding : .malformedField,
-                place == 0 ? "LF without CR at the end of the section" : "field line \(HTTP1Failure.quote(line.prefix(place))) has no colon")
-        case 0x0d:
-            return HTTP1Failure(
-                place == 0 ? .bareLineEnding : .malformedField,
-                place == 0 ? "CR without LF" : "field line \(HTTP1Failure.quote(line.prefix(place))) has no colon")
-        case 0x20, 0x09:
-            return HTTP1Failure(.malformedField, "blank after field name \(HTTP1Failure.quote(line.prefix(place)))")
+        case 0x0a where place == 0: return HTTP1Failure(.bareLineEnding, "LF without CR behind the fields")
+        case 0x0d where place == 0: return HTTP1Failure(.bareLineEnding, "CR without LF behind the fields")
+        case 0x0a, 0x0d: return HTTP1Failure(.malformedField, "field line \(name) has no colon")
+        case 0x20, 0x09: return HTTP1Failure(.malformedField, "blank after field name \(name)")
         case 0x00:
             return HTTP1Failure(.invalidCharacter, "illegal byte 0x00 in a field name")
         case let byte:

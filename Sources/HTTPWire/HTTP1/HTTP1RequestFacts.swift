@@ -137,7 +137,9 @@ struct HTTP1RequestFacts {
         case .failure(let failure): return failure
         case .success(let length):
             if table.methodKind == .connect {
-                if length > 0 { return HTTP1Failure(.bodyForbidden, "CONNECT request has a Content-Length of \(length)") }
+                if length > 0 {
+                    return HTTP1Failure(.bodyForbidden, "CONNECT request has a Content-Length of \(length)")
+                }
                 table.removeAll(.contentLength)
             }
             framing = length > 0 ? .length(length) : .none
@@ -161,7 +163,8 @@ enum HTTP1FramingRules {
     static var bothLengths: HTTP1Failure {
         HTTP1Failure(
             .contentLengthAndTransferEncoding,
-            "message has both Content-Length and Transfer-Encoding, and http_protocol_options.allow_chunked_length is false")
+            "message has both Content-Length and Transfer-Encoding, and http_protocol_options.allow_chunked_length is "
+                + "false")
     }
 
     /// Anything but one Transfer-Encoding of exactly `chunked` is refused, and any at all below HTTP/1.1.
@@ -188,7 +191,7 @@ enum HTTP1FramingRules {
         }
         guard let length = value.decimal, length <= UInt64(Int.max) else {
             return .failure(
-                HTTP1Failure(.invalidContentLength, "Content-Length \(HTTP1Failure.quote(value)) is no number of bytes"))
+                HTTP1Failure(.invalidContentLength, "Content-Length \(HTTP1Failure.quote(value)) is no size in bytes"))
         }
         return .success(length)
     }

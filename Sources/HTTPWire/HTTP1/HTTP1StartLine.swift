@@ -147,15 +147,16 @@ struct HTTP1StartLine {
         let target = rest.prefix(second)
         let version = rest.dropFirst(second &+ 1)
         if target.isEmpty || version.contains(0x20) {
-            return HTTP1Failure(.malformedRequestLine, "request line \(shown) is not method, target and version between single spaces")
+            return HTTP1Failure(
+                .malformedRequestLine, "request line \(shown) is not method, target and version between single spaces")
         }
         if !PercentCoding.isTargetSafe(target) {
             return HTTP1Failure(.malformedRequestLine, "illegal byte in target \(HTTP1Failure.quote(target))")
         }
-        return diagnoseVersion(version, options)
-            ?? HTTP1Failure(
-                .unknownMethod,
-                "method \(HTTP1Failure.quote(method)) is unknown, and http_protocol_options.allow_custom_methods is false")
+        if let failure = diagnoseVersion(version, options) { return failure }
+        return HTTP1Failure(
+            .unknownMethod,
+            "method \(HTTP1Failure.quote(method)) is unknown, and http_protocol_options.allow_custom_methods is false")
     }
 
     private func diagnoseVersion(_ version: ByteView, _ options: HTTP1Options) -> HTTP1Failure? {

@@ -5,21 +5,6 @@ struct ByteClass: Sendable {
     let low: UInt64
     let high: UInt64
 
-    init(_ characters: StaticString) {
-        var low: UInt64 = 0
-        var high: UInt64 = 0
-        characters.withUTF8Buffer { buffer in
-            for byte in buffer where byte < 0x80 {
-                if byte < 64 { low |= 1 << UInt64(byte) } else { high |= 1 << UInt64(byte - 64) }
-            }
-        }
-        self.init(low: low, high: high)
-    }
-
-    init(low: UInt64, high: UInt64) {
-        self.low = low
-        self.high = high
-    }
 
     @inline(__always)
     func contains(_ byte: UInt8) -> Bool {
