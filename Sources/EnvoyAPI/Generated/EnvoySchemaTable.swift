@@ -85,7 +85,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m207
+    2 percent_sampled m208
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -97,7 +97,7 @@ public let envoySchemaTable: StaticString = #"""
     4 socket_options *m85
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m205
+    7 allow_paths *m206
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
@@ -144,7 +144,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
     1 listeners *m109
     2 clusters *m27
-    3 secrets *m190
+    3 secrets *m191
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m18
@@ -186,7 +186,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m26
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m210
+    1 budget_percent m211
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -247,7 +247,7 @@ public let envoySchemaTable: StaticString = #"""
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m210
+    1 healthy_panic_threshold m211
     2 zone_aware_lb_config m31 o0
     3 locality_weighted_lb_config m30 o0
     4 update_merge_window D
@@ -260,7 +260,7 @@ public let envoySchemaTable: StaticString = #"""
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m210
+    1 routing_enabled m211
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -335,7 +335,7 @@ public let envoySchemaTable: StaticString = #"""
     5 extra_source_addresses *m53
     6 local_address_selector m93
     M envoy.config.core.v3.BuildVersion
-    1 version m211
+    1 version m212
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -414,10 +414,10 @@ public let envoySchemaTable: StaticString = #"""
     4 receive *m59
     6 request_headers_to_add *m55 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m209
+    9 expected_statuses *m210
     10 codec_client_type e38 defined_only
-    11 service_name_matcher m205
-    12 retriable_statuses *m209
+    11 service_name_matcher m206
+    12 retriable_statuses *m210
     13 method e11 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
@@ -441,7 +441,7 @@ public let envoySchemaTable: StaticString = #"""
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m205
+    11 ignore_http_11_upgrade *m206
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
     1 proper_case_words m64 o0
@@ -481,7 +481,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m210
+    3 interval_jitter m211
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -530,10 +530,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m207 r
+    1 default_value m208 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m210
+    1 default_value m211
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -605,7 +605,7 @@ public let envoySchemaTable: StaticString = #"""
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m207
+    2 drop_percentage m208
     M envoy.config.endpoint.v3.Endpoint
     1 address m43
     2 health_check_config m101
@@ -720,11 +720,11 @@ public let envoySchemaTable: StaticString = #"""
     2 and_match m115 o0
     3 not_match m114 o0
     4 any_match b o0 const
-    5 destination_port_range m208 o0
+    5 destination_port_range m209 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
     1 rules *m114 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m205 r
+    1 match m206 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
@@ -735,8 +735,8 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m200 o0
-    3 inclusion_list m200 o0
+    2 exclusion_list m201 o0
+    3 inclusion_list m201 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -750,20 +750,20 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m209 o0
+    6 range_match m210 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m203 o0 d
+    11 safe_regex_match m204 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m205 o0
+    13 string_match m206 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m205 o0 r
+    5 string_match m206 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RedirectAction
     O scheme_rewrite_specifier
@@ -776,7 +776,7 @@ public let envoySchemaTable: StaticString = #"""
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m202 o1
+    9 regex_rewrite m203 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
@@ -829,7 +829,7 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m148 o0
+    3 weighted_clusters m149 o0
     4 metadata_match m73
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
@@ -851,10 +851,10 @@ public let envoySchemaTable: StaticString = #"""
     29 host_rewrite_header s o1 header_name lenient
     30 request_mirror_policies *X
     31 max_internal_redirects Wu d
-    32 regex_rewrite m202
+    32 regex_rewrite m203
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m202 o1
+    35 host_rewrite_path_regex m203 o1
     36 max_stream_duration m139
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
@@ -886,7 +886,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m202
+    2 regex_rewrite m203
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -902,7 +902,7 @@ public let envoySchemaTable: StaticString = #"""
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m147
+    2 virtual_hosts *m148
     3 internal_only_headers *s items( header_name lenient )
     4 response_headers_to_add *m55 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
@@ -928,7 +928,7 @@ public let envoySchemaTable: StaticString = #"""
     7 query_parameters *m123
     8 grpc m145
     9 runtime_fraction m80
-    10 safe_regex m203 o0 r
+    10 safe_regex m204 o0 r
     11 tls_context m146
     12 connect_matcher m144 o0
     13 dynamic_metadata *X
@@ -940,12 +940,15 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteMatch.TlsContextMatchOptions
     1 presented Wb
     2 validated Wb
+    M envoy.config.route.v3.VirtualCluster
+    2 name s min_len=1
+    4 headers *m121
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
     3 routes *m130
     4 require_tls e22 defined_only
-    5 virtual_clusters *X
+    5 virtual_clusters *m147
     6 rate_limits *X
     7 request_headers_to_add *m55 max_items=1000
     8 cors X d
@@ -966,7 +969,7 @@ public let envoySchemaTable: StaticString = #"""
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m149 min_items=1
+    1 clusters *m150 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -998,7 +1001,7 @@ public let envoySchemaTable: StaticString = #"""
     1 log_format m90 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m154
+    4 dns_failure_refresh_rate m155
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
     7 typed_dns_resolver_config m93
@@ -1015,7 +1018,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m164
+    8 upstream_http_filters *m165
     9 upstream_log_options X
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
@@ -1030,7 +1033,7 @@ public let envoySchemaTable: StaticString = #"""
     2 stat_prefix s min_len=1
     3 rds X o0
     4 route_config m142 o0
-    5 http_filters *m164
+    5 http_filters *m165
     6 add_user_agent Wb
     7 tracing X
     8 http_protocol_options m62
@@ -1041,15 +1044,15 @@ public let envoySchemaTable: StaticString = #"""
     14 use_remote_address Wb
     15 generate_request_id Wb
     16 forward_client_cert_details e26 defined_only
-    17 set_current_client_cert_details m162
+    17 set_current_client_cert_details m163
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m163
+    23 upgrade_configs *m164
     24 stream_idle_timeout D
-    25 internal_address_config m159
+    25 internal_address_config m160
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1059,27 +1062,27 @@ public let envoySchemaTable: StaticString = #"""
     33 merge_slashes b
     34 server_header_transformation e28 defined_only
     35 common_http_protocol_options m67
-    36 request_id_extension m166
+    36 request_id_extension m167
     37 always_set_request_id_in_response b
-    38 local_reply_config m165
+    38 local_reply_config m166
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m160
+    43 path_normalization_options m161
     44 http3_protocol_options X
     45 path_with_escaped_slashes_action e27
     46 original_ip_detection_extensions *m93
     47 strip_trailing_host_dot b
     48 scheme_header_transformation m83
-    49 proxy_status_config m161
+    49 proxy_status_config m162
     50 typed_header_validation_config m93
     51 append_x_forwarded_port b
     52 early_header_mutation_extensions *m93
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m158
+    56 access_log_options m159
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1110,7 +1113,7 @@ public let envoySchemaTable: StaticString = #"""
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m164
+    2 filters *m165
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1120,7 +1123,7 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m167
+    1 mappers *m168
     2 body_format m90
     M envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension
     1 typed_config A
@@ -1140,24 +1143,24 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
     9 metadata_match m73
-    10 weighted_clusters m170 o0
+    10 weighted_clusters m171 o0
     11 hash_policy *X max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m169
+    17 access_log_options m170
     18 backoff_options m44
     19 proxy_protocol_tlvs *X
-    20 max_downstream_connection_duration_jitter_percentage m210
+    20 max_downstream_connection_duration_jitter_percentage m211
     21 upstream_connect_mode e29 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m171 min_items=1
+    1 clusters *m172 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
@@ -1167,11 +1170,11 @@ public let envoySchemaTable: StaticString = #"""
     2 formatter_type_on_envoy_headers e30 defined_only
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m175 o0
-    2 locality_weighted_lb_config m174 o0
+    1 zone_aware_lb_config m176 o0
+    2 locality_weighted_lb_config m175 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m210
+    1 routing_enabled m211
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
@@ -1181,14 +1184,14 @@ public let envoySchemaTable: StaticString = #"""
     1 choice_count Wu gte=2
     2 active_request_bias m78
     3 slow_start_config X
-    4 locality_lb_config m173
+    4 locality_lb_config m174
     5 enable_full_scan Wb d
     6 selection_method e32 defined_only
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m173
+    1 locality_lb_config m174
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
     1 slow_start_config X
-    2 locality_lb_config m173
+    2 locality_lb_config m174
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
     1 resolvers *m43
     2 dns_resolver_options m50
@@ -1213,25 +1216,25 @@ public let envoySchemaTable: StaticString = #"""
     6 require_signed_certificate_timestamp Wb
     7 crl m48
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m205 d
+    9 match_subject_alt_names *m206 d
     10 trust_chain_verification e33 defined_only
     11 watched_directory m95
     12 custom_validator_config m93
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m191
+    15 match_typed_subject_alt_names *m192
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m184
+    17 system_root_certs m185
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m193
-    2 tls_certificates *m192
-    3 validation_context m183 o0
+    1 tls_params m194
+    2 tls_certificates *m193
+    3 validation_context m184 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m189
-    7 validation_context_sds_secret_config m189 o0
-    8 combined_validation_context m186 o0
+    6 tls_certificate_sds_secret_configs *m190
+    7 validation_context_sds_secret_config m190 o0
+    8 combined_validation_context m187 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
@@ -1241,17 +1244,17 @@ public let envoySchemaTable: StaticString = #"""
     15 key_log X
     16 custom_tls_certificate_selector m93
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m183 r
-    2 validation_context_sds_secret_config m189 r
+    1 default_validation_context m184 r
+    2 validation_context_sds_secret_config m190 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m185
+    1 common_tls_context m186
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m194 o0
-    5 session_ticket_keys_sds_secret_config m189 o0
+    4 session_ticket_keys m195 o0
+    5 session_ticket_keys_sds_secret_config m190 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
     8 ocsp_staple_policy e34 defined_only
@@ -1267,13 +1270,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m192 o0
-    3 session_ticket_keys m194 o0
-    4 validation_context m183 o0
-    5 generic_secret m188 o0
+    2 tls_certificate m193 o0
+    3 session_ticket_keys m195 o0
+    4 validation_context m184 o0
+    5 generic_secret m189 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
     1 san_type e35 defined_only not_in=0
-    2 matcher m205 r
+    2 matcher m206 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
     1 certificate_chain m48
@@ -1294,7 +1297,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
     1 keys *m48 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m185
+    1 common_tls_context m186
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1305,10 +1308,10 @@ public let envoySchemaTable: StaticString = #"""
     O upstream_protocol_options r
     1 common_http_protocol_options m67
     2 upstream_http_protocol_options m94
-    3 explicit_http_config m198 o0
-    4 use_downstream_protocol_config m199 o0
-    5 auto_config m197 o0
-    6 http_filters *m164
+    3 explicit_http_config m199 o0
+    4 use_downstream_protocol_config m200 o0
+    5 auto_config m198 o0
+    6 http_filters *m165
     7 header_validation_config m93
     8 outlier_detection X
     9 request_mirror_policies *X
@@ -1329,16 +1332,16 @@ public let envoySchemaTable: StaticString = #"""
     2 http2_protocol_options m65
     3 http3_protocol_options X
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m205 min_items=1
+    1 patterns *m206 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m205 o0 r
+    1 path m206 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m203 r
+    1 pattern m204 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m204 o0 d
+    1 google_re2 m205 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1347,7 +1350,7 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m203 o0 r
+    5 safe_regex m204 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0

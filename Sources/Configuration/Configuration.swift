@@ -1,1 +1,0 @@
-// Configuration: file to messages to checked specs.

@@ -1,0 +1,85 @@
+// The notebook of one load: problems, warnings, and what was skipped.
+
+/// Collects what a load finds. One load, one thread.
+final class ConfigurationReport {
+    /// Problems that are listed; the rest is counted.
+    static let maxIssues = 500
+
+    private struct Found {
+        var kind: ConfigurationIssue.Kind
+        var position: ConfigPosition?
+        var path: FieldPath
+        var message: String
+    }
+
+    /// Names of the sources, by `ConfigPosition.source`.
+    let sources: [String]
+    /// The tree whose nodes give semantic problems their place; nil for messages that came over the wire.
+    var root: ConfigNode?
+    private var found: [Found] = []
+    private(set) var unlisted = 0
+    private(set) var warnings: [ConfigurationIssue] = []
+    private var skippedFields: Set<String> = []
+    /// One line for each field that is skipped, in the order of their first appearance.
+    private(set) var skipped: [String] = []
+
+    init(sources: [String]) { self.sources = sources }
+
+    var hasIssues: Bool { !found.isEmpty }
+
+    func add(_ kind: ConfigurationIssue.Kind, at position: ConfigPosition?, path: FieldPath, _ message: String) {
+        guard found.count < Self.maxIssues else {
+            unlisted += 1
+            return
+        }
+        found.append(Found(kind: kind, position: position, path: path, message: message))
+    }
+
+    /// A problem found in the messages: placed by its path, and left out where a problem of the same field, or of what
+    /// holds a missing field, is known already.
+    func add(_ kind: ConfigurationIssue.Kind, path: FieldPath, _ message: String) {
+        let known = found.contains { other in
+            guard !other.path.steps.isEmpty else { return false }
+            if path.hasPrefix(other.path) { return true }
+            return kind == .missing && other.kind != .inconsistent
+                && (other.path.parent == path || other.path.parent == path.parent)
+        }
+        if !known { add(kind, at: root?.position(of: path), path: path, message) }
+    }
+
+    func warn(at position: ConfigPosition? = nil, path: FieldPath, _ message: String) {
+        guard warnings.count < Self.maxIssues else { return }
+        warnings.append(
+            issue(Found(kind: .badValue, position: position ?? root?.position(of: path), path: path, message: message)))
+    }
+
+    /// Notes a field that is skipped on purpose; once for each field of each message type.
+    func skip(_ field: String, reason: String, at position: ConfigPosition, path: FieldPath) {
+        guard skippedFields.insert(field).inserted else { return }
+        skipped.append("\(sourceName(position)):\(position.line):\(position.column): \(path): skipped: \(reason)")
+    }
+
+    /// The problems in the order of the text.
+    var errors: ConfigurationErrors {
+        let sorted = found.enumerated().sorted { one, other in
+            switch (one.element.position, other.element.position) {
+            case (let a?, let b?) where a != b: a < b
+            case (nil, _?): false
+            case (_?, nil): true
+            default: one.offset < other.offset
+            }
+        }
+        return ConfigurationErrors(issues: sorted.map { issue($0.element) }, unlisted: unlisted)
+    }
+
+    private func issue(_ found: Found) -> ConfigurationIssue {
+        ConfigurationIssue(
+            kind: found.kind, source: found.position.map(sourceName) ?? sources.first ?? "",
+            line: found.position?.line ?? 0, column: found.position?.column ?? 0, path: found.path,
+            message: found.message)
+    }
+
+    private func sourceName(_ position: ConfigPosition) -> String {
+        sources.indices.contains(position.source) ? sources[position.source] : ""
+    }
+}

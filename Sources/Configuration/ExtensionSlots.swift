@@ -1,0 +1,55 @@
+// Which extensions each `typed_config` takes.
+
+/// A slot is the field that holds the extension: `message.field` of the `Any`, or of the `TypedExtensionConfig`.
+enum ExtensionSlots {
+    static let typedExtension = "envoy.config.core.v3.TypedExtensionConfig"
+
+    static let table: [String: [String]] = [
+        "envoy.config.listener.v3.Filter.typed_config": [
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        ],
+        "envoy.config.listener.v3.ListenerFilter.typed_config": [
+            "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+        ],
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.typed_config": [
+            "envoy.extensions.filters.http.router.v3.Router"
+        ],
+        "envoy.config.core.v3.TransportSocket.typed_config": [
+            "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
+        ],
+        "envoy.config.accesslog.v3.AccessLog.typed_config": [
+            "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+            "envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
+        ],
+        "envoy.config.cluster.v3.Cluster.typed_extension_protocol_options": [
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+        ],
+        "envoy.config.cluster.v3.Cluster.CustomClusterType.typed_config": [
+            "envoy.extensions.clusters.dns.v3.DnsCluster"
+        ],
+        loadBalancing: [
+            "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin",
+            "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest",
+            "envoy.extensions.load_balancing_policies.random.v3.Random",
+        ],
+        "envoy.config.bootstrap.v3.Bootstrap.typed_dns_resolver_config": [caresResolver],
+        "envoy.config.cluster.v3.Cluster.typed_dns_resolver_config": [caresResolver],
+        "envoy.extensions.clusters.dns.v3.DnsCluster.typed_dns_resolver_config": [caresResolver],
+        "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.stateful_formatter": [
+            "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
+        ],
+        "envoy.config.route.v3.RetryPolicy.RetryHostPredicate.typed_config": [
+            "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+        ],
+    ]
+
+    /// Lists of which Envoy takes the first entry that it knows.
+    static let firstKnownWins: Set<String> = [loadBalancing]
+
+    private static let loadBalancing = "envoy.config.cluster.v3.LoadBalancingPolicy.Policy.typed_extension_config"
+    private static let caresResolver = "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+}

@@ -1,0 +1,105 @@
+// The harmless fields: taken, not acted on, and named once in the log with the reason why skipping them is safe.
+
+/// One entry a field: the message, the field's proto name, and why nothing is lost without it.
+enum SkippedFields {
+    static let table: [(message: String, field: String, reason: String)] = [
+        // Bootstrap: what tunes Envoy's own process, or speaks to a control plane that is not there.
+        (bootstrap, "watchdog", "watches Envoy's own threads; no request depends on it"),
+        (bootstrap, "watchdogs", "watches Envoy's own threads; no request depends on it"),
+        (bootstrap, "overload_manager", "Outrider's buffers and queues have bounds of their own"),
+        (bootstrap, "enable_dispatcher_stats", "adds statistics of Envoy's event loop"),
+        (bootstrap, "node_context_params", "only told to a control plane"),
+        (bootstrap, "deferred_stat_options", "Outrider's statistics cost memory only once they are used"),
+        (bootstrap, "stats_eviction_interval", "frees memory of unused statistics; no value changes"),
+        (bootstrap, "memory_allocator_manager", "tunes the memory allocator of Envoy"),
+        (bootstrap, "inline_headers", "a hint for Envoy's header storage; no header is treated otherwise"),
+        (bootstrap, "grpc_async_client_manager_config", "tunes gRPC clients, and none is configured"),
+        (bootstrap, "perf_tracing_file_path", "only used by builds of Envoy with performance tracing"),
+        ("envoy.config.bootstrap.v3.Admin", "profile_path", "Outrider has no profiler that writes a file"),
+        (
+            "envoy.config.bootstrap.v3.Admin", "ignore_global_conn_limit",
+            "there is no limit over all listeners that it could be exempt from"
+        ),
+        (
+            "envoy.config.bootstrap.v3.RuntimeLayer", "admin_layer",
+            "runtime values cannot be changed while Outrider runs, so that the layer stays empty"
+        ),
+        ("envoy.config.metrics.v3.HistogramBucketSettings", "bins", "only used by exporters other than Prometheus text"),
+
+        // Who we are, in words that only a control plane reads.
+        (node, "metadata", "only told to a control plane"),
+        (node, "dynamic_parameters", "only told to a control plane"),
+        (node, "user_agent_name", "only told to a control plane"),
+        (node, "user_agent_version", "only told to a control plane"),
+        (node, "user_agent_build_version", "only told to a control plane"),
+        (node, "extensions", "only told to a control plane"),
+        (node, "client_features", "only told to a control plane"),
+        (node, "listening_addresses", "only told to a control plane"),
+
+        // Listeners
+        (listener, "metadata", "read by extensions that Outrider does not have"),
+        (listener, "connection_balance_config", "each worker has its own socket and the kernel spreads connections"),
+        (listener, "ignore_global_conn_limit", "there is no limit over all listeners that it could be exempt from"),
+        (listener, "bypass_overload_manager", "there is no overload manager that it could be exempt from"),
+        ("envoy.config.listener.v3.FilterChain", "metadata", "read by extensions that Outrider does not have"),
+        (
+            "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector", "initial_read_buffer_size",
+            "only the size of a buffer; the whole ClientHello is read"
+        ),
+        (
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "http2_protocol_options", "Outrider speaks HTTP/1 here, so that settings of HTTP/2 have nothing to act on"
+        ),
+        (
+            "envoy.config.core.v3.Http1ProtocolOptions", "use_balsa_parser",
+            "chooses between the two HTTP/1 parsers of Envoy"
+        ),
+        (
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter", "is_optional",
+            "only matters for a filter that is not known, and such a filter is refused"
+        ),
+
+        // Routes
+        ("envoy.config.route.v3.RouteConfiguration", "metadata", "read by extensions that Outrider does not have"),
+        ("envoy.config.route.v3.VirtualHost", "metadata", "read by extensions that Outrider does not have"),
+        (route, "metadata", "read by extensions that Outrider does not have"),
+        (route, "decorator", "names trace spans, and there is no tracing"),
+        (route, "tracing", "sets the sampling of traces, and there is no tracing"),
+        (
+            "envoy.config.route.v3.RouteAction", "include_vh_rate_limits",
+            "adds rate limits of the virtual host, and those are refused"
+        ),
+        ("envoy.type.matcher.v3.RegexMatcher.GoogleRE2", "max_program_size", "Outrider bounds every regex by itself"),
+        (
+            "envoy.config.core.v3.SubstitutionFormatString", "content_type",
+            "sets a header of local replies; an access log has none"
+        ),
+
+        // Clusters
+        (cluster, "metadata", "read by extensions that Outrider does not have"),
+        (cluster, "cleanup_interval", "only for clusters of type ORIGINAL_DST, and those are refused"),
+        (
+            "envoy.config.cluster.v3.Cluster.CommonLbConfig", "update_merge_window",
+            "merges updates of a control plane, and there is none"
+        ),
+        (
+            "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy", "endpoint_stale_after",
+            "the life of endpoints from a control plane, and there is none"
+        ),
+        (
+            "envoy.config.endpoint.v3.Endpoint", "health_check_config",
+            "settings of active health checks, and those are refused"
+        ),
+        ("envoy.config.endpoint.v3.LbEndpoint", "metadata", "selects subsets, and those are refused"),
+        (locality, "metadata", "read by extensions that Outrider does not have"),
+        (locality, "load_balancing_weight", "only for locality-weighted balancing, and that is refused"),
+        (locality, "proximity", "Envoy does not act on it either"),
+    ]
+
+    private static let bootstrap = "envoy.config.bootstrap.v3.Bootstrap"
+    private static let node = "envoy.config.core.v3.Node"
+    private static let listener = "envoy.config.listener.v3.Listener"
+    private static let route = "envoy.config.route.v3.Route"
+    private static let cluster = "envoy.config.cluster.v3.Cluster"
+    private static let locality = "envoy.config.endpoint.v3.LocalityLbEndpoints"
+}

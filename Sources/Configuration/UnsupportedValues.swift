@@ -1,0 +1,14 @@
+// Values of Envoy's enums that Outrider does not act on. Like fields, they are refused by name.
+
+enum UnsupportedValues {
+    static let table: [String: Set<String>] = [
+        "envoy.config.cluster.v3.Cluster.DiscoveryType": ["EDS", "ORIGINAL_DST"],
+        "envoy.config.cluster.v3.Cluster.LbPolicy": ["RING_HASH", "MAGLEV", "CLUSTER_PROVIDED"],
+        "envoy.config.core.v3.SocketAddress.Protocol": ["UDP"],
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType": [
+            "HTTP2", "HTTP3",
+        ],
+        "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
+            + ".FormatterTypeOnEnvoyHeaders": ["PROPER_CASE"],
+    ]
+}
