@@ -54,9 +54,13 @@ final class ConfigurationReport {
     }
 
     /// Notes a field that is skipped on purpose; once for each field of each message type.
-    func skip(_ field: String, reason: String, at position: ConfigPosition, path: FieldPath) {
+    func skip(_ field: String, reason: String, at position: ConfigPosition? = nil, path: FieldPath) {
         guard skippedFields.insert(field).inserted else { return }
-        skipped.append("\(sourceName(position)):\(position.line):\(position.column): \(path): skipped: \(reason)")
+        var place = sources.first ?? ""
+        if let position = position ?? root?.position(of: path) {
+            place = "\(sourceName(position)):\(position.line):\(position.column)"
+        }
+        skipped.append("\(place): \(path): skipped: \(reason)")
     }
 
     /// The problems in the order of the text.

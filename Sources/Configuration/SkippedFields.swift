@@ -69,6 +69,7 @@ enum SkippedFields {
             "envoy.config.route.v3.RouteAction", "include_vh_rate_limits",
             "adds rate limits of the virtual host, and those are refused"
         ),
+        ("envoy.config.route.v3.WeightedCluster", "total_weight", "the sum of the weights counts, as in Envoy"),
         ("envoy.type.matcher.v3.RegexMatcher.GoogleRE2", "max_program_size", "Outrider bounds every regex by itself"),
         (
             "envoy.config.core.v3.SubstitutionFormatString", "content_type",

@@ -130,7 +130,7 @@ enum SupportedFields {
         ("envoy.config.route.v3.RouteAction.MaxStreamDuration", """
             max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset
             """),
-        ("envoy.config.route.v3.WeightedCluster", "clusters total_weight"),
+        ("envoy.config.route.v3.WeightedCluster", "clusters"),
         ("envoy.config.route.v3.WeightedCluster.ClusterWeight", """
             name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add
             response_headers_to_remove host_rewrite_literal

@@ -48,28 +48,33 @@ public struct FieldPath: Sendable, Hashable, CustomStringConvertible {
 extension ConfigNode {
     /// Where `path` stands below this node: the value for a scalar, the key for a mapping or list. When the tree ends
     /// before the path does, the place where it ends.
-    func position(of path: FieldPath) -> ConfigPosition {
+    func position(of path: FieldPath) -> ConfigPosition { follow(path).position }
+
+    /// The node at `path`; nil when the tree does not reach there.
+    func node(at path: FieldPath) -> ConfigNode? { follow(path).node }
+
+    private func follow(_ path: FieldPath) -> (node: ConfigNode?, position: ConfigPosition) {
         var node = self
         var found = position
         for step in path.steps {
             switch (step, node.value) {
             case (.field(let name), .map):
-                guard let entry = node.entry(name, FieldSchema.jsonName(of: name)) else { return found }
+                guard let entry = node.entry(name, FieldSchema.jsonName(of: name)) else { return (nil, found) }
                 (node, found) = (entry.value, entry.place)
             case (.key(let key), .map):
-                guard let entry = node.entry(key, key) else { return found }
+                guard let entry = node.entry(key, key) else { return (nil, found) }
                 (node, found) = (entry.value, entry.place)
             case (.index(let index), .list(let elements)):
-                guard elements.indices.contains(index) else { return found }
+                guard elements.indices.contains(index) else { return (nil, found) }
                 (node, found) = (elements[index], elements[index].position)
             case (.index(0), _):
                 // One element where a list is expected stands for a list of one.
                 break
             default:
-                return found
+                return (nil, found)
             }
         }
-        return found
+        return (node, found)
     }
 }
 

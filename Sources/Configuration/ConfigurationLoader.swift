@@ -1,0 +1,88 @@
+// The way in: a bootstrap file to what the server runs on.
+import DataPlane
+import EnvoyAPI
+import Reactor
+import SwiftProtobuf
+
+/// Loads bootstraps. Reads the file and what it names (certificates, bodies); binds and connects nothing.
+public enum ConfigurationLoader {
+    /// What the command line adds.
+    public struct Options: Sendable {
+        /// Unknown fields, and fields that are not acted on, are warnings instead of problems.
+        public var allowUnknownStaticFields = false
+        /// `node.id` where the file has none.
+        public var serviceNode = ""
+        /// `node.cluster` where the file has none.
+        public var serviceCluster = ""
+        /// `node.locality.zone`; wins over the file's.
+        public var serviceZone = ""
+
+        public init() {}
+    }
+
+    /// The name of the overlay in problems.
+    public static let overlayName = "--config-yaml"
+    /// Bytes of a bootstrap file.
+    private static let maxFile = 64 << 20
+
+    /// Loads the file at `path`, the text of `--config-yaml`, or the second laid over the first.
+    ///
+    /// Blocks on files: main thread only. Throws every problem that was found, each with its place.
+    public static func load(
+        path: String?, overlayYAML: String? = nil, options: Options = Options()
+    ) throws(ConfigurationErrors) -> LoadedConfiguration {
+        var sources: [BootstrapReader.Source] = []
+        if let path {
+            do throws(SystemError) {
+                sources.append(
+                    BootstrapReader.Source(name: path, text: try FileContents.read(path, limit: maxFile)))
+            } catch {
+                let report = ConfigurationReport(sources: [path])
+                report.add(.syntax, at: nil, path: FieldPath(), "cannot be read: \(error.reason)")
+                throw report.errors
+            }
+        }
+        if let overlayYAML { sources.append(BootstrapReader.Source(name: overlayName, text: Array(overlayYAML.utf8))) }
+        return try load(sources, options: options)
+    }
+
+    /// Loads a text that is in memory already; `name` stands for the file in problems.
+    public static func load(
+        text: [UInt8], name: String, options: Options = Options()
+    ) throws(ConfigurationErrors) -> LoadedConfiguration {
+        try load([BootstrapReader.Source(name: name, text: text)], options: options)
+    }
+
+    private static func load(
+        _ sources: [BootstrapReader.Source], options: Options
+    ) throws(ConfigurationErrors) -> LoadedConfiguration {
+        let report = ConfigurationReport(sources: sources.map(\.name))
+        let reader = BootstrapReader(
+            schema: .envoy(), report: report, allowsUnknown: options.allowUnknownStaticFields)
+        let bytes = reader.bytes(of: sources)
+        guard report.root != nil else {
+            if !report.hasIssues { report.add(.syntax, at: nil, path: FieldPath(), "there is no configuration") }
+            throw report.errors
+        }
+        guard let message = try? API.Bootstrap(serializedBytes: bytes) else {
+            // What the compiler writes is what the schema says: this is a bug of ours, said instead of hidden.
+            report.add(.syntax, at: nil, path: FieldPath(), "the checked configuration is no Bootstrap message")
+            throw report.errors
+        }
+        let spec = BootstrapSpecBuilder(context: SpecContext(report: report), options: options).bootstrap(message)
+        if report.hasIssues { throw report.errors }
+        return LoadedConfiguration(
+            spec: spec, dump: ConfigurationDump(bootstrap: bytes), warnings: report.warnings, skipped: report.skipped)
+    }
+}
+
+/// A bootstrap that can be run.
+public struct LoadedConfiguration: Sendable {
+    public var spec: BootstrapSpec
+    /// What `/config_dump` shows.
+    public var dump: ConfigurationDump
+    /// Right, but probably not meant. To be logged.
+    public var warnings: [ConfigurationIssue]
+    /// One line for each kind of field that was skipped on purpose, with its place and reason. To be logged once.
+    public var skipped: [String]
+}

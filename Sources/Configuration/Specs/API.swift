@@ -1,0 +1,92 @@
+// Short names for the generated messages.
+import EnvoyAPI
+import SwiftProtobuf
+
+enum API {
+    typealias AnyMessage = Google_Protobuf_Any
+    typealias Duration = Google_Protobuf_Duration
+
+    typealias Bootstrap = Envoy_Config_Bootstrap_V3_Bootstrap
+    typealias Admin = Envoy_Config_Bootstrap_V3_Admin
+    typealias LayeredRuntime = Envoy_Config_Bootstrap_V3_LayeredRuntime
+    typealias StatsConfig = Envoy_Config_Metrics_V3_StatsConfig
+
+    typealias Address = Envoy_Config_Core_V3_Address
+    typealias SocketAddress = Envoy_Config_Core_V3_SocketAddress
+    typealias CIDR = Envoy_Config_Core_V3_CidrRange
+    typealias SocketOption = Envoy_Config_Core_V3_SocketOption
+    typealias DataSource = Envoy_Config_Core_V3_DataSource
+    typealias HeaderValueOption = Envoy_Config_Core_V3_HeaderValueOption
+    typealias HTTPOptions = Envoy_Config_Core_V3_HttpProtocolOptions
+    typealias HTTP1Options = Envoy_Config_Core_V3_Http1ProtocolOptions
+    typealias FormatString = Envoy_Config_Core_V3_SubstitutionFormatString
+    typealias TransportSocket = Envoy_Config_Core_V3_TransportSocket
+    typealias TypedExtension = Envoy_Config_Core_V3_TypedExtensionConfig
+    typealias RuntimeFraction = Envoy_Config_Core_V3_RuntimeFractionalPercent
+    typealias FractionalPercent = Envoy_Type_V3_FractionalPercent
+    typealias DNSResolution = Envoy_Config_Core_V3_DnsResolutionConfig
+    typealias DNSResolverOptions = Envoy_Config_Core_V3_DnsResolverOptions
+    typealias CaresResolver = Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsResolverConfig
+
+    typealias StringMatcher = Envoy_Type_Matcher_V3_StringMatcher
+    typealias RegexMatcher = Envoy_Type_Matcher_V3_RegexMatcher
+    typealias RegexRewrite = Envoy_Type_Matcher_V3_RegexMatchAndSubstitute
+
+    typealias Listener = Envoy_Config_Listener_V3_Listener
+    typealias FilterChain = Envoy_Config_Listener_V3_FilterChain
+    typealias FilterChainMatch = Envoy_Config_Listener_V3_FilterChainMatch
+    typealias NetworkFilter = Envoy_Config_Listener_V3_Filter
+    typealias ConnectionManager = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager
+    typealias HTTPFilter = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter
+    typealias Router = Envoy_Extensions_Filters_Http_Router_V3_Router
+    typealias TCPProxy = Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy
+
+    typealias RouteConfiguration = Envoy_Config_Route_V3_RouteConfiguration
+    typealias VirtualHost = Envoy_Config_Route_V3_VirtualHost
+    typealias Route = Envoy_Config_Route_V3_Route
+    typealias RouteMatch = Envoy_Config_Route_V3_RouteMatch
+    typealias RouteAction = Envoy_Config_Route_V3_RouteAction
+    typealias RetryPolicy = Envoy_Config_Route_V3_RetryPolicy
+    typealias Redirect = Envoy_Config_Route_V3_RedirectAction
+    typealias DirectResponse = Envoy_Config_Route_V3_DirectResponseAction
+    typealias WeightedCluster = Envoy_Config_Route_V3_WeightedCluster
+    typealias HeaderMatcher = Envoy_Config_Route_V3_HeaderMatcher
+    typealias QueryMatcher = Envoy_Config_Route_V3_QueryParameterMatcher
+
+    typealias Cluster = Envoy_Config_Cluster_V3_Cluster
+    typealias CircuitBreakers = Envoy_Config_Cluster_V3_CircuitBreakers
+    typealias LoadAssignment = Envoy_Config_Endpoint_V3_ClusterLoadAssignment
+    typealias LocalityEndpoints = Envoy_Config_Endpoint_V3_LocalityLbEndpoints
+    typealias LbEndpoint = Envoy_Config_Endpoint_V3_LbEndpoint
+    typealias DNSCluster = Envoy_Extensions_Clusters_Dns_V3_DnsCluster
+    typealias UpstreamHTTP = Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions
+
+    typealias AccessLog = Envoy_Config_Accesslog_V3_AccessLog
+    typealias AccessLogFilter = Envoy_Config_Accesslog_V3_AccessLogFilter
+    typealias FileLog = Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog
+    typealias StdoutLog = Envoy_Extensions_AccessLoggers_Stream_V3_StdoutAccessLog
+    typealias StderrLog = Envoy_Extensions_AccessLoggers_Stream_V3_StderrAccessLog
+
+    typealias DownstreamTLS = Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext
+    typealias UpstreamTLS = Envoy_Extensions_TransportSockets_Tls_V3_UpstreamTlsContext
+    typealias CommonTLS = Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext
+    typealias Validation = Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext
+    typealias TLSCertificate = Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate
+    typealias TLSParameters = Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters
+    typealias Secret = Envoy_Extensions_TransportSockets_Tls_V3_Secret
+    typealias TicketKeys = Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys
+}
+
+extension Google_Protobuf_Any {
+    /// The full name of the message inside; empty when there is none.
+    var messageName: String {
+        guard let slash = typeURL.lastIndex(of: "/") else { return "" }
+        return String(typeURL[typeURL.index(after: slash)...])
+    }
+
+    /// The message inside, when it is of this type. Bytes that are no such message give nil.
+    func unpacked<M: Message>(_ type: M.Type) -> M? {
+        guard messageName == M.protoMessageName else { return nil }
+        return try? M(serializedBytes: value)
+    }
+}

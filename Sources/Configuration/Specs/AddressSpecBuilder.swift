@@ -1,0 +1,116 @@
+// Addresses, address ranges and socket options.
+import DataPlane
+import EnvoyAPI
+import Reactor
+
+extension SpecContext {
+    /// An IP address with its port, or a Unix socket. Names are refused: only clusters resolve them.
+    func address(_ address: API.Address, isSet: Bool = true, _ path: FieldPath) -> SocketAddress? {
+        guard isSet else {
+            missing(path)
+            return nil
+        }
+        switch address.address {
+        case .socketAddress(let socket)?: return self.address(socket, path.field("socket_address"))
+        case .pipe(let pipe)?: return unixAddress(pipe.path, path.field("pipe.path"))
+        case .envoyInternalAddress?, nil:
+            missing(path, "one of socket_address, pipe is required")
+            return nil
+        }
+    }
+
+    func address(_ address: API.SocketAddress, _ path: FieldPath) -> SocketAddress? {
+        let port = port(address.portValue, path.field("port_value"))
+        if address.address.isEmpty { return nil }
+        guard let found = SocketAddress(parsing: address.address, port: port) else {
+            bad(path.field("address"), "\(quotedForMessage(address.address)) is not an IP address")
+            return nil
+        }
+        return found
+    }
+
+    func unixAddress(_ name: String, _ path: FieldPath) -> SocketAddress? {
+        if name.isEmpty { return nil }
+        guard name.utf8.count <= SocketAddress.maxUnixPathLength, !name.utf8.contains(0) else {
+            bad(path, "a Unix socket's path has at most \(SocketAddress.maxUnixPathLength) bytes and no NUL")
+            return nil
+        }
+        return .unix(path: name)
+    }
+
+    func range(_ range: API.CIDR, _ path: FieldPath) -> CIDRRange? {
+        guard let address = IPAddress(range.addressPrefix) else {
+            if !range.addressPrefix.isEmpty {
+                bad(path.field("address_prefix"), "\(quotedForMessage(range.addressPrefix)) is not an IP address")
+            }
+            return nil
+        }
+        let length = Int(range.prefixLen.value)
+        var bits = 128
+        if case .v4 = address { bits = 32 }
+        if length > bits {
+            bad(path.field("prefix_len"), "must be at most \(bits) for \(range.addressPrefix), found \(length)")
+        }
+        if !range.hasPrefixLen, !address.isAny {
+            report.warn(path: path, "without prefix_len this range is \(range.addressPrefix)/0: every address")
+        }
+        return CIDRRange(address, length: length)
+    }
+
+    func ranges(_ ranges: [API.CIDR], _ path: FieldPath) -> [CIDRRange] {
+        ranges.enumerated().compactMap { range($1, path[$0]) }
+    }
+
+    func socketOptions(_ options: [API.SocketOption], _ path: FieldPath) -> [RawSocketOption] {
+        options.enumerated().compactMap { index, option in
+            let path = path[index]
+            guard let level = Int32(exactly: option.level) else {
+                bad(path.field("level"), "is out of range")
+                return nil
+            }
+            guard let name = Int32(exactly: option.name) else {
+                bad(path.field("name"), "is out of range")
+                return nil
+            }
+            let value: RawSocketOption.Value
+            switch option.value {
+            case .intValue(let number)?:
+                guard let number = Int32(exactly: number) else {
+                    bad(path.field("int_value"), "must fit 32 bits, found \(number)")
+                    return nil
+                }
+                value = .int(number)
+            case .bufValue(let bytes)?: value = .bytes([UInt8](bytes))
+            case nil: return nil
+            }
+            return RawSocketOption(level: level, name: name, value: value, state: option.state.socketState)
+        }
+    }
+
+    func keepalive(_ options: Envoy_Config_Core_V3_TcpKeepalive) -> TCPKeepalive {
+        TCPKeepalive(
+            idleSeconds: options.hasKeepaliveTime ? options.keepaliveTime.value : nil,
+            intervalSeconds: options.hasKeepaliveInterval ? options.keepaliveInterval.value : nil,
+            probes: options.hasKeepaliveProbes ? options.keepaliveProbes.value : nil)
+    }
+
+    /// A back-off; `max` is ten times `base` where it is not set.
+    func backoff(
+        base: API.Duration, max: API.Duration, hasMax: Bool, _ path: FieldPath
+    ) -> BackoffSpec {
+        let base = amount(base)
+        let most = hasMax ? amount(max) : base * 10
+        if most < base { bad(path.field("max_interval"), "must be at least base_interval (\(base)), found \(most)") }
+        return BackoffSpec(base: base, max: most)
+    }
+}
+
+extension API.SocketOption.SocketState {
+    fileprivate var socketState: RawSocketOption.State {
+        switch self {
+        case .stateBound: .afterBind
+        case .stateListening: .listening
+        default: .beforeBind
+        }
+    }
+}

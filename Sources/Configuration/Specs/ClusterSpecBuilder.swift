@@ -1,0 +1,147 @@
+// Clusters: endpoints, balancing, circuit breakers and connections.
+import DataPlane
+import EnvoyAPI
+import Reactor
+
+struct ClusterSpecBuilder {
+    let context: SpecContext
+    /// The bootstrap's resolver settings, for clusters that have none.
+    var standardDNS = DNSSpec()
+
+    /// All clusters. The listeners come first: they tell which clusters carry plain TCP.
+    func clusters(_ clusters: [API.Cluster], _ path: FieldPath) -> [ClusterSpec] {
+        var names: [String: FieldPath] = [:]
+        var specs: [ClusterSpec] = []
+        for (index, cluster) in clusters.enumerated() {
+            if !cluster.name.isEmpty {
+                if let first = names[cluster.name] {
+                    context.duplicate(
+                        path[index].field("name"), "\(quotedForMessage(cluster.name)) is also the name of \(first)")
+                }
+                names[cluster.name] = names[cluster.name] ?? path[index]
+            }
+            specs.append(self.cluster(cluster, path[index]))
+        }
+        return specs
+    }
+
+    private func cluster(_ cluster: API.Cluster, _ path: FieldPath) -> ClusterSpec {
+        var spec = ClusterSpec(name: cluster.name)
+        spec.altStatName = cluster.altStatName
+        let dns = DNSSpecBuilder(context: context, standard: standardDNS)
+        (spec.discovery, spec.dns) = dns.discovery(cluster, path)
+        spec.endpoints = EndpointSpecBuilder(context: context, discovery: spec.discovery).localities(
+            cluster.loadAssignment, isSet: cluster.hasLoadAssignment, path.field("load_assignment"))
+        let policy = cluster.loadAssignment.policy
+        if policy.hasOverprovisioningFactor { spec.overprovisioningFactor = Int(policy.overprovisioningFactor.value) }
+        spec.balancer = balancer(cluster, path)
+        if cluster.hasConnectTimeout { spec.connectTimeout = context.amount(cluster.connectTimeout) }
+        if cluster.hasPerConnectionBufferLimitBytes {
+            spec.perConnectionBufferLimit = Int(cluster.perConnectionBufferLimitBytes.value)
+        }
+        spec.breakers = CircuitBreakerSpecBuilder(context: context).breakers(
+            cluster.circuitBreakers, path.field("circuit_breakers"))
+        let http = UpstreamHTTPSpecBuilder(context: context)
+        let options = http.options(of: cluster, path)
+        spec.http = http.spec(options.message, cluster, options.path)
+        spec.tls = tls(cluster, options.message, path)
+        if spec.tls == nil {
+            for (name, isSet) in [("auto_sni", spec.http.autoSNI), ("auto_san_validation", spec.http.autoSANValidation)]
+            where isSet {
+                context.report.warn(
+                    path: options.path, "\(name) has no effect: the cluster's transport socket is not TLS")
+            }
+        }
+        spec.panicThreshold = cluster.commonLbConfig.hasHealthyPanicThreshold
+            ? cluster.commonLbConfig.healthyPanicThreshold.value : 50
+        if cluster.hasTrackClusterStats {
+            spec.trackTimeoutBudgets = cluster.trackClusterStats.timeoutBudgets
+            spec.trackRequestResponseSizes = cluster.trackClusterStats.requestResponseSizes
+            spec.perEndpointStats = cluster.trackClusterStats.perEndpointStats
+        }
+        if cluster.trackTimeoutBudgets { spec.trackTimeoutBudgets = true }
+        if cluster.hasUpstreamConnectionOptions, cluster.upstreamConnectionOptions.hasTcpKeepalive {
+            spec.socketOptions.keepalive = context.keepalive(cluster.upstreamConnectionOptions.tcpKeepalive)
+        }
+        if cluster.hasUpstreamBindConfig {
+            let bind = cluster.upstreamBindConfig
+            let place = path.field("upstream_bind_config")
+            if bind.hasSourceAddress {
+                spec.sourceAddress = context.address(bind.sourceAddress, place.field("source_address"))
+            }
+            spec.socketOptions.freebind = bind.freebind.value
+            spec.socketOptions.raw = context.socketOptions(bind.socketOptions, place.field("socket_options"))
+        }
+        spec.closeConnectionsOnHostHealthFailure = cluster.closeConnectionsOnHostHealthFailure
+        spec.ignoreHealthOnHostRemoval = cluster.ignoreHealthOnHostRemoval
+        return spec
+    }
+
+    private func tls(_ cluster: API.Cluster, _ http: API.UpstreamHTTP?, _ path: FieldPath) -> TLSContextSpec? {
+        let place = path.field("transport_socket")
+        var tls = TLSSpecBuilder(context: context).upstream(
+            cluster.transportSocket, isSet: cluster.hasTransportSocket, http: http, place)
+        if tls?.alpn.contains("h2") == true, !context.rawClusters.contains(cluster.name) {
+            tls?.alpn.removeAll { $0 == "h2" }
+            context.report.warn(
+                path: place, "h2 is left out of alpn_protocols: Outrider speaks HTTP/1.1 to this cluster")
+        }
+        return tls
+    }
+
+    // MARK: - Balancing
+
+    private func balancer(_ cluster: API.Cluster, _ path: FieldPath) -> BalancerSpec {
+        if cluster.hasLoadBalancingPolicy {
+            return balancer(cluster.loadBalancingPolicy, path.field("load_balancing_policy"))
+        }
+        switch cluster.lbPolicy {
+        case .leastRequest:
+            guard case .leastRequestLbConfig(let config)? = cluster.lbConfig else {
+                return .leastRequest(choiceCount: 2, activeRequestBias: 1)
+            }
+            return leastRequest(
+                choices: config.hasChoiceCount ? config.choiceCount.value : 2,
+                bias: config.hasActiveRequestBias ? config.activeRequestBias : nil, path.field("least_request_lb_config"))
+        case .random: return .random
+        case .loadBalancingPolicyConfig:
+            context.missing(path.field("load_balancing_policy"), "is required for LOAD_BALANCING_POLICY_CONFIG")
+            return .roundRobin
+        default: return .roundRobin
+        }
+    }
+
+    /// The first policy of the list that Outrider has, as Envoy does.
+    private func balancer(
+        _ policy: Envoy_Config_Cluster_V3_LoadBalancingPolicy, _ path: FieldPath
+    ) -> BalancerSpec {
+        let place = path.field("policies")
+        for (index, entry) in policy.policies.enumerated() {
+            let config = entry.typedExtensionConfig.typedConfig
+            let path = place[index].field("typed_extension_config.typed_config")
+            if config.unpacked(Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_RoundRobin.self) != nil {
+                return .roundRobin
+            }
+            if config.unpacked(Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random.self) != nil { return .random }
+            if let least = config.unpacked(Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest.self) {
+                return leastRequest(
+                    choices: least.hasChoiceCount ? least.choiceCount.value : 2,
+                    bias: least.hasActiveRequestBias ? least.activeRequestBias : nil, path)
+            }
+        }
+        let names = policy.policies.map(\.typedExtensionConfig.typedConfig.messageName).filter { !$0.isEmpty }
+        context.unsupported(
+            place, "Outrider has none of these policies"
+                + (names.isEmpty ? "" : " (\(names.joined(separator: ", ")))")
+                + "; it has RoundRobin, LeastRequest, Random")
+        return .roundRobin
+    }
+
+    private func leastRequest(
+        choices: UInt32, bias: Envoy_Config_Core_V3_RuntimeDouble?, _ path: FieldPath
+    ) -> BalancerSpec {
+        let bias = bias.map { context.number($0.defaultValue, runtimeKey: $0.runtimeKey) } ?? 1
+        if bias < 0 { context.bad(path.field("active_request_bias"), "must not be negative, found \(bias)") }
+        return .leastRequest(choiceCount: Int(choices), activeRequestBias: bias)
+    }
+}

@@ -1,0 +1,58 @@
+// Headers to add and to remove.
+import DataPlane
+import EnvoyAPI
+
+struct HeaderMutationSpecBuilder {
+    let context: SpecContext
+
+    /// The four lists of one level, whose fields stand below `path`.
+    func mutations(
+        requestAdd: [API.HeaderValueOption], requestRemove: [String], responseAdd: [API.HeaderValueOption],
+        responseRemove: [String], _ path: FieldPath
+    ) -> HeaderMutationsSpec {
+        var spec = HeaderMutationsSpec()
+        spec.requestAdd = add(requestAdd, path.field("request_headers_to_add"))
+        spec.requestRemove = remove(requestRemove, path.field("request_headers_to_remove"))
+        spec.responseAdd = add(responseAdd, path.field("response_headers_to_add"))
+        spec.responseRemove = remove(responseRemove, path.field("response_headers_to_remove"))
+        return spec
+    }
+
+    private func add(_ options: [API.HeaderValueOption], _ path: FieldPath) -> [HeaderAddSpec] {
+        options.enumerated().map { index, option in
+            let path = path[index]
+            let header = option.header
+            if isProtected(header.key) {
+                context.bad(path.field("header.key"), "\(quotedForMessage(header.key)) cannot be changed by this list")
+            }
+            context.check(format: header.value, path.field("header.value"))
+            var action = HeaderAddSpec.Action.appendIfExistsOrAdd
+            switch option.appendAction {
+            case .addIfAbsent: action = .addIfAbsent
+            case .overwriteIfExistsOrAdd: action = .overwriteIfExistsOrAdd
+            case .overwriteIfExists: action = .overwriteIfExists
+            default: break
+            }
+            if option.hasAppend {
+                if option.appendAction != .appendIfExistsOrAdd {
+                    context.bad(path.field("append"), "only one of append and append_action may be set")
+                }
+                if !option.append.value { action = .overwriteIfExistsOrAdd }
+            }
+            return HeaderAddSpec(
+                name: header.key, value: header.value, action: action, keepEmpty: option.keepEmptyValue)
+        }
+    }
+
+    private func remove(_ names: [String], _ path: FieldPath) -> [String] {
+        names.enumerated().map { index, name in
+            if isProtected(name) {
+                context.bad(path[index], "\(quotedForMessage(name)) cannot be removed")
+            }
+            return name.lowercased()
+        }
+    }
+
+    /// Names that routing itself stands on, as in Envoy.
+    private func isProtected(_ name: String) -> Bool { name.hasPrefix(":") || name.lowercased() == "host" }
+}

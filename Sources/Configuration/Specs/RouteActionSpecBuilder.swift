@@ -1,0 +1,206 @@
+// What routes do: forward, redirect, answer.
+import DataPlane
+import EnvoyAPI
+import Matching
+import Reactor
+
+struct RouteActionSpecBuilder {
+    let context: SpecContext
+    /// `validate_clusters`: a route to a cluster that does not exist is a problem.
+    let checksClusters: Bool
+    /// Bytes of a direct response's body.
+    let maxBody: Int
+
+    // MARK: - Forward
+
+    func forward(_ action: API.RouteAction, _ path: FieldPath) -> ForwardSpec? {
+        guard let target = target(action, path) else { return nil }
+        var spec = ForwardSpec(target: target)
+        switch action.clusterNotFoundResponseCode {
+        case .notFound: spec.clusterNotFoundStatus = 404
+        case .internalServerError: spec.clusterNotFoundStatus = 500
+        default: spec.clusterNotFoundStatus = 503
+        }
+        spec.pathRewrite = pathRewrite(action, path)
+        spec.hostRewrite = hostRewrite(action, path)
+        spec.appendXForwardedHost = action.appendXForwardedHost
+        spec.timeout = context.timeout(action.timeout, isSet: action.hasTimeout, default: .seconds(15))
+        if action.hasIdleTimeout { spec.idleTimeout = context.amount(action.idleTimeout) }
+        if action.hasFlushTimeout { spec.flushTimeout = context.amount(action.flushTimeout) }
+        spec.maxStreamDuration = maxStreamDuration(action, path)
+        if action.hasRetryPolicy {
+            spec.retryPolicy = RetrySpecBuilder(context: context).policy(
+                action.retryPolicy, path.field("retry_policy"))
+        }
+        spec.priority = action.priority == .high ? .high : .default
+        spec.hashPolicies = action.hashPolicy.enumerated().compactMap { hash($1, path.field("hash_policy")[$0]) }
+        spec.upgrades = upgrades(action.upgradeConfigs, path.field("upgrade_configs"))
+        return spec
+    }
+
+    private func target(_ action: API.RouteAction, _ path: FieldPath) -> ForwardSpec.Target? {
+        switch action.clusterSpecifier {
+        case .cluster(let name)?:
+            check(name, path.field("cluster"))
+            return .cluster(name)
+        case .clusterHeader(let name)?: return .clusterHeader(name.lowercased())
+        case .weightedClusters(let clusters)?: return .weighted(weighted(clusters, path.field("weighted_clusters")))
+        case .clusterSpecifierPlugin?, .inlineClusterSpecifierPlugin?, nil: return nil
+        }
+    }
+
+    private func check(_ name: String, _ path: FieldPath) {
+        if checksClusters { context.checkCluster(name, path) }
+    }
+
+    private func weighted(_ clusters: API.WeightedCluster, _ path: FieldPath) -> [ForwardSpec.WeightedRouteCluster] {
+        let headers = HeaderMutationSpecBuilder(context: context)
+        let specs = clusters.clusters.enumerated().map { index, cluster in
+            let path = path.field("clusters")[index]
+            if !cluster.hasWeight { context.missing(path.field("weight")) }
+            if cluster.name.isEmpty == cluster.clusterHeader.isEmpty {
+                context.bad(path, "one of name and cluster_header is required, and only one may be set")
+            }
+            check(cluster.name, path.field("name"))
+            var spec = ForwardSpec.WeightedRouteCluster(
+                name: cluster.name.isEmpty ? .header(cluster.clusterHeader.lowercased()) : .cluster(cluster.name),
+                weight: cluster.weight.value)
+            spec.headers = headers.mutations(
+                requestAdd: cluster.requestHeadersToAdd, requestRemove: cluster.requestHeadersToRemove,
+                responseAdd: cluster.responseHeadersToAdd, responseRemove: cluster.responseHeadersToRemove, path)
+            if case .hostRewriteLiteral(let host)? = cluster.hostRewriteSpecifier { spec.hostRewrite = host }
+            return spec
+        }
+        let sum = specs.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
+        if sum == 0 { context.bad(path.field("clusters"), "the sum of the weights must be greater than 0") }
+        if sum > UInt64(UInt32.max) {
+            context.bad(path.field("clusters"), "the sum of the weights must be at most \(UInt32.max), found \(sum)")
+        }
+        return specs
+    }
+
+    private func pathRewrite(_ action: API.RouteAction, _ path: FieldPath) -> PathRewriteSpec? {
+        let set = [
+            ("prefix_rewrite", !action.prefixRewrite.isEmpty), ("regex_rewrite", action.hasRegexRewrite),
+            ("path_rewrite", !action.pathRewrite.isEmpty),
+        ].filter(\.1).map(\.0)
+        if set.count > 1 { context.bad(path.field(set[1]), "only one of \(set[0]) and \(set[1]) may be set") }
+        if action.hasRegexRewrite {
+            return context.rewrite(action.regexRewrite, path.field("regex_rewrite")).map {
+                .regex($0.regex, substitution: $0.substitution)
+            }
+        }
+        if !action.pathRewrite.isEmpty {
+            context.check(format: action.pathRewrite, path.field("path_rewrite"))
+            return .literal(action.pathRewrite)
+        }
+        return action.prefixRewrite.isEmpty ? nil : .prefix(action.prefixRewrite)
+    }
+
+    private func hostRewrite(_ action: API.RouteAction, _ path: FieldPath) -> HostRewriteSpec? {
+        switch action.hostRewriteSpecifier {
+        case .hostRewriteLiteral(let host)?: host.isEmpty ? nil : .literal(host)
+        case .autoHostRewrite(let value)?: value.value ? .auto : nil
+        case .hostRewriteHeader(let name)?: name.isEmpty ? nil : .header(name.lowercased())
+        case .hostRewritePathRegex(let rewrite)?:
+            context.rewrite(rewrite, path.field("host_rewrite_path_regex")).map {
+                .pathRegex($0.regex, substitution: $0.substitution)
+            }
+        case .hostRewrite?, nil: nil
+        }
+    }
+
+    /// The deprecated gRPC fields mean the same as those of `max_stream_duration`.
+    private func maxStreamDuration(_ action: API.RouteAction, _ path: FieldPath) -> MaxStreamDurationSpec? {
+        var spec = MaxStreamDurationSpec()
+        if action.hasMaxStreamDuration {
+            let limits = action.maxStreamDuration
+            if limits.hasMaxStreamDuration { spec.maxStreamDuration = context.amount(limits.maxStreamDuration) }
+            if limits.hasGrpcTimeoutHeaderMax {
+                spec.grpcTimeoutHeaderMax = context.amount(limits.grpcTimeoutHeaderMax)
+            }
+            if limits.hasGrpcTimeoutHeaderOffset {
+                spec.grpcTimeoutHeaderOffset = context.amount(limits.grpcTimeoutHeaderOffset)
+            }
+        } else {
+            if action.hasMaxGrpcTimeout { spec.grpcTimeoutHeaderMax = context.amount(action.maxGrpcTimeout) }
+            if action.hasGrpcTimeoutOffset { spec.grpcTimeoutHeaderOffset = context.amount(action.grpcTimeoutOffset) }
+        }
+        return spec == MaxStreamDurationSpec() ? nil : spec
+    }
+
+    private func hash(_ policy: API.RouteAction.HashPolicy, _ path: FieldPath) -> HashPolicySpec? {
+        let source: HashPolicySpec.Source
+        switch policy.policySpecifier {
+        case .header(let header)?:
+            let rewrite = header.hasRegexRewrite
+                ? context.rewrite(header.regexRewrite, path.field("header.regex_rewrite")) : nil
+            source = .header(header.headerName.lowercased(), rewrite: rewrite.map { ($0.regex, $0.substitution) })
+        case .cookie(let cookie)?:
+            source = .cookie(
+                name: cookie.name, ttl: cookie.hasTtl ? context.amount(cookie.ttl) : nil, path: cookie.path)
+        case .connectionProperties(let properties)?:
+            guard properties.sourceIp else { return nil }
+            source = .sourceIP
+        case .queryParameter(let parameter)?: source = .queryParameter(parameter.name)
+        case .filterState?, nil: return nil
+        }
+        return HashPolicySpec(source: source, terminal: policy.terminal)
+    }
+
+    private func upgrades(_ configs: [API.RouteAction.UpgradeConfig], _ path: FieldPath) -> [UpgradeSpec] {
+        var seen: Set<String> = []
+        return configs.enumerated().map { index, config in
+            if !seen.insert(config.upgradeType.lowercased()).inserted {
+                context.duplicate(path[index], "\(quotedForMessage(config.upgradeType)) is in the list twice")
+            }
+            return UpgradeSpec(name: config.upgradeType, enabled: !config.hasEnabled || config.enabled.value)
+        }
+    }
+
+    // MARK: - Redirect
+
+    func redirect(_ action: API.Redirect, _ path: FieldPath) -> RedirectSpec {
+        var spec = RedirectSpec()
+        switch action.responseCode {
+        case .found: spec.status = 302
+        case .seeOther: spec.status = 303
+        case .temporaryRedirect: spec.status = 307
+        case .permanentRedirect: spec.status = 308
+        default: spec.status = 301
+        }
+        switch action.schemeRewriteSpecifier {
+        case .httpsRedirect(let value)?: spec.scheme = value ? "https" : nil
+        case .schemeRedirect(let scheme)?: spec.scheme = scheme.isEmpty ? nil : scheme
+        case nil: break
+        }
+        spec.host = action.hostRedirect.isEmpty ? nil : action.hostRedirect
+        if action.portRedirect != 0 { spec.port = context.port(action.portRedirect, path.field("port_redirect")) }
+        switch action.pathRewriteSpecifier {
+        case .pathRedirect(let text)?: spec.path = .full(text)
+        case .prefixRewrite(let text)?: spec.path = .prefix(text)
+        case .regexRewrite(let rewrite)?:
+            spec.path = context.rewrite(rewrite, path.field("regex_rewrite")).map {
+                .regex($0.regex, substitution: $0.substitution)
+            }
+        case nil: break
+        }
+        spec.stripQuery = action.stripQuery
+        return spec
+    }
+
+    // MARK: - Direct response
+
+    func directResponse(_ action: API.DirectResponse, _ path: FieldPath) -> DirectResponseSpec {
+        var spec = DirectResponseSpec(status: Int(action.status))
+        if action.hasBody, let (bytes, _) = context.data(action.body, path.field("body")) {
+            if bytes.count > maxBody {
+                context.bad(
+                    path.field("body"),
+                    "has \(bytes.count) bytes; max_direct_response_body_size_bytes allows \(maxBody)")
+            }
+            spec.body = bytes
+        }
+        return spec
+    }
+}

@@ -1,0 +1,215 @@
+// TLS contexts: certificates, validation, versions and names, each file read and checked.
+import DataPlane
+import EnvoyAPI
+import Matching
+import Reactor
+
+struct TLSSpecBuilder {
+    let context: SpecContext
+
+    /// Where the pieces of a context stand, for the problems that come out of making it.
+    private struct Places {
+        var whole: FieldPath
+        var common: FieldPath
+        var certificates: [FieldPath] = []
+        var validation: FieldPath
+
+        init(_ path: FieldPath) {
+            whole = path
+            common = path.field("common_tls_context")
+            validation = common.field("validation_context")
+        }
+
+        /// The path of a field as `TLSConfigurationError` names it.
+        func path(of field: String) -> FieldPath {
+            if field.hasPrefix("tls_certificates["), let close = field.firstIndex(of: "]"),
+                let index = Int(field[field.index(field.startIndex, offsetBy: 17)..<close]), certificates.indices.contains(index)
+            {
+                let rest = field[field.index(after: close)...].dropFirst()
+                return rest.isEmpty ? certificates[index] : certificates[index].field(String(rest))
+            }
+            if field == "validation_context" { return validation }
+            if field.hasPrefix("validation_context.") { return validation.field(String(field.dropFirst(19))) }
+            if field == "sni" || field == "auto_sni_san_validation" { return whole.field(field) }
+            return common.field(field)
+        }
+    }
+
+    /// The TLS context of a filter chain; nil for plain text.
+    func downstream(_ socket: API.TransportSocket, isSet: Bool, _ path: FieldPath) -> TLSContextSpec? {
+        guard isSet, let config = config(socket, path) else { return nil }
+        let place = path.field("typed_config")
+        if config.unpacked(API.UpstreamTLS.self) != nil {
+            context.bad(place, "an UpstreamTlsContext belongs to a cluster; a filter chain takes a DownstreamTlsContext")
+        }
+        guard let tls = config.unpacked(API.DownstreamTLS.self) else { return nil }
+        var places = Places(place)
+        var spec = common(tls.commonTlsContext, &places)
+        spec.verify.required = tls.requireClientCertificate.value
+        spec.statefulResumption = !tls.disableStatefulSessionResumption
+        if tls.hasSessionTimeout {
+            let seconds = context.amount(tls.sessionTimeout).seconds
+            guard let whole = UInt32(exactly: seconds) else {
+                context.bad(place.field("session_timeout"), "must be less than \(UInt32.max)s")
+                return nil
+            }
+            spec.sessionTimeout = whole
+        }
+        switch tls.sessionTicketKeysType {
+        case .sessionTicketKeys(let keys)?:
+            if let keys = ticketKeys(keys, place.field("session_ticket_keys.keys")) { spec.sessionTickets = keys }
+        case .disableStatelessSessionResumption(true)?:
+            spec.sessionTickets = .disabled
+        default: break
+        }
+        report(TLSContext.problems(in: spec, isServer: true), places)
+        return spec
+    }
+
+    /// The TLS context of a cluster; nil for plain text.
+    func upstream(_ socket: API.TransportSocket, isSet: Bool, http: API.UpstreamHTTP?, _ path: FieldPath) -> TLSContextSpec? {
+        guard isSet, let config = config(socket, path) else { return nil }
+        let place = path.field("typed_config")
+        if config.unpacked(API.DownstreamTLS.self) != nil {
+            context.bad(place, "a DownstreamTlsContext belongs to a filter chain; a cluster takes an UpstreamTlsContext")
+        }
+        guard let tls = config.unpacked(API.UpstreamTLS.self) else { return nil }
+        var places = Places(place)
+        var spec = common(tls.commonTlsContext, &places)
+        spec.sni = tls.sni.isEmpty ? nil : tls.sni
+        spec.autoSNI = tls.autoHostSni || http?.upstreamHTTPProtocolOptions.autoSni == true
+        spec.autoSANValidation = tls.autoSniSanValidation
+            || http?.upstreamHTTPProtocolOptions.autoSanValidation == true
+        spec.allowRenegotiation = tls.allowRenegotiation
+        if tls.hasMaxSessionKeys { spec.maxSessionKeys = Int(tls.maxSessionKeys.value) }
+        report(TLSContext.problems(in: spec, isServer: false), places)
+        return spec
+    }
+
+    private func config(_ socket: API.TransportSocket, _ path: FieldPath) -> API.AnyMessage? {
+        guard case .typedConfig(let config)? = socket.configType else {
+            context.missing(
+                path.field("typed_config"), "is required: extensions are chosen by the type of their config")
+            return nil
+        }
+        return config
+    }
+
+    private func report(_ problems: [TLSConfigurationError], _ places: Places) {
+        for problem in problems { context.inconsistent(places.path(of: problem.field), problem.message) }
+    }
+
+    // MARK: - CommonTlsContext
+
+    private func common(_ common: API.CommonTLS, _ places: inout Places) -> TLSContextSpec {
+        var spec = TLSContextSpec()
+        parameters(common.tlsParams, into: &spec)
+        spec.alpn = common.alpnProtocols
+        for (index, certificate) in common.tlsCertificates.enumerated() {
+            add(certificate, places.common.field("tls_certificates")[index], &spec, &places)
+        }
+        for (index, reference) in common.tlsCertificateSdsSecretConfigs.enumerated() {
+            let path = places.common.field("tls_certificate_sds_secret_configs")[index]
+            guard let (secret, place) = secret(reference.name, path) else { continue }
+            guard case .tlsCertificate(let certificate)? = secret.type else {
+                context.inconsistent(path.field("name"), "secret \(quotedForMessage(reference.name)) is no tls_certificate")
+                continue
+            }
+            add(certificate, place.field("tls_certificate"), &spec, &places)
+        }
+        switch common.validationContextType {
+        case .validationContext(let validation)?:
+            self.validation(validation, places.validation, into: &spec)
+        case .validationContextSdsSecretConfig(let reference)?:
+            let path = places.common.field("validation_context_sds_secret_config")
+            if let (validation, place) = validation(named: reference.name, path) {
+                places.validation = place
+                self.validation(validation, place, into: &spec)
+            }
+        case .combinedValidationContext(let combined)?:
+            let path = places.common.field("combined_validation_context")
+            places.validation = path.field("default_validation_context")
+            var merged = combined.defaultValidationContext
+            let reference = path.field("validation_context_sds_secret_config")
+            if combined.hasValidationContextSdsSecretConfig,
+                let (validation, _) = validation(named: combined.validationContextSdsSecretConfig.name, reference),
+                let bytes: [UInt8] = try? validation.serializedBytes()
+            {
+                // As in Envoy: the secret is merged over the default.
+                try? merged.merge(serializedBytes: bytes)
+            }
+            self.validation(merged, places.validation, into: &spec)
+        default: break
+        }
+        return spec
+    }
+
+    private func secret(_ name: String, _ path: FieldPath) -> (secret: API.Secret, path: FieldPath)? {
+        if let found = context.secrets[name] { return found }
+        let names = context.secrets.keys
+        context.inconsistent(
+            path.field("name"),
+            "there is no secret \(quotedForMessage(name)) in static_resources.secrets"
+                + Suggestion.clause(for: name, among: names))
+        return nil
+    }
+
+    private func validation(
+        named name: String, _ path: FieldPath
+    ) -> (validation: API.Validation, path: FieldPath)? {
+        guard let (secret, place) = secret(name, path) else { return nil }
+        guard case .validationContext(let validation)? = secret.type else {
+            context.inconsistent(path.field("name"), "secret \(quotedForMessage(name)) is no validation_context")
+            return nil
+        }
+        return (validation, place.field("validation_context"))
+    }
+
+    private func add(
+        _ certificate: API.TLSCertificate, _ path: FieldPath, _ spec: inout TLSContextSpec, _ places: inout Places
+    ) {
+        if !certificate.hasCertificateChain { context.missing(path.field("certificate_chain")) }
+        if !certificate.hasPrivateKey { context.missing(path.field("private_key")) }
+        guard certificate.hasCertificateChain, certificate.hasPrivateKey else { return }
+        let chain = context.data(certificate.certificateChain, path.field("certificate_chain"))
+        let key = context.data(certificate.privateKey, path.field("private_key"))
+        let password = certificate.hasPassword ? context.data(certificate.password, path.field("password")) : nil
+        guard let chain, let key else { return }
+        spec.certificates.append(
+            TLSCertificateMaterial(
+                chainPEM: chain.bytes, keyPEM: key.bytes, password: password?.bytes, chainName: chain.name,
+                keyName: key.name))
+        places.certificates.append(path)
+    }
+
+    private func parameters(_ parameters: API.TLSParameters, into spec: inout TLSContextSpec) {
+        spec.minVersion = version(parameters.tlsMinimumProtocolVersion)
+        spec.maxVersion = version(parameters.tlsMaximumProtocolVersion)
+        spec.cipherSuites = parameters.cipherSuites
+        spec.curves = parameters.ecdhCurves
+        spec.signatureAlgorithms = parameters.signatureAlgorithms
+    }
+
+    private func version(_ version: API.TLSParameters.TlsProtocol) -> TLSVersion? {
+        switch version {
+        case .tlsv10: .tls10
+        case .tlsv11: .tls11
+        case .tlsv12: .tls12
+        case .tlsv13: .tls13
+        default: nil
+        }
+    }
+
+    private func ticketKeys(_ keys: API.TicketKeys, _ path: FieldPath) -> TLSSessionTickets? {
+        var found: [SessionTicketKeys.Key] = []
+        for (index, source) in keys.keys.enumerated() {
+            guard let (bytes, _) = context.data(source, path[index]) else { continue }
+            guard let key = SessionTicketKeys.Key(bytes) else {
+                context.bad(path[index], "a session ticket key has \(SessionTicketKeys.Key.size) bytes, this has \(bytes.count)")
+                continue
+            }
+            found.append(key)
+        }
+        return SessionTicketKeys.given(found).map { .enabled($0) }
+    }
+}
