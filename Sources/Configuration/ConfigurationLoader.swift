@@ -53,12 +53,12 @@ public enum ConfigurationLoader {
         try load([BootstrapReader.Source(name: name, text: text)], options: options)
     }
 
-    private static func load(
-        _ sources: [BootstrapReader.Source], options: Options
+    static func load(
+        _ sources: [BootstrapReader.Source], options: Options, schema: Schema = .envoy()
     ) throws(ConfigurationErrors) -> LoadedConfiguration {
         let report = ConfigurationReport(sources: sources.map(\.name))
         let reader = BootstrapReader(
-            schema: .envoy(), report: report, allowsUnknown: options.allowUnknownStaticFields)
+            schema: schema, report: report, allowsUnknown: options.allowUnknownStaticFields)
         let bytes = reader.bytes(of: sources)
         guard report.root != nil else {
             if !report.hasIssues { report.add(.syntax, at: nil, path: FieldPath(), "there is no configuration") }

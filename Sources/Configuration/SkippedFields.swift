@@ -24,7 +24,10 @@ enum SkippedFields {
             "envoy.config.bootstrap.v3.RuntimeLayer", "admin_layer",
             "runtime values cannot be changed while Outrider runs, so that the layer stays empty"
         ),
-        ("envoy.config.metrics.v3.HistogramBucketSettings", "bins", "only used by exporters other than Prometheus text"),
+        (
+            "envoy.config.metrics.v3.HistogramBucketSettings", "bins",
+            "only used by exporters other than Prometheus text"
+        ),
 
         // Who we are, in words that only a control plane reads.
         (node, "metadata", "only told to a control plane"),

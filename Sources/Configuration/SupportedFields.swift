@@ -1,291 +1,339 @@
-// The fields of Envoy's API that Outrider acts on. A field that is neither here nor in SkippedFields is refused by name.
+// The fields of Envoy's API that Outrider acts on. One that is neither here nor in SkippedFields is refused by name.
 
-/// Message name to the fields that are acted on, by their proto names.
+/// For each message the fields that are acted on, by their proto names. `#` begins a comment.
 ///
-/// A message is listed where it is used at all; one that is not listed here has no field that is acted on. What a field
-/// means in one place and not in another is checked by the spec builders.
+/// A message that is not listed has no field that is acted on. What a field means in one place and not in another is
+/// checked by the spec builders.
 enum SupportedFields {
-    static let table: [(message: String, fields: String)] = [
-        // Bootstrap
-        ("envoy.config.bootstrap.v3.Bootstrap", """
-            node static_resources admin stats_config stats_flush_interval stats_flush_on_admin layered_runtime
-            use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config
-            """),
-        ("envoy.config.bootstrap.v3.Bootstrap.StaticResources", "listeners clusters secrets"),
-        ("envoy.config.bootstrap.v3.Admin", "address access_log access_log_path socket_options allow_paths"),
-        ("envoy.config.bootstrap.v3.LayeredRuntime", "layers"),
-        ("envoy.config.bootstrap.v3.RuntimeLayer", "name static_layer"),
-        ("envoy.config.metrics.v3.StatsConfig", """
-            stats_tags use_all_default_tags stats_matcher histogram_bucket_settings
-            """),
-        ("envoy.config.metrics.v3.StatsMatcher", "reject_all exclusion_list inclusion_list"),
-        ("envoy.config.metrics.v3.TagSpecifier", "tag_name regex fixed_value"),
-        ("envoy.config.metrics.v3.HistogramBucketSettings", "match buckets"),
-
-        // Listeners
-        ("envoy.config.listener.v3.Listener", """
-            name address additional_addresses stat_prefix filter_chains default_filter_chain
-            per_connection_buffer_limit_bytes deprecated_v1 drain_type listener_filters transparent freebind
-            socket_options traffic_direction reuse_port enable_reuse_port access_log tcp_backlog_size
-            max_connections_to_accept_per_socket_event bind_to_port
-            """),
-        ("envoy.config.listener.v3.Listener.DeprecatedV1", "bind_to_port"),
-        ("envoy.config.listener.v3.AdditionalAddress", "address socket_options"),
-        ("envoy.config.listener.v3.FilterChain", """
-            filter_chain_match filters transport_socket transport_socket_connect_timeout name
-            """),
-        ("envoy.config.listener.v3.FilterChainMatch", """
-            destination_port prefix_ranges direct_source_prefix_ranges source_type source_prefix_ranges source_ports
-            server_names transport_protocol application_protocols
-            """),
-        ("envoy.config.listener.v3.Filter", "name typed_config"),
-        ("envoy.config.listener.v3.ListenerFilter", "name typed_config"),
-
-        // Network filters
-        ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", """
-            codec_type stat_prefix route_config http_filters add_user_agent common_http_protocol_options
-            http_protocol_options server_name server_header_transformation scheme_header_transformation
-            max_request_headers_kb stream_idle_timeout stream_flush_timeout request_timeout request_headers_timeout
-            drain_timeout delayed_close_timeout access_log access_log_flush_interval flush_access_log_on_new_request
-            access_log_options use_remote_address xff_num_trusted_hops internal_address_config skip_xff_append via
-            generate_request_id preserve_external_request_id always_set_request_id_in_response
-            forward_client_cert_details set_current_client_cert_details upgrade_configs normalize_path merge_slashes
-            path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port
-            stream_error_on_invalid_http_message strip_trailing_host_dot proxy_status_config append_x_forwarded_port
-            append_local_overload
-            """),
-        ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig", """
-            unix_sockets cidr_ranges
-            """),
-        (
-            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-                + ".SetCurrentClientCertDetails",
-            "subject cert chain dns uri"
-        ),
-        ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig", """
-            upgrade_type enabled
-            """),
-        ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ProxyStatusConfig", """
-            remove_details remove_connection_termination_details remove_response_flags set_recommended_response_code
-            use_node_id literal_proxy_name
-            """),
-        ("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions", """
-            access_log_flush_interval flush_access_log_on_new_request
-            """),
-        ("envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter", "name typed_config"),
-        ("envoy.extensions.filters.http.router.v3.Router", """
-            dynamic_stats upstream_log suppress_envoy_headers strict_check_headers respect_expected_rq_timeout
-            """),
-        ("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", """
-            stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts backoff_options
-            max_downstream_connection_duration access_log_flush_interval flush_access_log_on_connected
-            access_log_options
-            """),
-        ("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster", "clusters"),
-        ("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight", "name weight"),
-        ("envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions", """
-            access_log_flush_interval flush_access_log_on_connected
-            """),
-
-        // Routes
-        ("envoy.config.route.v3.RouteConfiguration", """
-            name virtual_hosts internal_only_headers response_headers_to_add response_headers_to_remove
-            request_headers_to_add request_headers_to_remove most_specific_header_mutations_wins validate_clusters
-            max_direct_response_body_size_bytes ignore_port_in_host_matching ignore_path_parameters_in_path_matching
-            """),
-        ("envoy.config.route.v3.VirtualHost", """
-            name domains routes require_tls virtual_clusters request_headers_to_add request_headers_to_remove
-            response_headers_to_add response_headers_to_remove include_request_attempt_count
-            include_attempt_count_in_response retry_policy include_is_timeout_retry_header
-            per_request_buffer_limit_bytes request_body_buffer_limit
-            """),
-        ("envoy.config.route.v3.VirtualCluster", "headers name"),
-        ("envoy.config.route.v3.Route", """
-            name match route redirect direct_response request_headers_to_add request_headers_to_remove
-            response_headers_to_add response_headers_to_remove per_request_buffer_limit_bytes stat_prefix
-            request_body_buffer_limit
-            """),
-        ("envoy.config.route.v3.RouteMatch", """
-            prefix path safe_regex connect_matcher path_separated_prefix case_sensitive runtime_fraction headers
-            query_parameters grpc tls_context
-            """),
-        ("envoy.config.route.v3.RouteMatch.TlsContextMatchOptions", "presented validated"),
-        ("envoy.config.route.v3.HeaderMatcher", """
-            name exact_match safe_regex_match range_match present_match prefix_match suffix_match contains_match
-            string_match invert_match treat_missing_header_as_empty
-            """),
-        ("envoy.config.route.v3.QueryParameterMatcher", "name string_match present_match"),
-        ("envoy.config.route.v3.RouteAction", """
-            cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite
-            path_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex
-            append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority hash_policy
-            max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration
-            """),
-        ("envoy.config.route.v3.RouteAction.HashPolicy", "header cookie connection_properties query_parameter terminal"),
-        ("envoy.config.route.v3.RouteAction.HashPolicy.Header", "header_name regex_rewrite"),
-        ("envoy.config.route.v3.RouteAction.HashPolicy.Cookie", "name ttl path"),
-        ("envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties", "source_ip"),
-        ("envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter", "name"),
-        ("envoy.config.route.v3.RouteAction.UpgradeConfig", "upgrade_type enabled"),
-        ("envoy.config.route.v3.RouteAction.MaxStreamDuration", """
-            max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset
-            """),
-        ("envoy.config.route.v3.WeightedCluster", "clusters"),
-        ("envoy.config.route.v3.WeightedCluster.ClusterWeight", """
-            name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add
-            response_headers_to_remove host_rewrite_literal
-            """),
-        ("envoy.config.route.v3.RetryPolicy", """
-            retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate
-            host_selection_retry_max_attempts retriable_status_codes retry_back_off rate_limited_retry_back_off
-            retriable_headers retriable_request_headers
-            """),
-        ("envoy.config.route.v3.RetryPolicy.RetryHostPredicate", "name typed_config"),
-        ("envoy.config.route.v3.RetryPolicy.RetryBackOff", "base_interval max_interval"),
-        ("envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff", "reset_headers max_interval"),
-        ("envoy.config.route.v3.RetryPolicy.ResetHeader", "name format"),
-        ("envoy.config.route.v3.RedirectAction", """
-            https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite regex_rewrite
-            response_code strip_query
-            """),
-        ("envoy.config.route.v3.DirectResponseAction", "status body"),
-
-        // Clusters
-        ("envoy.config.cluster.v3.Cluster", """
-            name alt_stat_name type cluster_type connect_timeout per_connection_buffer_limit_bytes lb_policy
-            load_assignment max_requests_per_connection circuit_breakers upstream_http_protocol_options
-            common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate
-            dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers
-            use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config upstream_bind_config
-            least_request_lb_config round_robin_lb_config common_lb_config transport_socket
-            upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal
-            load_balancing_policy track_timeout_budgets track_cluster_stats
-            """),
-        ("envoy.config.cluster.v3.Cluster.CustomClusterType", "name typed_config"),
-        ("envoy.config.cluster.v3.Cluster.LeastRequestLbConfig", "choice_count active_request_bias"),
-        ("envoy.config.cluster.v3.Cluster.CommonLbConfig", "healthy_panic_threshold"),
-        ("envoy.config.cluster.v3.Cluster.RefreshRate", "base_interval max_interval"),
-        ("envoy.config.cluster.v3.LoadBalancingPolicy", "policies"),
-        ("envoy.config.cluster.v3.LoadBalancingPolicy.Policy", "typed_extension_config"),
-        ("envoy.config.cluster.v3.UpstreamConnectionOptions", "tcp_keepalive"),
-        ("envoy.config.cluster.v3.TrackClusterStats", "timeout_budgets request_response_sizes per_endpoint_stats"),
-        ("envoy.config.cluster.v3.CircuitBreakers", "thresholds per_host_thresholds"),
-        ("envoy.config.cluster.v3.CircuitBreakers.Thresholds", """
-            priority max_connections max_pending_requests max_requests max_retries retry_budget track_remaining
-            max_connection_pools
-            """),
-        ("envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget", "budget_percent min_retry_concurrency"),
-        ("envoy.config.endpoint.v3.ClusterLoadAssignment", "cluster_name endpoints policy"),
-        ("envoy.config.endpoint.v3.ClusterLoadAssignment.Policy", "overprovisioning_factor"),
-        ("envoy.config.endpoint.v3.LocalityLbEndpoints", "locality lb_endpoints load_balancer_endpoints priority"),
-        ("envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList", "lb_endpoints"),
-        ("envoy.config.endpoint.v3.LbEndpoint", "endpoint health_status load_balancing_weight"),
-        ("envoy.config.endpoint.v3.Endpoint", "address hostname"),
-        ("envoy.extensions.clusters.dns.v3.DnsCluster", """
-            dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_jitter typed_dns_resolver_config
-            dns_lookup_family all_addresses_in_single_endpoint
-            """),
-        ("envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate", "base_interval max_interval"),
-        ("envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig", "resolvers dns_resolver_options"),
-        ("envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest", "choice_count active_request_bias"),
-        ("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", """
-            common_http_protocol_options upstream_http_protocol_options explicit_http_config
-            """),
-        ("envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig", "http_protocol_options"),
-
-        // What listeners, routes and clusters share
-        ("envoy.config.core.v3.Node", "id cluster locality"),
-        ("envoy.config.core.v3.Locality", "region zone sub_zone"),
-        ("envoy.config.core.v3.Address", "socket_address pipe"),
-        ("envoy.config.core.v3.SocketAddress", "protocol address port_value"),
-        ("envoy.config.core.v3.Pipe", "path"),
-        ("envoy.config.core.v3.CidrRange", "address_prefix prefix_len"),
-        ("envoy.config.core.v3.SocketOption", "description level name int_value buf_value state"),
-        ("envoy.config.core.v3.SocketOptionsOverride", "socket_options"),
-        ("envoy.config.core.v3.TcpKeepalive", "keepalive_probes keepalive_time keepalive_interval"),
-        ("envoy.config.core.v3.BindConfig", "source_address freebind socket_options"),
-        ("envoy.config.core.v3.DataSource", "filename inline_bytes inline_string environment_variable"),
-        ("envoy.config.core.v3.HeaderValue", "key value"),
-        ("envoy.config.core.v3.HeaderValueOption", "header append append_action keep_empty_value"),
-        ("envoy.config.core.v3.TransportSocket", "name typed_config"),
-        ("envoy.config.core.v3.TypedExtensionConfig", "name typed_config"),
-        ("envoy.config.core.v3.RuntimeFractionalPercent", "default_value runtime_key"),
-        ("envoy.config.core.v3.RuntimeDouble", "default_value runtime_key"),
-        ("envoy.config.core.v3.RuntimeUInt32", "default_value runtime_key"),
-        ("envoy.config.core.v3.BackoffStrategy", "base_interval max_interval"),
-        ("envoy.config.core.v3.HttpProtocolOptions", """
-            idle_timeout max_connection_duration max_headers_count max_response_headers_kb max_stream_duration
-            headers_with_underscores_action max_requests_per_connection
-            """),
-        ("envoy.config.core.v3.Http1ProtocolOptions", """
-            allow_absolute_url accept_http_10 default_host_for_http_10 header_key_format enable_trailers
-            allow_chunked_length override_stream_error_on_invalid_http_message send_fully_qualified_url
-            """),
-        ("envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat", "proper_case_words stateful_formatter"),
-        ("envoy.config.core.v3.UpstreamHttpProtocolOptions", "auto_sni auto_san_validation"),
-        ("envoy.config.core.v3.SchemeHeaderTransformation", "scheme_to_overwrite"),
-        ("envoy.config.core.v3.SubstitutionFormatString", """
-            text_format json_format text_format_source omit_empty_values json_format_options
-            """),
-        ("envoy.config.core.v3.JsonFormatOptions", "sort_properties"),
-        ("envoy.config.core.v3.DnsResolutionConfig", "resolvers dns_resolver_options"),
-        ("envoy.config.core.v3.DnsResolverOptions", "use_tcp_for_dns_lookups no_default_search_domain"),
-        ("envoy.type.v3.Percent", "value"),
-        ("envoy.type.v3.FractionalPercent", "numerator denominator"),
-        ("envoy.type.v3.Int64Range", "start end"),
-        ("envoy.type.matcher.v3.StringMatcher", "exact prefix suffix safe_regex contains ignore_case"),
-        ("envoy.type.matcher.v3.ListStringMatcher", "patterns"),
-        ("envoy.type.matcher.v3.RegexMatcher", "google_re2 regex"),
-        ("envoy.type.matcher.v3.RegexMatchAndSubstitute", "pattern substitution"),
-
-        // Access logs
-        ("envoy.config.accesslog.v3.AccessLog", "name filter typed_config"),
-        ("envoy.config.accesslog.v3.AccessLogFilter", """
-            status_code_filter duration_filter not_health_check_filter runtime_filter and_filter or_filter
-            header_filter response_flag_filter
-            """),
-        ("envoy.config.accesslog.v3.StatusCodeFilter", "comparison"),
-        ("envoy.config.accesslog.v3.DurationFilter", "comparison"),
-        ("envoy.config.accesslog.v3.ComparisonFilter", "op value"),
-        ("envoy.config.accesslog.v3.RuntimeFilter", "runtime_key percent_sampled use_independent_randomness"),
-        ("envoy.config.accesslog.v3.AndFilter", "filters"),
-        ("envoy.config.accesslog.v3.OrFilter", "filters"),
-        ("envoy.config.accesslog.v3.HeaderFilter", "header"),
-        ("envoy.config.accesslog.v3.ResponseFlagFilter", "flags"),
-        ("envoy.extensions.access_loggers.file.v3.FileAccessLog", "path format json_format typed_json_format log_format"),
-        ("envoy.extensions.access_loggers.stream.v3.StdoutAccessLog", "log_format"),
-        ("envoy.extensions.access_loggers.stream.v3.StderrAccessLog", "log_format"),
-
-        // TLS
-        ("envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", """
-            common_tls_context require_client_certificate session_ticket_keys disable_stateless_session_resumption
-            disable_stateful_session_resumption session_timeout
-            """),
-        ("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", """
-            common_tls_context sni auto_host_sni auto_sni_san_validation allow_renegotiation max_session_keys
-            """),
-        ("envoy.extensions.transport_sockets.tls.v3.CommonTlsContext", """
-            tls_params tls_certificates tls_certificate_sds_secret_configs validation_context
-            validation_context_sds_secret_config combined_validation_context alpn_protocols
-            """),
-        (
-            "envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext",
-            "default_validation_context validation_context_sds_secret_config"
-        ),
-        ("envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext", """
-            trusted_ca system_root_certs verify_certificate_spki verify_certificate_hash match_typed_subject_alt_names
-            match_subject_alt_names crl allow_expired_certificate trust_chain_verification only_verify_leaf_cert_crl
-            max_verify_depth
-            """),
-        ("envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher", "san_type matcher oid"),
-        ("envoy.extensions.transport_sockets.tls.v3.TlsCertificate", "certificate_chain private_key password"),
-        ("envoy.extensions.transport_sockets.tls.v3.TlsParameters", """
-            tls_minimum_protocol_version tls_maximum_protocol_version cipher_suites ecdh_curves signature_algorithms
-            """),
-        ("envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys", "keys"),
-        ("envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig", "name"),
-        ("envoy.extensions.transport_sockets.tls.v3.Secret", """
-            name tls_certificate session_ticket_keys validation_context
-            """),
-    ]
+    static let table = """
+        # Bootstrap
+        envoy.config.bootstrap.v3.Bootstrap
+          node static_resources admin stats_config stats_flush_interval stats_flush_on_admin layered_runtime
+          use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config
+        envoy.config.bootstrap.v3.Bootstrap.StaticResources
+          listeners clusters secrets
+        envoy.config.bootstrap.v3.Admin
+          address access_log access_log_path socket_options allow_paths
+        envoy.config.bootstrap.v3.LayeredRuntime
+          layers
+        envoy.config.bootstrap.v3.RuntimeLayer
+          name static_layer
+        envoy.config.metrics.v3.StatsConfig
+          stats_tags use_all_default_tags stats_matcher histogram_bucket_settings
+        envoy.config.metrics.v3.StatsMatcher
+          reject_all exclusion_list inclusion_list
+        envoy.config.metrics.v3.TagSpecifier
+          tag_name regex fixed_value
+        envoy.config.metrics.v3.HistogramBucketSettings
+          match buckets
+        # Listeners
+        envoy.config.listener.v3.Listener
+          name address additional_addresses stat_prefix filter_chains default_filter_chain
+          per_connection_buffer_limit_bytes deprecated_v1 drain_type listener_filters transparent freebind
+          socket_options traffic_direction reuse_port enable_reuse_port access_log tcp_backlog_size
+          max_connections_to_accept_per_socket_event bind_to_port
+        envoy.config.listener.v3.Listener.DeprecatedV1
+          bind_to_port
+        envoy.config.listener.v3.AdditionalAddress
+          address socket_options
+        envoy.config.listener.v3.FilterChain
+          filter_chain_match filters transport_socket transport_socket_connect_timeout name
+        envoy.config.listener.v3.FilterChainMatch
+          destination_port prefix_ranges direct_source_prefix_ranges source_type source_prefix_ranges source_ports
+          server_names transport_protocol application_protocols
+        envoy.config.listener.v3.Filter
+          name typed_config
+        envoy.config.listener.v3.ListenerFilter
+          name typed_config
+        # Network filters
+        envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          codec_type stat_prefix route_config http_filters add_user_agent common_http_protocol_options
+          http_protocol_options server_name server_header_transformation scheme_header_transformation
+          max_request_headers_kb stream_idle_timeout stream_flush_timeout request_timeout request_headers_timeout
+          drain_timeout delayed_close_timeout access_log access_log_flush_interval flush_access_log_on_new_request
+          access_log_options use_remote_address xff_num_trusted_hops internal_address_config skip_xff_append via
+          generate_request_id preserve_external_request_id always_set_request_id_in_response
+          forward_client_cert_details set_current_client_cert_details upgrade_configs normalize_path merge_slashes
+          path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port
+          stream_error_on_invalid_http_message strip_trailing_host_dot proxy_status_config append_x_forwarded_port
+          append_local_overload
+        envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig
+          unix_sockets cidr_ranges
+        envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails
+          subject cert chain dns uri
+        envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
+          upgrade_type enabled
+        envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ProxyStatusConfig
+          remove_details remove_connection_termination_details remove_response_flags set_recommended_response_code
+          use_node_id literal_proxy_name
+        envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions
+          access_log_flush_interval flush_access_log_on_new_request
+        envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
+          name typed_config
+        envoy.extensions.filters.http.router.v3.Router
+          dynamic_stats upstream_log suppress_envoy_headers strict_check_headers respect_expected_rq_timeout
+        envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts backoff_options
+          max_downstream_connection_duration access_log_flush_interval flush_access_log_on_connected
+          access_log_options
+        envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
+          clusters
+        envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
+          name weight
+        envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
+          access_log_flush_interval flush_access_log_on_connected
+        # Routes
+        envoy.config.route.v3.RouteConfiguration
+          name virtual_hosts internal_only_headers response_headers_to_add response_headers_to_remove
+          request_headers_to_add request_headers_to_remove most_specific_header_mutations_wins validate_clusters
+          max_direct_response_body_size_bytes ignore_port_in_host_matching ignore_path_parameters_in_path_matching
+        envoy.config.route.v3.VirtualHost
+          name domains routes require_tls virtual_clusters request_headers_to_add request_headers_to_remove
+          response_headers_to_add response_headers_to_remove include_request_attempt_count
+          include_attempt_count_in_response retry_policy include_is_timeout_retry_header
+          per_request_buffer_limit_bytes request_body_buffer_limit
+        envoy.config.route.v3.VirtualCluster
+          headers name
+        envoy.config.route.v3.Route
+          name match route redirect direct_response request_headers_to_add request_headers_to_remove
+          response_headers_to_add response_headers_to_remove per_request_buffer_limit_bytes stat_prefix
+          request_body_buffer_limit
+        envoy.config.route.v3.RouteMatch
+          prefix path safe_regex connect_matcher path_separated_prefix case_sensitive runtime_fraction headers
+          query_parameters grpc tls_context
+        envoy.config.route.v3.RouteMatch.TlsContextMatchOptions
+          presented validated
+        envoy.config.route.v3.HeaderMatcher
+          name exact_match safe_regex_match range_match present_match prefix_match suffix_match contains_match
+          string_match invert_match treat_missing_header_as_empty
+        envoy.config.route.v3.QueryParameterMatcher
+          name string_match present_match
+        envoy.config.route.v3.RouteAction
+          cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite
+          path_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex
+          append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority hash_policy
+          max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration
+        envoy.config.route.v3.RouteAction.HashPolicy
+          header cookie connection_properties query_parameter terminal
+        envoy.config.route.v3.RouteAction.HashPolicy.Header
+          header_name regex_rewrite
+        envoy.config.route.v3.RouteAction.HashPolicy.Cookie
+          name ttl path
+        envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
+          source_ip
+        envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
+          name
+        envoy.config.route.v3.RouteAction.UpgradeConfig
+          upgrade_type enabled
+        envoy.config.route.v3.RouteAction.MaxStreamDuration
+          max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset
+        envoy.config.route.v3.WeightedCluster
+          clusters
+        envoy.config.route.v3.WeightedCluster.ClusterWeight
+          name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add
+          response_headers_to_remove host_rewrite_literal
+        envoy.config.route.v3.RetryPolicy
+          retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate
+          host_selection_retry_max_attempts retriable_status_codes retry_back_off rate_limited_retry_back_off
+          retriable_headers retriable_request_headers
+        envoy.config.route.v3.RetryPolicy.RetryHostPredicate
+          name typed_config
+        envoy.config.route.v3.RetryPolicy.RetryBackOff
+          base_interval max_interval
+        envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
+          reset_headers max_interval
+        envoy.config.route.v3.RetryPolicy.ResetHeader
+          name format
+        envoy.config.route.v3.RedirectAction
+          https_redirect scheme_redirect host_redirect port_redirect path_redirect prefix_rewrite regex_rewrite
+          response_code strip_query
+        envoy.config.route.v3.DirectResponseAction
+          status body
+        # Clusters
+        envoy.config.cluster.v3.Cluster
+          name alt_stat_name type cluster_type connect_timeout per_connection_buffer_limit_bytes lb_policy
+          load_assignment max_requests_per_connection circuit_breakers upstream_http_protocol_options
+          common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate
+          dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers
+          use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config upstream_bind_config
+          least_request_lb_config round_robin_lb_config common_lb_config transport_socket
+          upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal
+          load_balancing_policy track_timeout_budgets track_cluster_stats
+        envoy.config.cluster.v3.Cluster.CustomClusterType
+          name typed_config
+        envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
+          choice_count active_request_bias
+        envoy.config.cluster.v3.Cluster.CommonLbConfig
+          healthy_panic_threshold
+        envoy.config.cluster.v3.Cluster.RefreshRate
+          base_interval max_interval
+        envoy.config.cluster.v3.LoadBalancingPolicy
+          policies
+        envoy.config.cluster.v3.LoadBalancingPolicy.Policy
+          typed_extension_config
+        envoy.config.cluster.v3.UpstreamConnectionOptions
+          tcp_keepalive
+        envoy.config.cluster.v3.TrackClusterStats
+          timeout_budgets request_response_sizes per_endpoint_stats
+        envoy.config.cluster.v3.CircuitBreakers
+          thresholds per_host_thresholds
+        envoy.config.cluster.v3.CircuitBreakers.Thresholds
+          priority max_connections max_pending_requests max_requests max_retries retry_budget track_remaining
+          max_connection_pools
+        envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
+          budget_percent min_retry_concurrency
+        envoy.config.endpoint.v3.ClusterLoadAssignment
+          cluster_name endpoints policy
+        envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
+          overprovisioning_factor
+        envoy.config.endpoint.v3.LocalityLbEndpoints
+          locality lb_endpoints load_balancer_endpoints priority
+        envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
+          lb_endpoints
+        envoy.config.endpoint.v3.LbEndpoint
+          endpoint health_status load_balancing_weight
+        envoy.config.endpoint.v3.Endpoint
+          address hostname
+        envoy.extensions.clusters.dns.v3.DnsCluster
+          dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_jitter typed_dns_resolver_config
+          dns_lookup_family all_addresses_in_single_endpoint
+        envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
+          base_interval max_interval
+        envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
+          resolvers dns_resolver_options
+        envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
+          choice_count active_request_bias
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          common_http_protocol_options upstream_http_protocol_options explicit_http_config
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig
+          http_protocol_options
+        # What listeners, routes and clusters share
+        envoy.config.core.v3.Node
+          id cluster locality
+        envoy.config.core.v3.Locality
+          region zone sub_zone
+        envoy.config.core.v3.Address
+          socket_address pipe
+        envoy.config.core.v3.SocketAddress
+          protocol address port_value
+        envoy.config.core.v3.Pipe
+          path
+        envoy.config.core.v3.CidrRange
+          address_prefix prefix_len
+        envoy.config.core.v3.SocketOption
+          description level name int_value buf_value state
+        envoy.config.core.v3.SocketOptionsOverride
+          socket_options
+        envoy.config.core.v3.TcpKeepalive
+          keepalive_probes keepalive_time keepalive_interval
+        envoy.config.core.v3.BindConfig
+          source_address freebind socket_options
+        envoy.config.core.v3.DataSource
+          filename inline_bytes inline_string environment_variable
+        envoy.config.core.v3.HeaderValue
+          key value
+        envoy.config.core.v3.HeaderValueOption
+          header append append_action keep_empty_value
+        envoy.config.core.v3.TransportSocket
+          name typed_config
+        envoy.config.core.v3.TypedExtensionConfig
+          name typed_config
+        envoy.config.core.v3.RuntimeFractionalPercent
+          default_value runtime_key
+        envoy.config.core.v3.RuntimeDouble
+          default_value runtime_key
+        envoy.config.core.v3.RuntimeUInt32
+          default_value runtime_key
+        envoy.config.core.v3.BackoffStrategy
+          base_interval max_interval
+        envoy.config.core.v3.HttpProtocolOptions
+          idle_timeout max_connection_duration max_headers_count max_response_headers_kb max_stream_duration
+          headers_with_underscores_action max_requests_per_connection
+        envoy.config.core.v3.Http1ProtocolOptions
+          allow_absolute_url accept_http_10 default_host_for_http_10 header_key_format enable_trailers
+          allow_chunked_length override_stream_error_on_invalid_http_message send_fully_qualified_url
+        envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
+          proper_case_words stateful_formatter
+        envoy.config.core.v3.UpstreamHttpProtocolOptions
+          auto_sni auto_san_validation
+        envoy.config.core.v3.SchemeHeaderTransformation
+          scheme_to_overwrite
+        envoy.config.core.v3.SubstitutionFormatString
+          text_format json_format text_format_source omit_empty_values json_format_options
+        envoy.config.core.v3.JsonFormatOptions
+          sort_properties
+        envoy.config.core.v3.DnsResolutionConfig
+          resolvers dns_resolver_options
+        envoy.config.core.v3.DnsResolverOptions
+          use_tcp_for_dns_lookups no_default_search_domain
+        envoy.type.v3.Percent
+          value
+        envoy.type.v3.FractionalPercent
+          numerator denominator
+        envoy.type.v3.Int64Range
+          start end
+        envoy.type.matcher.v3.StringMatcher
+          exact prefix suffix safe_regex contains ignore_case
+        envoy.type.matcher.v3.ListStringMatcher
+          patterns
+        envoy.type.matcher.v3.RegexMatcher
+          google_re2 regex
+        envoy.type.matcher.v3.RegexMatchAndSubstitute
+          pattern substitution
+        # Access logs
+        envoy.config.accesslog.v3.AccessLog
+          name filter typed_config
+        envoy.config.accesslog.v3.AccessLogFilter
+          status_code_filter duration_filter not_health_check_filter runtime_filter and_filter or_filter
+          header_filter response_flag_filter
+        envoy.config.accesslog.v3.StatusCodeFilter
+          comparison
+        envoy.config.accesslog.v3.DurationFilter
+          comparison
+        envoy.config.accesslog.v3.ComparisonFilter
+          op value
+        envoy.config.accesslog.v3.RuntimeFilter
+          runtime_key percent_sampled use_independent_randomness
+        envoy.config.accesslog.v3.AndFilter
+          filters
+        envoy.config.accesslog.v3.OrFilter
+          filters
+        envoy.config.accesslog.v3.HeaderFilter
+          header
+        envoy.config.accesslog.v3.ResponseFlagFilter
+          flags
+        envoy.extensions.access_loggers.file.v3.FileAccessLog
+          path format json_format typed_json_format log_format
+        envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
+          log_format
+        envoy.extensions.access_loggers.stream.v3.StderrAccessLog
+          log_format
+        # TLS
+        envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context require_client_certificate session_ticket_keys disable_stateless_session_resumption
+          disable_stateful_session_resumption session_timeout
+        envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+          common_tls_context sni auto_host_sni auto_sni_san_validation allow_renegotiation max_session_keys
+        envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
+          tls_params tls_certificates tls_certificate_sds_secret_configs validation_context
+          validation_context_sds_secret_config combined_validation_context alpn_protocols
+        envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
+          default_validation_context validation_context_sds_secret_config
+        envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext
+          trusted_ca system_root_certs verify_certificate_spki verify_certificate_hash
+          match_typed_subject_alt_names match_subject_alt_names crl allow_expired_certificate
+          trust_chain_verification only_verify_leaf_cert_crl max_verify_depth
+        envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
+          san_type matcher oid
+        envoy.extensions.transport_sockets.tls.v3.TlsCertificate
+          certificate_chain private_key password
+        envoy.extensions.transport_sockets.tls.v3.TlsParameters
+          tls_minimum_protocol_version tls_maximum_protocol_version cipher_suites ecdh_curves signature_algorithms
+        envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
+          keys
+        envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig
+          name
+        envoy.extensions.transport_sockets.tls.v3.Secret
+          name tls_certificate session_ticket_keys validation_context
+        """
 }

@@ -184,7 +184,8 @@ import Testing
         #expect(
             report.skipped == [
                 "f:1:1: watchdog: skipped: watches Envoy's own threads; no request depends on it",
-                "f:4:15: static_resources.clusters[0].metadata: skipped: read by extensions that Outrider does not have",
+                "f:4:15: static_resources.clusters[0].metadata: skipped: "
+                    + "read by extensions that Outrider does not have",
             ])
     }
 }

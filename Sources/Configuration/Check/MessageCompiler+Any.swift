@@ -41,7 +41,8 @@ extension MessageCompiler {
     }
 
     private func unknownType(
-        _ url: String, at node: ConfigNode, _ entries: [ConfigNode.Entry], path: FieldPath, slot: String, taken: [String],
+        _ url: String, at node: ConfigNode, _ entries: [ConfigNode.Entry], path: FieldPath, slot: String,
+        taken: [String],
         care: Care
     ) -> WireBuffer? {
         // Where Envoy takes the first entry it knows, an unknown one is no problem by itself.
@@ -57,7 +58,9 @@ extension MessageCompiler {
         } else {
             message = "Outrider has no extension of type \(quotedForMessage(name))"
         }
-        if !taken.isEmpty, !message.contains("did you mean") { message += "; here it has \(taken.joined(separator: ", "))" }
+        if !taken.isEmpty, !message.contains("did you mean") {
+            message += "; here it has \(taken.joined(separator: ", "))"
+        }
         report.add(.unsupported, at: node.position, path: path, message)
         return nil
     }

@@ -2,7 +2,8 @@
 
 extension MessageCompiler {
     func scalar(
-        _ node: ConfigNode, _ kind: ScalarKind, _ number: UInt32, _ rules: FieldRules?, path: FieldPath, isExplicit: Bool,
+        _ node: ConfigNode, _ kind: ScalarKind, _ number: UInt32, _ rules: FieldRules?, path: FieldPath,
+        isExplicit: Bool,
         into wire: inout WireBuffer
     ) {
         let text: String

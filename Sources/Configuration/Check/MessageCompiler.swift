@@ -31,7 +31,8 @@ struct MessageCompiler {
 
     /// The fields of a mapping; of an `Any`, without its `@type`.
     func fields(
-        _ entries: [ConfigNode.Entry], of message: MessageSchema, at position: ConfigPosition, path: FieldPath, slot: String,
+        _ entries: [ConfigNode.Entry], of message: MessageSchema, at position: ConfigPosition, path: FieldPath,
+        slot: String,
         care: Care, into wire: inout WireBuffer
     ) {
         var set: [UInt32: ConfigPosition] = [:]
@@ -60,7 +61,9 @@ struct MessageCompiler {
                 }
                 oneofs[oneof] = (field.name, entry.keyPosition.line)
             }
-            guard let fieldCare = attention(to: field, entry, of: message, path: fieldPath, care: care) else { continue }
+            guard let fieldCare = attention(to: field, entry, of: message, path: fieldPath, care: care) else {
+                continue
+            }
             value(entry.value, of: field, in: message, path: fieldPath, slot: slot, care: fieldCare, into: &wire)
         }
         for field in message.fields {
@@ -153,7 +156,8 @@ struct MessageCompiler {
         case .single:
             let isExplicit = field.oneof != nil || field.hasPresence
             single(
-                node, of: field, rules: field.rules, in: message, path: path, slot: slot, care: care, isExplicit: isExplicit,
+                node, of: field, rules: field.rules, in: message, path: path, slot: slot, care: care,
+                isExplicit: isExplicit,
                 into: &wire)
         case .list:
             // Like Envoy, one value stands for a list of one.
@@ -161,7 +165,8 @@ struct MessageCompiler {
             if case .list(let several) = node.value { elements = several }
             for (index, element) in elements.enumerated() {
                 single(
-                    element, of: field, rules: field.rules?.items, in: message, path: path[index], slot: slot, care: care,
+                    element, of: field, rules: field.rules?.items, in: message, path: path[index], slot: slot,
+                    care: care,
                     isExplicit: true, into: &wire)
             }
             if let text = field.rules?.problem(count: elements.count) { problem(node, path, text) }
@@ -176,7 +181,8 @@ struct MessageCompiler {
                 var value = field
                 value.number = 2
                 single(
-                    entry.value, of: value, rules: field.rules?.items, in: message, path: path.key(entry.key), slot: slot,
+                    entry.value, of: value, rules: field.rules?.items, in: message, path: path.key(entry.key),
+                    slot: slot,
                     care: care, isExplicit: true, into: &pair)
                 wire.field(field.number, delimited: pair.bytes)
             }
@@ -229,7 +235,9 @@ struct MessageCompiler {
             }
             wire.field(number, delimited: freeList(elements).bytes)
         case .empty, .unmodelled:
-            guard case .map = node.value else { return problem(node, path, "expected a mapping, found \(node.kindName)") }
+            guard case .map = node.value else {
+                return problem(node, path, "expected a mapping, found \(node.kindName)")
+            }
             wire.field(number, delimited: [])
         }
     }

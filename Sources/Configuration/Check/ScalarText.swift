@@ -9,7 +9,8 @@ struct ValueProblem: Error {
 enum ScalarText {
     /// The words that yaml-cpp takes for a boolean, in lower, upper and title case.
     static func bool(_ text: String) -> Bool? {
-        guard text == text.lowercased() || text == text.uppercased() || text.dropFirst() == text.dropFirst().lowercased()
+        guard
+            text == text.lowercased() || text == text.uppercased() || text.dropFirst() == text.dropFirst().lowercased()
         else { return nil }
         switch text.lowercased() {
         case "true", "yes", "y", "on": return true
@@ -28,7 +29,8 @@ enum ScalarText {
             isNegative = sign == "-"
             digits.removeFirst()
         }
-        guard let first = digits.utf8.first, first >= UInt8(ascii: "0"), first <= UInt8(ascii: "9"), digits.utf8.count <= 64
+        guard let first = digits.utf8.first, first >= UInt8(ascii: "0"), first <= UInt8(ascii: "9"),
+            digits.utf8.count <= 64
         else { throw bad }
         var radix = 10
         if digits.hasPrefix("0x") || digits.hasPrefix("0X") {
@@ -89,7 +91,8 @@ enum ScalarText {
     private static func durationProblem(_ text: String) -> ValueProblem {
         var message = "expected a duration in seconds, such as \"1.5s\", found \(quotedForMessage(text))"
         let units: [(String, Double)] = [
-            ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("m", 60), ("min", 60), ("h", 3600), ("d", 86400), ("s", 1), ("", 1),
+            ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("m", 60), ("min", 60), ("h", 3600), ("d", 86400), ("s", 1),
+            ("", 1),
         ]
         let number = text.prefix { $0.isNumber || $0 == "." }
         let unit = text[number.endIndex...]
@@ -107,13 +110,23 @@ enum ScalarText {
         return seconds(total / 1_000_000_000, Int32(total % 1_000_000_000))
     }
 
-    /// `seconds.nanoseconds` as protobuf's JSON prints it, without the `s`.
+    /// Seconds with as many digits as they need, without the `s`.
     static func seconds(_ seconds: Int64, _ nanoseconds: Int32) -> String {
         guard nanoseconds != 0 else { return "\(seconds)" }
         let digits = String(nanoseconds.magnitude)
         var fraction = String(repeating: "0", count: max(0, 9 - digits.utf8.count)) + digits
         while fraction.hasSuffix("0") { fraction.removeLast() }
         return "\(seconds < 0 || nanoseconds < 0 ? "-" : "")\(seconds.magnitude).\(fraction)"
+    }
+
+    /// As protobuf's JSON prints a duration: no fraction, or one of 3, 6 or 9 digits.
+    static func duration(_ seconds: Int64, _ nanoseconds: Int32) -> String {
+        var text = self.seconds(seconds, nanoseconds)
+        if let point = text.firstIndex(of: ".") {
+            let digits = text.distance(from: point, to: text.endIndex) - 1
+            text += String(repeating: "0", count: (3 - digits % 3) % 3)
+        }
+        return text + "s"
     }
 
     /// Base64, standard or URL-safe, with or without padding.

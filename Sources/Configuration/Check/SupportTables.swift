@@ -6,8 +6,13 @@ struct SupportTables: Sendable {
     private var skipped: [String: [String: String]] = [:]
 
     init() {
-        for (message, fields) in SupportedFields.table {
-            acted[message] = Set(fields.split(whereSeparator: \.isWhitespace).map(String.init))
+        var message = ""
+        for line in SupportedFields.table.split(separator: "\n") where line.first != "#" {
+            if line.first == " " {
+                acted[message, default: []].formUnion(line.split(separator: " ").map(String.init))
+            } else {
+                message = String(line)
+            }
         }
         for (message, field, reason) in SkippedFields.table { skipped[message, default: [:]][field] = reason }
     }

@@ -2,7 +2,12 @@
 
 /// Bytes of one message as they are put together.
 struct WireBuffer {
-    enum WireType: UInt8 { case varint = 0, fixed64 = 1, delimited = 2, fixed32 = 5 }
+    enum WireType: UInt8 {
+        case varint = 0
+        case fixed64 = 1
+        case delimited = 2
+        case fixed32 = 5
+    }
 
     private(set) var bytes: [UInt8] = []
 

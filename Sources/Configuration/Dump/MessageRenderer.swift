@@ -1,6 +1,6 @@
 // A message's bytes to JSON with proto names, secrets redacted: what /config_dump shows.
 
-/// Renders messages by the schema. What it does not know (bytes that are no message, fields without a schema) is left out.
+/// Renders messages by the schema. What it does not know (bytes that are no message, other fields) is left out.
 struct MessageRenderer {
     /// What stands in place of a secret, as in Envoy.
     static let redacted = "[redacted]"
@@ -87,7 +87,7 @@ struct MessageRenderer {
                 if case .bits(let bits)? = parts[field] { return Int64(bitPattern: bits) }
                 return 0
             }
-            return .string(ScalarText.seconds(number(1), Int32(truncatingIfNeeded: number(2))) + "s")
+            return .string(ScalarText.duration(number(1), Int32(truncatingIfNeeded: number(2))))
         case (.any, .delimited(let bytes)): return any(bytes, isSecret: isSecret, depth: depth)
         case (.structure, .delimited(let bytes)): return structure(bytes, isSecret: isSecret, depth: depth)
         case (.value, .delimited(let bytes)): return freeValue(bytes, isSecret: isSecret, depth: depth)

@@ -36,10 +36,10 @@ struct AccessLogSpecBuilder {
             }
         } else if let stdout = log.typedConfig.unpacked(API.StdoutLog.self) {
             spec = AccessLogSpec(sink: .stdout)
-            if stdout.hasLogFormat { spec.format = format(stdout.logFormat, config.field("log_format")) }
+            if stdout.accessLogFormat != nil { spec.format = format(stdout.logFormat, config.field("log_format")) }
         } else if let stderr = log.typedConfig.unpacked(API.StderrLog.self) {
             spec = AccessLogSpec(sink: .stderr)
-            if stderr.hasLogFormat { spec.format = format(stderr.logFormat, config.field("log_format")) }
+            if stderr.accessLogFormat != nil { spec.format = format(stderr.logFormat, config.field("log_format")) }
         } else {
             return nil
         }

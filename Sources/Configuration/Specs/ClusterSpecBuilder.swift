@@ -46,13 +46,16 @@ struct ClusterSpecBuilder {
         spec.http = http.spec(options.message, cluster, options.path)
         spec.tls = tls(cluster, options.message, path)
         if spec.tls == nil {
-            for (name, isSet) in [("auto_sni", spec.http.autoSNI), ("auto_san_validation", spec.http.autoSANValidation)]
+            for (name, isSet) in [
+                ("auto_sni", spec.http.autoSNI), ("auto_san_validation", spec.http.autoSANValidation),
+            ]
             where isSet {
                 context.report.warn(
                     path: options.path, "\(name) has no effect: the cluster's transport socket is not TLS")
             }
         }
-        spec.panicThreshold = cluster.commonLbConfig.hasHealthyPanicThreshold
+        spec.panicThreshold =
+            cluster.commonLbConfig.hasHealthyPanicThreshold
             ? cluster.commonLbConfig.healthyPanicThreshold.value : 50
         if cluster.hasTrackClusterStats {
             spec.trackTimeoutBudgets = cluster.trackClusterStats.timeoutBudgets
@@ -102,7 +105,8 @@ struct ClusterSpecBuilder {
             }
             return leastRequest(
                 choices: config.hasChoiceCount ? config.choiceCount.value : 2,
-                bias: config.hasActiveRequestBias ? config.activeRequestBias : nil, path.field("least_request_lb_config"))
+                bias: config.hasActiveRequestBias ? config.activeRequestBias : nil,
+                path.field("least_request_lb_config"))
         case .random: return .random
         case .loadBalancingPolicyConfig:
             context.missing(path.field("load_balancing_policy"), "is required for LOAD_BALANCING_POLICY_CONFIG")
@@ -131,7 +135,8 @@ struct ClusterSpecBuilder {
         }
         let names = policy.policies.map(\.typedExtensionConfig.typedConfig.messageName).filter { !$0.isEmpty }
         context.unsupported(
-            place, "Outrider has none of these policies"
+            place,
+            "Outrider has none of these policies"
                 + (names.isEmpty ? "" : " (\(names.joined(separator: ", ")))")
                 + "; it has RoundRobin, LeastRequest, Random")
         return .roundRobin

@@ -39,7 +39,7 @@ struct HTTPSpecBuilder {
         for index in filters.indices.dropLast() where filters[index].configType != nil {
             context.bad(
                 path[index],
-                "only the last filter can be \(quotedForMessage(filters[index].name)): it ends the chain of filters")
+                "\(quotedForMessage(filters[index].name)) ends the chain of filters, and can only be its last")
         }
         for (index, filter) in filters.enumerated() where filter.configType == nil {
             context.missing(
@@ -221,7 +221,8 @@ extension SpecContext {
         spec.enableTrailers = options.enableTrailers
         spec.allowChunkedLength = options.allowChunkedLength
         spec.sendFullyQualifiedURL = options.sendFullyQualifiedURL
-        spec.streamErrorOnInvalidMessage = options.hasOverrideStreamErrorOnInvalidHTTPMessage
+        spec.streamErrorOnInvalidMessage =
+            options.hasOverrideStreamErrorOnInvalidHTTPMessage
             ? options.overrideStreamErrorOnInvalidHTTPMessage.value : streamError
         switch options.headerKeyFormat.headerFormat {
         case .properCaseWords?: spec.headerCase = .proper

@@ -14,15 +14,19 @@ struct ListenerSpecBuilder {
         for (index, spec) in specs.enumerated() {
             guard let spec else { continue }
             if let first = names[spec.name] {
-                context.duplicate(path[index].field("name"), "\(quotedForMessage(spec.name)) is also the name of \(first)")
+                context.duplicate(
+                    path[index].field("name"), "\(quotedForMessage(spec.name)) is also the name of \(first)")
             }
             names[spec.name] = names[spec.name] ?? path[index]
             guard spec.bindToPort else { continue }
-            for (number, listen) in spec.addresses.enumerated() where listen.address.isUnix || listen.address.port != 0 {
+            for (number, listen) in spec.addresses.enumerated() where listen.address.isUnix || listen.address.port != 0
+            {
                 if let first = addresses[listen.address] {
-                    let place = number == 0
+                    let place =
+                        number == 0
                         ? path[index].field("address") : path[index].field("additional_addresses")[number - 1]
-                    context.duplicate(place, "\(listen.address) is already the address of listener \(quotedForMessage(first))")
+                    context.duplicate(
+                        place, "\(listen.address) is already the address of listener \(quotedForMessage(first))")
                 }
                 addresses[listen.address] = addresses[listen.address] ?? spec.name
             }
@@ -38,7 +42,9 @@ struct ListenerSpecBuilder {
         if listener.hasDefaultFilterChain {
             let place = path.field("default_filter_chain")
             if listener.defaultFilterChain.hasFilterChainMatch {
-                context.bad(place.field("filter_chain_match"), "the default chain takes what no other matches, it cannot match itself")
+                context.bad(
+                    place.field("filter_chain_match"),
+                    "the default chain takes what no other matches, it cannot match itself")
             }
             defaultChain = chain(listener.defaultFilterChain, place)
         } else if listener.filterChains.isEmpty {
@@ -125,7 +131,8 @@ struct ListenerSpecBuilder {
         for index in specs.indices.dropLast() {
             context.bad(
                 filters[index],
-                "only the last filter of a chain can be \(quotedForMessage(chain.filters[index].name)): it ends the chain")
+                "\(quotedForMessage(chain.filters[index].name)) ends the chain of filters, and can only be its last"
+            )
         }
         guard let last = specs.last else {
             context.missing(filters, "a filter chain needs a filter")
@@ -182,7 +189,10 @@ struct ListenerSpecBuilder {
             let place = path.field("server_names")[index]
             let inner = name.hasPrefix("*.") ? name.dropFirst(2) : name[...]
             if inner.isEmpty || inner.contains("*") {
-                context.bad(place, "\(quotedForMessage(name)): a wildcard is only possible as the first label, as in \"*.example.com\"")
+                context.bad(
+                    place,
+                    "\(quotedForMessage(name)): a wildcard is only possible as the first label, as in \"*.example.com\""
+                )
             }
             spec.serverNames.append(name.lowercased())
         }

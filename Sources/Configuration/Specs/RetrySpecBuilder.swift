@@ -51,7 +51,8 @@ struct RetrySpecBuilder {
             } else {
                 let known = RetryConditions.names.map(\.0)
                 context.bad(
-                    path, "\(quotedForMessage(name)) is not a retry condition"
+                    path,
+                    "\(quotedForMessage(name)) is not a retry condition"
                         + (Suggestion.nearest(to: name, among: known).map { "; did you mean \"\($0)\"?" }
                             ?? "; it takes \(known.joined(separator: ", "))"))
             }

@@ -133,7 +133,8 @@ struct RouteActionSpecBuilder {
         let source: HashPolicySpec.Source
         switch policy.policySpecifier {
         case .header(let header)?:
-            let rewrite = header.hasRegexRewrite
+            let rewrite =
+                header.hasRegexRewrite
                 ? context.rewrite(header.regexRewrite, path.field("header.regex_rewrite")) : nil
             source = .header(header.headerName.lowercased(), rewrite: rewrite.map { ($0.regex, $0.substitution) })
         case .cookie(let cookie)?:

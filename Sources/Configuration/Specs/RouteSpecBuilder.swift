@@ -48,7 +48,8 @@ struct RouteSpecBuilder {
         }
     }
 
-    private func host(_ host: API.VirtualHost, _ path: FieldPath, _ actions: RouteActionSpecBuilder) -> VirtualHostSpec {
+    private func host(_ host: API.VirtualHost, _ path: FieldPath, _ actions: RouteActionSpecBuilder) -> VirtualHostSpec
+    {
         let routes = path.field("routes")
         var spec = VirtualHostSpec(
             name: host.name, domains: host.domains.map { $0.lowercased() },

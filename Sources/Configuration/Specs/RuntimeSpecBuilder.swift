@@ -63,7 +63,8 @@ struct RuntimeSpecBuilder {
     func noteUnusedKeys(_ path: FieldPath) {
         for key in context.runtime.values.keys.sorted() where !context.usedRuntimeKeys.contains(key) {
             context.report.skip(
-                "runtime key \(key)", reason: "no setting of this configuration reads the runtime key \(quotedForMessage(key))",
+                "runtime key \(key)",
+                reason: "no setting of this configuration reads the runtime key \(quotedForMessage(key))",
                 path: path)
         }
     }

@@ -23,7 +23,8 @@ struct TLSSpecBuilder {
         /// The path of a field as `TLSConfigurationError` names it.
         func path(of field: String) -> FieldPath {
             if field.hasPrefix("tls_certificates["), let close = field.firstIndex(of: "]"),
-                let index = Int(field[field.index(field.startIndex, offsetBy: 17)..<close]), certificates.indices.contains(index)
+                let index = Int(field[field.index(field.startIndex, offsetBy: 17)..<close]),
+                certificates.indices.contains(index)
             {
                 let rest = field[field.index(after: close)...].dropFirst()
                 return rest.isEmpty ? certificates[index] : certificates[index].field(String(rest))
@@ -40,7 +41,8 @@ struct TLSSpecBuilder {
         guard isSet, let config = config(socket, path) else { return nil }
         let place = path.field("typed_config")
         if config.unpacked(API.UpstreamTLS.self) != nil {
-            context.bad(place, "an UpstreamTlsContext belongs to a cluster; a filter chain takes a DownstreamTlsContext")
+            context.bad(
+                place, "an UpstreamTlsContext belongs to a cluster; a filter chain takes a DownstreamTlsContext")
         }
         guard let tls = config.unpacked(API.DownstreamTLS.self) else { return nil }
         var places = Places(place)
@@ -67,18 +69,22 @@ struct TLSSpecBuilder {
     }
 
     /// The TLS context of a cluster; nil for plain text.
-    func upstream(_ socket: API.TransportSocket, isSet: Bool, http: API.UpstreamHTTP?, _ path: FieldPath) -> TLSContextSpec? {
+    func upstream(_ socket: API.TransportSocket, isSet: Bool, http: API.UpstreamHTTP?, _ path: FieldPath)
+        -> TLSContextSpec?
+    {
         guard isSet, let config = config(socket, path) else { return nil }
         let place = path.field("typed_config")
         if config.unpacked(API.DownstreamTLS.self) != nil {
-            context.bad(place, "a DownstreamTlsContext belongs to a filter chain; a cluster takes an UpstreamTlsContext")
+            context.bad(
+                place, "a DownstreamTlsContext belongs to a filter chain; a cluster takes an UpstreamTlsContext")
         }
         guard let tls = config.unpacked(API.UpstreamTLS.self) else { return nil }
         var places = Places(place)
         var spec = common(tls.commonTlsContext, &places)
         spec.sni = tls.sni.isEmpty ? nil : tls.sni
         spec.autoSNI = tls.autoHostSni || http?.upstreamHTTPProtocolOptions.autoSni == true
-        spec.autoSANValidation = tls.autoSniSanValidation
+        spec.autoSANValidation =
+            tls.autoSniSanValidation
             || http?.upstreamHTTPProtocolOptions.autoSanValidation == true
         spec.allowRenegotiation = tls.allowRenegotiation
         if tls.hasMaxSessionKeys { spec.maxSessionKeys = Int(tls.maxSessionKeys.value) }
@@ -112,7 +118,8 @@ struct TLSSpecBuilder {
             let path = places.common.field("tls_certificate_sds_secret_configs")[index]
             guard let (secret, place) = secret(reference.name, path) else { continue }
             guard case .tlsCertificate(let certificate)? = secret.type else {
-                context.inconsistent(path.field("name"), "secret \(quotedForMessage(reference.name)) is no tls_certificate")
+                context.inconsistent(
+                    path.field("name"), "secret \(quotedForMessage(reference.name)) is no tls_certificate")
                 continue
             }
             add(certificate, place.field("tls_certificate"), &spec, &places)
@@ -205,7 +212,9 @@ struct TLSSpecBuilder {
         for (index, source) in keys.keys.enumerated() {
             guard let (bytes, _) = context.data(source, path[index]) else { continue }
             guard let key = SessionTicketKeys.Key(bytes) else {
-                context.bad(path[index], "a session ticket key has \(SessionTicketKeys.Key.size) bytes, this has \(bytes.count)")
+                context.bad(
+                    path[index], "a session ticket key has \(SessionTicketKeys.Key.size) bytes, this has \(bytes.count)"
+                )
                 continue
             }
             found.append(key)

@@ -49,7 +49,9 @@ extension TLSSpecBuilder {
             spec.trustedCAName = name
             return
         }
-        context.bad(path, "this system has no file of root certificates; looked for \(Self.systemRoots.joined(separator: ", "))")
+        context.bad(
+            path, "this system has no file of root certificates; looked for \(Self.systemRoots.joined(separator: ", "))"
+        )
     }
 
     private func names(_ validation: API.Validation, _ path: FieldPath) -> [SANMatcher] {

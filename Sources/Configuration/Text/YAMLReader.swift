@@ -16,6 +16,7 @@ struct YAMLReader: ~Copyable {
     }
 
     private let parser: UnsafeMutablePointer<yaml_parser_t>
+    private let text: [UInt8]
     private let source: Int
     private let report: ConfigurationReport
     private var anchors: [String: (node: ConfigNode, weight: Int)] = [:]
@@ -23,7 +24,8 @@ struct YAMLReader: ~Copyable {
 
     /// Reads `text`. Duplicate keys and the like go to `report`, and reading goes on; nil after what cannot be read.
     static func read(_ text: [UInt8], source: Int, report: ConfigurationReport) -> ConfigNode? {
-        var reader = YAMLReader(source: source, report: report)
+        let text = JSONSurrogates.joined(in: text)
+        var reader = YAMLReader(text: text, source: source, report: report)
         return text.withUnsafeBufferPointer { bytes in
             // The bytes outlive the parser's use of them: every event is taken inside this closure.
             yaml_parser_set_input_string(reader.parser, bytes.baseAddress, bytes.count)
@@ -37,7 +39,8 @@ struct YAMLReader: ~Copyable {
         }
     }
 
-    private init(source: Int, report: ConfigurationReport) {
+    private init(text: [UInt8], source: Int, report: ConfigurationReport) {
+        self.text = text
         parser = .allocate(capacity: 1)
         yaml_parser_initialize(parser)
         self.source = source
@@ -53,7 +56,9 @@ struct YAMLReader: ~Copyable {
 
     /// One event with what is needed of it; libyaml's memory for it is freed at once.
     private struct Event {
-        enum Kind { case streamStart, streamEnd, documentStart, documentEnd, alias, scalar, listStart, listEnd, mapStart, mapEnd }
+        enum Kind {
+            case streamStart, streamEnd, documentStart, documentEnd, alias, scalar, listStart, listEnd, mapStart, mapEnd
+        }
         var kind: Kind
         var position: ConfigPosition
         var text = ""
@@ -73,7 +78,8 @@ struct YAMLReader: ~Copyable {
             let bytes = UnsafeBufferPointer(start: scalar.value, count: scalar.length)
             return Event(
                 kind: .scalar, position: position, text: String(decoding: bytes, as: UTF8.self),
-                anchor: string(scalar.anchor), tag: string(scalar.tag), isPlain: scalar.style == YAML_PLAIN_SCALAR_STYLE)
+                anchor: string(scalar.anchor), tag: string(scalar.tag), isPlain: scalar.style == YAML_PLAIN_SCALAR_STYLE
+            )
         case YAML_ALIAS_EVENT:
             return Event(kind: .alias, position: position, anchor: string(event.data.alias.anchor))
         case YAML_SEQUENCE_START_EVENT:
@@ -100,12 +106,20 @@ struct YAMLReader: ~Copyable {
         ConfigPosition(source: source, line: Int(clamping: mark.line) + 1, column: Int(clamping: mark.column) + 1)
     }
 
+    private func position(ofByte offset: Int) -> ConfigPosition {
+        let before = text.prefix(offset)
+        let line = before.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        // Bytes that continue a character are not counted.
+        let column = (line.last ?? []).filter { $0 & 0xC0 != 0x80 }.count
+        return ConfigPosition(source: source, line: max(line.count, 1), column: column + 1)
+    }
+
     private func failure() -> Failure {
         let problem = parser.pointee.problem.map { String(cString: $0) } ?? "not YAML"
         if parser.pointee.error == YAML_READER_ERROR {
             let offset = Int(clamping: parser.pointee.problem_offset)
             return Failure(
-                position: position(parser.pointee.mark), message: "cannot be read as text: \(problem) at byte \(offset)")
+                position: position(ofByte: offset), message: "cannot be read as text: \(problem) at byte \(offset)")
         }
         var message = "is not valid YAML: \(problem)"
         if let context = parser.pointee.context {
@@ -144,7 +158,8 @@ struct YAMLReader: ~Copyable {
         case .alias:
             let name = event.anchor ?? ""
             guard let anchored = anchors[name] else {
-                throw Failure(position: event.position, message: "no anchor \(quotedForMessage(name)) stands before this alias")
+                throw Failure(
+                    position: event.position, message: "no anchor \(quotedForMessage(name)) stands before this alias")
             }
             try count(anchored.weight, at: event.position)
             return anchored.node

@@ -1,0 +1,180 @@
+// Listeners and filter chains: what they become, and what is wrong with them.
+import DataPlane
+import Reactor
+import Testing
+
+@testable import Configuration
+
+@Suite struct ListenerTests {
+    private static let proxy = """
+        {name: tcp, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, \
+        stat_prefix: p, cluster: a}}
+        """
+
+    /// A listener on line 3 with these fields from line 5 on, and the cluster `a`.
+    private static func listener(_ fields: String) -> String {
+        """
+        static_resources:
+          listeners:
+          - name: l
+            address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+        \(indented(fields, by: 4))
+          clusters: [{name: a}]
+        """
+    }
+
+    @Test func everythingAListenerHas() throws {
+        let text = Self.listener(
+            """
+            additional_addresses: [{address: {pipe: {path: /tmp/l}}}]
+            stat_prefix: s
+            per_connection_buffer_limit_bytes: 4096
+            tcp_backlog_size: 7
+            enable_reuse_port: false
+            traffic_direction: OUTBOUND
+            drain_type: MODIFY_ONLY
+            socket_options: [{level: 6, name: 9, int_value: 1, state: STATE_LISTENING}]
+            filter_chains:
+            - name: c
+              filter_chain_match:
+                destination_port: 80
+                prefix_ranges: [{address_prefix: 10.1.2.3, prefix_len: 8}]
+                server_names: ["*.Example.com"]
+                source_ports: [5]
+                transport_protocol: tls
+              transport_socket_connect_timeout: 3s
+              filters: [\(Self.proxy)]
+            default_filter_chain: {filters: [\(Self.proxy)]}
+            """)
+        let spec = try #require(
+            try loaded(
+                text
+                    + "\nlayered_runtime: {layers: [{name: r, static_layer: {envoy.resource_limits.listener.l.connection_limit: 5}}]}"
+            ).spec.listeners.first)
+        #expect(spec.addresses.map(\.address.description) == ["127.0.0.1:1", "/tmp/l"])
+        #expect(
+            spec.addresses[0].socketOptions.raw == [
+                RawSocketOption(level: 6, name: 9, value: .int(1), state: .listening)
+            ])
+        #expect(spec.statPrefix == "s")
+        #expect(spec.perConnectionBufferLimit == 4096)
+        #expect(spec.tcpBacklogSize == 7)
+        #expect(!spec.enableReusePort)
+        #expect(spec.direction == .outbound)
+        #expect(spec.drainType == .modifyOnly)
+        #expect(spec.connectionLimit == 5)
+        let chain = try #require(spec.filterChains.first)
+        #expect(chain.match.destinationPort == 80)
+        #expect(chain.match.prefixRanges.map(\.description) == ["10.0.0.0/8"])
+        #expect(chain.match.serverNames == ["*.example.com"])
+        #expect(chain.match.transportProtocol == "tls")
+        #expect(chain.transportSocketConnectTimeout == .seconds(3))
+        #expect(spec.defaultFilterChain != nil)
+        guard case .tcp(let tcp) = chain.filter else {
+            Issue.record("no TCP proxy")
+            return
+        }
+        #expect(tcp.clusters == [TCPProxySpec.WeightedCluster(name: "a")])
+        #expect(tcp.idleTimeout == .seconds(3600))
+    }
+
+    private static let path = "static_resources.listeners[0]"
+    private static let problems: [(String, [String])] = [
+        ("traffic_direction: INBOUND", ["f:3:5: \(path).filter_chains: a listener needs at least one filter chain"]),
+        ("filter_chains: [{}]", ["f:5:21: \(path).filter_chains[0].filters: a filter chain needs a filter"]),
+        (
+            "filter_chains: [{filters: [{name: x}]}]",
+            [
+                "f:5:32: \(path).filter_chains[0].filters[0].typed_config: is required: extensions are chosen by the type of their config"
+            ]
+        ),
+        (
+            "filter_chains:\n- filters:\n  - \(proxy)\n  - \(proxy)",
+            ["f:7:9: \(path).filter_chains[0].filters[0]: \"tcp\" ends the chain of filters, and can only be its last"]
+        ),
+        (
+            "filter_chains:\n- filters: [\(proxy)]\n- filters: [\(proxy)]",
+            [
+                "f:7:7: \(path).filter_chains[1].filter_chain_match: matches the same connections as \(path).filter_chains[0]"
+            ]
+        ),
+        (
+            "filter_chains:\n- filters: [\(proxy)]\n  filter_chain_match: {server_names: [\"*a.com\", \"*\", x]}",
+            [
+                "f:7:43: \(path).filter_chains[0].filter_chain_match.server_names[0]: \"*a.com\": a wildcard is only possible as the first label, as in \"*.example.com\"",
+                "f:7:53: \(path).filter_chains[0].filter_chain_match.server_names[1]: \"*\": a wildcard is only possible as the first label, as in \"*.example.com\"",
+            ]
+        ),
+        (
+            "filter_chains:\n- filters: [\(proxy)]\n  filter_chain_match: {prefix_ranges: [{address_prefix: 10.0.0.0, prefix_len: 33}]}",
+            [
+                "f:7:83: \(path).filter_chains[0].filter_chain_match.prefix_ranges[0].prefix_len: must be at most 32 for 10.0.0.0, found 33"
+            ]
+        ),
+        (
+            "filter_chains:\n- filters: [{name: x, typed_config: {\"@type\": \(types).filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: p, cluster: b}}]",
+            [
+                "f:6:152: \(path).filter_chains[0].filters[0].typed_config.cluster: there is no cluster \"b\"; did you mean \"a\"?"
+            ]
+        ),
+        (
+            "filter_chains:\n- filters: [{name: x, typed_config: {\"@type\": \(types).filters.network.redis_proxy.v3.RedisProxy}}]",
+            [
+                "f:6:51: \(path).filter_chains[0].filters[0].typed_config: Outrider has no extension of type \"envoy.extensions.filters.network.redis_proxy.v3.RedisProxy\"; here it has envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+            ]
+        ),
+    ]
+
+    @Test(arguments: problems)
+    func namesWhatIsWrong(fields: String, expected: [String]) {
+        #expect(errors(Self.listener(fields)) == expected)
+    }
+
+    @Test func namesAndAddressesAreUnique() {
+        let one =
+            "{name: l, address: {socket_address: {address: 127.0.0.1, port_value: 1}}, default_filter_chain: {filters: [\(Self.proxy)]}}"
+        let found = errors("static_resources:\n  clusters: [{name: a}]\n  listeners:\n  - \(one)\n  - \(one)")
+        #expect(
+            found == [
+                "f:5:12: static_resources.listeners[1].name: \"l\" is also the name of static_resources.listeners[0]",
+                "f:5:15: static_resources.listeners[1].address: 127.0.0.1:1 is already the address of listener \"l\"",
+            ])
+    }
+
+    @Test func managerDefaults() throws {
+        let spec = try loaded(http(route: "match: {prefix: /}, route: {cluster: a}")).spec
+        guard case .http(let manager)? = spec.listeners.first?.filterChains.first?.filter else {
+            Issue.record("no connection manager")
+            return
+        }
+        #expect(manager.idleTimeout == .seconds(3600))
+        #expect(manager.streamIdleTimeout == .seconds(300))
+        #expect(manager.drainTimeout == .seconds(5))
+        #expect(manager.delayedCloseTimeout == .seconds(1))
+        #expect(manager.maxRequestHeadersKiB == 60)
+        #expect(manager.serverName == "envoy")
+        #expect(manager.generateRequestID)
+        #expect(manager.http1 == HTTP1OptionsSpec())
+    }
+
+    @Test func managerNeedsTheRouterLast() {
+        let text = http(route: "match: {prefix: /}, route: {cluster: a}")
+        let manager = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config"
+        #expect(
+            errors(text.replacingFilters("[]")) == [
+                "f:11:11: \(manager).http_filters: the router is required: without it no request is answered"
+            ])
+        #expect(
+            errors(text.replacingFilters("[\(router), \(router)]")) == [
+                "f:11:26: \(manager).http_filters[0]: \"router\" ends the chain of filters, and can only be its last"
+            ])
+    }
+}
+
+extension String {
+    fileprivate func replacingFilters(_ filters: String) -> String {
+        split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.contains("http_filters:") ? "          http_filters: \(filters)" : String(line)
+        }.joined(separator: "\n")
+    }
+}
