@@ -10,7 +10,8 @@ public struct AccessLogOptions: Sendable, Equatable {
     public var flushInterval = TimeAmount.seconds(10)
     /// `--file-flush-min-size-kb`: bytes that are written without waiting, 64 KiB.
     public var flushSize = 64 << 10
-    /// Bytes of one file that may wait for the disk. Beyond, each worker keeps four times `flushSize`, then drops lines.
+    /// Bytes of one file that may wait for the disk. Beyond, each worker keeps four times `flushSize`, then it drops
+    /// lines.
     public var pendingLimit = 4 << 20
 
     public init() {}

@@ -20,6 +20,8 @@ public final class AccessLogger {
     private let format: LineFormat
     private let filter: AccessLogFilter?
     private let buffer: AccessLogBuffer
+    /// The buffer's owner, which it does not hold itself.
+    private let buffers: AccessLogBuffers
 
     /// - Throws: when the format does not compile or the file cannot be opened.
     public init(
@@ -35,10 +37,12 @@ public final class AccessLogger {
         do throws(SystemError) {
             buffer = try buffers.buffer(for: spec.sink)
         } catch { throw .file(error) }
+        self.buffers = buffers
         filter = spec.filter.map { AccessLogFilter($0, runtime: runtime) }
     }
 
-    /// Writes a line for the stream, if the filter admits it. Never blocks, and allocates nothing but for rare operators.
+    /// Writes a line for the stream, if the filter admits it. Never blocks, and allocates nothing but for rare
+    /// operators.
     public func log(_ context: borrowing FormatContext) {
         if let filter, !filter.admits(context) { return }
         buffer.add(format, context)

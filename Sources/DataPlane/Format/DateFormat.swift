@@ -30,9 +30,9 @@ final class DateFormat {
 
     private let pieces: [Piece]
     private let local: Bool
-    private var second = Int64.min
-    private var rendered = ByteArena()
-    private var steps: [Step] = []
+    @exclusivity(unchecked) private var second = Int64.min
+    @exclusivity(unchecked) private var rendered = ByteArena()
+    @exclusivity(unchecked) private var steps: [Step] = []
 
     init(pieces: [Piece], local: Bool) {
         self.pieces = pieces

@@ -5,17 +5,20 @@ import Reactor
 /// The text, header keys and date formats of one or more templates. One thread.
 final class FormatProgram {
     private let text: FixedBytes
+    // Valid as long as `text` is held.
+    private let bytes: ByteView
     private let keys: [HeaderKey]
     private let dates: [DateFormat]
 
     init(_ compiler: FormatCompiler) {
         text = FixedBytes(compiler.text)
+        bytes = text.view
         keys = compiler.keys
         dates = compiler.dates
     }
 
     func view(_ range: TextRange) -> ByteView {
-        text.view.slice(Int(range.start)..<Int(range.start) + Int(range.count))
+        bytes.slice(Int(range.start)..<Int(range.start) + Int(range.count))
     }
 
     /// Appends what `segment` stands for; false (and nothing) when it is unset.

@@ -176,9 +176,14 @@ extension ByteArena {
     /// The bytes as a JSON string (RFC 8259, section 7). Text that is no UTF-8 is taken for Latin-1, as Envoy does.
     mutating func append(jsonString text: ByteView) {
         append(byte: UInt8(ascii: "\""))
+        var index = 0
+        while index < text.count && text[index].isPlainInJSON { index &+= 1 }
+        if index == text.count {
+            append(text)
+            return append(byte: UInt8(ascii: "\""))
+        }
         let isUTF8 = text.isUTF8
         var clean = 0
-        var index = 0
         while index < text.count {
             let byte = text[index]
             if byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || (byte >= 0x80 && !isUTF8) {
@@ -209,6 +214,13 @@ extension ByteArena {
     }
 
     private mutating func append(hexDigit digit: UInt8) { append(byte: digit < 10 ? 0x30 + digit : 0x57 + digit) }
+}
+
+extension UInt8 {
+    /// Visible ASCII and space, but for `"` and the backslash.
+    @inline(__always) fileprivate var isPlainInJSON: Bool {
+        self >= 0x20 && self < 0x80 && self != UInt8(ascii: "\"") && self != UInt8(ascii: "\\")
+    }
 }
 
 extension ByteView {

@@ -14,6 +14,8 @@ struct ByteIndex {
     private let slots: [Int32]
     private let entries: [Entry]
     private let text: FixedBytes
+    // Valid as long as `text` is held.
+    private let view: ByteView
     private let ignoreCase: Bool
 
     /// Of equal keys the first counts.
@@ -45,6 +47,7 @@ struct ByteIndex {
         self.slots = slots
         self.entries = entries
         self.text = FixedBytes(text)
+        view = self.text.view
         self.ignoreCase = ignoreCase
     }
 
@@ -57,7 +60,7 @@ struct ByteIndex {
         while slots[slot] != 0 {
             let entry = entries[Int(slots[slot]) - 1]
             let start = Int(entry.start)
-            if ByteIndex.equal(text.view.slice(start..<start + Int(entry.count)), key, ignoreCase) {
+            if ByteIndex.equal(view.slice(start..<start + Int(entry.count)), key, ignoreCase) {
                 return Int(entry.value)
             }
             slot = (slot + 1) & (slots.count - 1)

@@ -7,11 +7,18 @@ import Reactor
 /// As in Envoy, removals come first, then all values are evaluated on what was there, and only then are headers
 /// changed.
 public final class HeaderMutations {
-    private struct Addition {
+    private final class Addition {
         let key: HeaderKey
         let formatter: Formatter
         let action: HeaderAddSpec.Action
         let keepEmpty: Bool
+
+        init(_ spec: HeaderAddSpec, _ key: HeaderKey) throws(FormatError) {
+            self.key = key
+            formatter = try Formatter(spec.value, omitEmpty: true)
+            action = spec.action
+            keepEmpty = spec.keepEmpty
+        }
 
         var overwrites: Bool { action == .overwriteIfExists || action == .overwriteIfExistsOrAdd }
     }
@@ -27,12 +34,7 @@ public final class HeaderMutations {
         var removals: [HeaderKey] = []
         for name in remove { removals.append(try HeaderMutations.key(name)) }
         var additions: [Addition] = []
-        for spec in add {
-            additions.append(
-                Addition(
-                    key: try HeaderMutations.key(spec.name), formatter: try Formatter(spec.value, omitEmpty: true),
-                    action: spec.action, keepEmpty: spec.keepEmpty))
-        }
+        for spec in add { additions.append(try Addition(spec, try HeaderMutations.key(spec.name))) }
         self.removals = removals
         self.additions = additions
     }

@@ -15,6 +15,8 @@ struct PrefixTree {
     /// The children of a node stand together, in the order of their first bytes.
     private var nodes: [Node] = []
     private let text: FixedBytes
+    // Valid as long as `text` is held.
+    private let view: ByteView
     private let ignoreCase: Bool
 
     /// Keys must be unique (without case, if that is ignored).
@@ -23,6 +25,7 @@ struct PrefixTree {
         let keys = pairs.map { (bytes: $0.key.utf8.map { ignoreCase ? $0.asciiLowercased : $0 }, value: $0.value) }
             .sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
         text = FixedBytes(keys.flatMap(\.bytes))
+        view = text.view
         guard !keys.isEmpty else { return }
         var starts: [Int] = []
         var start = 0
@@ -73,28 +76,42 @@ struct PrefixTree {
 
     var isEmpty: Bool { nodes.isEmpty }
 
-    /// Calls `body` with the number of each prefix of `path`, the shortest first.
-    func forEachPrefix(of path: ByteView, _ body: (Int) -> Void) {
-        guard !nodes.isEmpty else { return }
-        var node = nodes[0]
-        var depth = 0
-        while true {
-            if node.value >= 0 { body(Int(node.value)) }
-            guard depth < path.count, node.childCount > 0,
-                let child = child(of: node, ignoreCase ? path[depth].asciiLowercased : path[depth])
-            else { return }
-            node = nodes[child]
-            let label = text.view.slice(Int(node.labelStart)..<Int(node.labelStart + node.labelCount))
-            let part = path.dropFirst(depth).prefix(label.count)
-            guard ignoreCase ? part.equalsIgnoringCase(label) : part == label else { return }
-            depth += label.count
+    /// A place on the way down.
+    struct Walk {
+        fileprivate var node: Int32
+        fileprivate var depth = 0
+    }
+
+    /// A walk that has not begun.
+    var start: Walk { Walk(node: nodes.isEmpty ? -1 : 0) }
+
+    /// The number of the next prefix of `path`, from the shortest to the longest; -1 behind the last.
+    func next(_ walk: inout Walk, _ path: ByteView) -> Int {
+        while walk.node >= 0 {
+            let node = nodes[Int(walk.node)]
+            descend(&walk, node, path)
+            if node.value >= 0 { return Int(node.value) }
         }
+        return -1
+    }
+
+    private func descend(_ walk: inout Walk, _ node: Node, _ path: ByteView) {
+        guard walk.depth < path.count, node.childCount > 0,
+            let child = child(of: node, ignoreCase ? path[walk.depth].asciiLowercased : path[walk.depth])
+        else {
+            walk.node = -1
+            return
+        }
+        let label = view.slice(Int(nodes[child].labelStart)..<Int(nodes[child].labelStart + nodes[child].labelCount))
+        let part = path.dropFirst(walk.depth).prefix(label.count)
+        let isOnPath = ignoreCase ? part.equalsIgnoringCase(label) : part == label
+        walk.node = isOnPath ? Int32(truncatingIfNeeded: child) : -1
+        walk.depth += label.count
     }
 
     private func child(of node: Node, _ byte: UInt8) -> Int? {
         var low = Int(node.firstChild)
         var high = low + Int(node.childCount)
-        let view = text.view
         while low < high {
             let middle = low + (high - low) / 2
             let first = view[Int(nodes[middle].labelStart)]

@@ -68,14 +68,18 @@ public final class Route {
     }
 
     /// Sets the authority to the chosen endpoint's name, where the route asks for it (`auto_host_rewrite`).
-    public func rewriteHost(_ request: HeaderMap, toEndpoint hostname: String, keepOriginal: Bool) {
+    ///
+    /// - Parameter isRetry: the authority is an endpoint's already: it is replaced, and not noted as the original.
+    public func rewriteHost(
+        _ request: HeaderMap, toEndpoint hostname: String, keepOriginal: Bool, isRetry: Bool = false
+    ) {
         guard case .forward(let forward) = action, forward.rewritesHostToEndpoint, !hostname.isEmpty else { return }
         var hostname = hostname
         hostname.withUTF8 {
             AuthorityRewrite.apply(
                 ByteView(UnsafeRawBufferPointer($0)), to: request,
-                appendForwardedHost: forward.spec.appendXForwardedHost, keepOriginal: keepOriginal,
-                scratch: &scratch.forwardedHost)
+                appendForwardedHost: forward.spec.appendXForwardedHost && !isRetry,
+                keepOriginal: keepOriginal && !isRetry, scratch: &scratch.forwardedHost)
         }
     }
 

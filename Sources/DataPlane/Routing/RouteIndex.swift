@@ -52,37 +52,40 @@ struct RouteIndex {
             look(in: prefixes, question, &best)
             look(in: prefixesIgnoringCase, question, &best)
         }
-        look(in: others[...], question, &best)
+        for position in others {
+            if position >= best { break }
+            if matches(position, question) {
+                best = position
+                break
+            }
+        }
         return best == .max ? nil : Int(best)
     }
 
     private func look(in tree: PrefixTree, _ question: borrowing RouteQuestion, _ best: inout Int32) {
-        if tree.isEmpty { return }
-        // A walk finds few prefixes: they are kept on the stack, for a closure cannot borrow the question.
-        var found = InlineArray<32, Int32>(repeating: -1)
-        var count = 0
-        var overflow: [Int32] = []
-        tree.forEachPrefix(of: question.path) { list in
-            if count < 32 { found[count] = Int32(clamping: list) } else { overflow.append(Int32(clamping: list)) }
-            count += 1
+        var walk = tree.start
+        var list = tree.next(&walk, question.path)
+        while list >= 0 {
+            look(in: list, question, &best)
+            list = tree.next(&walk, question.path)
         }
-        for index in 0..<min(count, 32) { look(in: Int(found[index]), question, &best) }
-        for list in overflow { look(in: Int(list), question, &best) }
     }
 
     private func look(in list: Int, _ question: borrowing RouteQuestion, _ best: inout Int32) {
         guard list >= 0 else { return }
-        look(in: lists[Int(starts[list])..<Int(starts[list + 1])], question, &best)
-    }
-
-    private func look(in positions: ArraySlice<Int32>, _ question: borrowing RouteQuestion, _ best: inout Int32) {
-        for position in positions {
-            if position >= best { return }
-            if conditions[Int(position)]?.match(question) ?? true {
-                best = position
+        var index = Int(starts[list])
+        let end = Int(starts[list + 1])
+        while index < end && lists[index] < best {
+            if matches(lists[index], question) {
+                best = lists[index]
                 return
             }
+            index += 1
         }
+    }
+
+    private func matches(_ position: Int32, _ question: borrowing RouteQuestion) -> Bool {
+        conditions[Int(position)]?.match(question) ?? true
     }
 
     /// Positions by path, while an index is built.

@@ -15,10 +15,16 @@ public final class RouteTable {
     private let internalOnlyHeaders: [HeaderKey]
     private let scratch = RouteScratch()
 
-    private struct Table {
+    private final class Table {
         let virtualHost: VirtualHost
         let index: RouteIndex
         let routes: [Route]
+
+        init(virtualHost: VirtualHost, index: RouteIndex, routes: [Route]) {
+            self.virtualHost = virtualHost
+            self.index = index
+            self.routes = routes
+        }
     }
 
     /// - Parameters:

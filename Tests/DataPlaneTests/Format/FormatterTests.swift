@@ -248,4 +248,32 @@ import Testing
     func taken(_ template: String) throws {
         try Formatter.check(template)
     }
+
+    /// Whatever is written into a template is taken or refused, never a crash.
+    @Test func anyTextIsTakenOrRefused() throws {
+        var random = FastRandom(seed: (5, 6, 7, 8))
+        let pieces = [
+            "%", "%%", "(", ")", ":", "?", "REQ", "RESP", "START_TIME", "COMMON_DURATION", "PATH", "FILTER_STATE",
+            "METADATA",
+            "ROUTE", "DS_RX_BEG", "%3f", "%E", "*S", "f", "9", "99999999999999999999", "x", "é", "\n", "GRPC_STATUS",
+            "_",
+            "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", "QUERY_PARAM", "REQUESTED_SERVER_NAME", "ENVIRONMENT", "-", "{",
+            "\"",
+        ]
+        let stream = StreamFixture("/a?b=%4", headers: [("x", "1")])
+        var taken = 0
+        for _ in 0..<20_000 {
+            var template = random.below(2) == 0 ? "%" : ""
+            for _ in 0..<random.below(8) { template += pieces[Int(random.below(UInt64(pieces.count)))] }
+            if random.below(2) == 0 { template += "%" }
+            do throws(FormatError) {
+                let formatter = try Formatter(template)
+                _ = formatter.string(stream.context)
+                taken += 1
+            } catch {
+                #expect(error.position >= 0 && error.position <= template.utf8.count)
+            }
+        }
+        #expect(taken > 1_000)
+    }
 }

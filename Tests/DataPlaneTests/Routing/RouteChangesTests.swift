@@ -104,6 +104,21 @@ import Testing
         #expect(other.request.value(.xForwardedHost)?.string == "orig:80,b,orig:80")
     }
 
+    @Test func aRetryReplacesTheEndpointsNameAlone() throws {
+        let route = try route(
+            .prefix("/"),
+            forward {
+                $0.hostRewrite = .auto
+                $0.appendXForwardedHost = true
+            })
+        let stream = StreamFixture(host: "orig")
+        route.rewriteHost(stream.request, toEndpoint: "one", keepOriginal: true)
+        route.rewriteHost(stream.request, toEndpoint: "two", keepOriginal: true, isRetry: true)
+        route.rewriteHost(stream.request, toEndpoint: "", keepOriginal: true, isRetry: true)
+        #expect(stream.request.authority.string == "two")
+        #expect(StreamFixture.lines(stream.request) == ["x-forwarded-host: orig", "x-envoy-original-host: orig"])
+    }
+
     @Test func headerMutationsAsEnvoyDoesThem() throws {
         let route = try route(.prefix("/"), .direct(DirectResponseSpec(status: 200))) {
             $0.headers.requestAdd = [

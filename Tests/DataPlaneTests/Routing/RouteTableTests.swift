@@ -313,7 +313,14 @@ extension RouteTable {
         let tree = PrefixTree(keys.enumerated().map { ($0.element, $0.offset) }, ignoreCase: false)
         func found(_ path: String) -> [String] {
             var result: [String] = []
-            withView(path) { tree.forEachPrefix(of: $0) { result.append(keys[$0]) } }
+            withView(path) { path in
+                var walk = tree.start
+                var value = tree.next(&walk, path)
+                while value >= 0 {
+                    result.append(keys[value])
+                    value = tree.next(&walk, path)
+                }
+            }
             return result
         }
         #expect(found("/abc/d/e/f") == ["", "/", "/a", "/ab", "/abc/d", "/abc/d/e"])
