@@ -66,7 +66,8 @@ import Testing
         #expect(loop.turn(until: { pair.serverSide.received.count == sent.count }))
         #expect(pair.serverSide.received == sent)
         loop.turnWhileBusy()
-        #expect(pair.clientSide.drained == 2 && pair.client.unwrittenBytes == 0)
+        // At half the mark and at empty, or at both at once.
+        #expect((1...2).contains(pair.clientSide.drained) && pair.client.unwrittenBytes == 0)
         pair.close()
         #expect(loop.slabs.slabsInUse == 0)
     }

@@ -101,6 +101,47 @@ import Testing
         pair.close()
     }
 
+    @Test func closingAfterFlushNoticesThatThePeerIsGone() throws {
+        let pair = try ConnectionPair(loop: loop)
+        pair.client.pauseReading()
+        pair.server.output.append([UInt8](repeating: 1, count: 16 << 20))
+        pair.server.closeAfterFlush()
+        loop.turnWhileBusy()
+        #expect(pair.server.isOpen && pair.serverSide.closed == nil)
+        pair.client.close(abort: true)
+        #expect(loop.turn(until: { pair.serverSide.closed != nil }))
+        #expect(pair.serverSide.closed == .remoteReset)
+        pair.close()
+    }
+
+    @Test func aResetAfterTheEndIsToldToo() throws {
+        let pair = try ConnectionPair(loop: loop)
+        pair.client.shutdownWrite()
+        #expect(loop.turn(until: { pair.serverSide.sawEnd }))
+        pair.client.close(abort: true)
+        #expect(loop.turn(until: { pair.serverSide.closed != nil }))
+        #expect(pair.serverSide.closed == .remoteReset)
+        pair.close()
+    }
+
+    @Test func bothDirectionsShutIsNoFailure() throws {
+        let pair = try ConnectionPair(loop: loop)
+        for paused in [true, false] {
+            let pair = try ConnectionPair(loop: loop)
+            if paused { pair.server.pauseReading() }
+            pair.server.shutdownWrite()
+            pair.client.shutdownWrite()
+            loop.turnWhileBusy()
+            #expect(pair.serverSide.closed == nil && pair.clientSide.closed == nil && pair.server.isOpen)
+            #expect(pair.serverSide.sawEnd == !paused && pair.serverSide.peerFinished == 1)
+            pair.server.resumeReading()
+            loop.turnWhileBusy()
+            #expect(pair.serverSide.sawEnd)
+            pair.close()
+        }
+        pair.close()
+    }
+
     @Test func refusedConnectionsAreToldLater() throws {
         let listener = try ListeningSocket.bind(.v4(.loopback, port: 0), loop: loop)
         let address = listener.localAddress

@@ -179,4 +179,39 @@ extension ByteQueue {
         }
         return (parts, bytes)
     }
+
+    /// The most slabs that one `read` fills.
+    static var readSlabs: Int { 4 }
+
+    /// Lets `body` write into `readSlabs` empty slabs, described as for `readv`, and appends the bytes that it says it
+    /// wrote; a negative number stands for none. Slabs that stay empty go back to the pool.
+    mutating func read(_ body: (UnsafeMutablePointer<iovec>, Int) -> Int) -> Int {
+        let first = pool.take()
+        var last = first
+        for _ in 1..<ByteQueue.readSlabs {
+            let next = pool.take()
+            last.pointee.next = next
+            last = next
+        }
+        let result = withUnsafeTemporaryAllocation(of: iovec.self, capacity: ByteQueue.readSlabs) { vectors -> Int in
+            guard let base = vectors.baseAddress else { return -1 }
+            var slab: Slab? = first
+            for index in 0..<ByteQueue.readSlabs {
+                base[index] = iovec(iov_base: slab?.payload, iov_len: SlabPool.slabSize)
+                slab = slab?.pointee.next
+            }
+            return body(base, ByteQueue.readSlabs)
+        }
+        var left = Swift.max(result, 0)
+        count &+= left
+        var next: Slab? = first
+        while let slab = next {
+            next = slab.pointee.next
+            slab.pointee.next = nil
+            slab.pointee.end = Swift.min(left, SlabPool.slabSize)
+            left &-= slab.pointee.end
+            if slab.pointee.end > 0 { link(slab) } else { pool.giveBack(slab) }
+        }
+        return result
+    }
 }

@@ -52,8 +52,8 @@ public final class SlabPool {
     // Invariant: allocated in init, freed in deinit; queues keep the pool alive by a reference.
     let state: UnsafeMutablePointer<State>
 
-    /// Keeps at most `keepLimit` free slabs.
-    public init(keepLimit: Int = 256) {
+    /// Keeps at most `keepLimit` free slabs: 2 MiB unless set.
+    public init(keepLimit: Int = 128) {
         state = .allocate(capacity: 1)
         state.initialize(to: State(keepLimit: keepLimit))
     }

@@ -72,6 +72,8 @@ public final class Connection: IOHandler {
     var readsLeft = Connection.readBudget
     /// The last read said that there is nothing more, and no event has come since.
     var isReadDrained = true
+    /// The last read took all that it had room for: the next one brings more room.
+    var isStreaming = false
     /// A FIN is there or on its way: short reads do not mean drained any more.
     var hasPeerFinished = false
     /// A read has returned the end.
@@ -160,7 +162,7 @@ public final class Connection: IOHandler {
             deliverFailure()
             return
         }
-        if finishesNow {
+        if finishesNow && !wantsCloseAfterFlush {
             delegate?.connectionPeerFinished(self)
             if state != .open { return }
         }
@@ -211,7 +213,8 @@ public final class Connection: IOHandler {
 
     /// Nobody will read (any more), and nothing would be lost: an error need not wait to be found by a read.
     var hasNothingToRead: Bool {
-        hasReadEnd || isReadingPaused && !mayHavePlaintext && SocketCalls.readableBytes(descriptor) == 0
+        hasReadEnd || wantsCloseAfterFlush
+            || isReadingPaused && !mayHavePlaintext && SocketCalls.readableBytes(descriptor) == 0
     }
 
     /// Notes the socket's error, if it has one. Both directions being shut is none.
