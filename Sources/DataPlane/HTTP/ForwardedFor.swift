@@ -81,14 +81,4 @@ enum ListHeader {
             rest = rest.dropFirst(comma + 1)
         }
     }
-
-    /// Whether a comma-separated list holds `token`, in any case.
-    static func contains(_ list: ByteView, _ token: StaticString) -> Bool {
-        var found = false
-        forEach(list) { element in
-            found = element.equalsIgnoringCase(token)
-            return !found
-        }
-        return found
-    }
 }

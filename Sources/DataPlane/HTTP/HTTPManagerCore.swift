@@ -43,7 +43,7 @@ final class HTTPManagerCore {
     let upgrades: UpgradeRules
     @exclusivity(unchecked) var random = FastRandom()
     @exclusivity(unchecked) var requestIDs = RequestIDGenerator()
-    @exclusivity(unchecked) var date = HTTPDate()
+    @exclusivity(unchecked) private var date = HTTPDateCache()
     @exclusivity(unchecked) var scratch = ByteArena()
 
     init(_ spec: HTTPConnectionManagerSpec, _ environment: HTTPEnvironment) {
@@ -61,5 +61,5 @@ final class HTTPManagerCore {
     }
 
     /// The `date` of this second; valid until the next call in another one.
-    var dateText: ByteView { date.text(at: loop.wallNow) }
+    var dateText: ByteView { date.view(unixSeconds: loop.wallNow.unixSeconds) }
 }

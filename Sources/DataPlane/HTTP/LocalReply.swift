@@ -8,13 +8,13 @@ struct LocalReply {
     enum Body {
         case none
         case text(String)
-        case bytes(FixedBytes)
+        case array([UInt8])
 
         var count: Int {
             switch self {
             case .none: 0
             case .text(let text): text.utf8.count
-            case .bytes(let bytes): bytes.count
+            case .array(let bytes): bytes.count
             }
         }
 
@@ -25,8 +25,8 @@ struct LocalReply {
             case .text(let text):
                 var text = text
                 return text.withUTF8 { body(ByteView(UnsafeRawBufferPointer($0))) }
-            case .bytes(let bytes):
-                return body(bytes.view)
+            case .array(let bytes):
+                return bytes.withUnsafeBytes { body(ByteView($0)) }
             }
         }
     }
@@ -46,13 +46,11 @@ struct LocalReply {
         self.flags = flags
     }
 
-    /// Writes the head into `headers`. Returns whether a body follows (not for gRPC and HEAD).
-    func write(
+    /// Adds the fields that belong to the body. Returns whether a body follows (not for gRPC and HEAD).
+    func writeContent(
         _ headers: HeaderMap, isGRPC: Bool, isHead: Bool, _ scratch: inout ByteArena
     ) -> Bool {
-        headers.removeAll()
         if isGRPC {
-            headers.status = 200
             headers.append(.contentType, "application/grpc")
             let code = (grpcStatus ?? GRPCRules.Status(http: status)).rawValue
             headers.set(.grpcStatus, decimal: UInt64(code))
@@ -63,7 +61,6 @@ struct LocalReply {
             }
             return false
         }
-        headers.status = status
         guard body.count > 0 else { return false }
         headers.set(.contentLength, decimal: UInt64(body.count))
         headers.append(.contentType, "text/plain")
@@ -90,6 +87,7 @@ enum CodeDetails {
     static let missingPath = "missing_path_rejected"
     static let absolutePath = "absolute_path_rejected"
     static let pathNormalizationFailed = "path_normalization_failed"
+    static let badConnection = "http1.connection_header_rejected"
     static let upgradeFailed = "upgrade_failed"
     static let invalidEnvoyHeaders = "request_headers_failed_strict_check"
     static let retryBufferExceeded = "request_payload_exceeded_retry_buffer_limit"

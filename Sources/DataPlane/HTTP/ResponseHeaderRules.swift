@@ -29,7 +29,7 @@ struct ResponseHeaderRules {
         case .appendIfAbsent: if !headers.contains(.server) { headers.append(.server, serverName.view) }
         case .passThrough: break
         }
-        HopByHop.clean(response: headers, isUpgrade: isUpgrade, &scratch)
+        headers.removeHopByHop(keepUpgrade: isUpgrade)
         if alwaysSetRequestID || request.contains(.xEnvoyForceTrace), let id = request.value(.xRequestID) {
             headers.set(.xRequestID, id)
         }

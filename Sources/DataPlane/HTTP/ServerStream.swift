@@ -129,7 +129,8 @@ public struct HTTP1ServerSettings {
     public var stats: HTTP1CodecStats
 
     public init(
-        loop: EventLoop, options: HTTP1OptionsSpec, underscores: HTTPConnectionManagerSpec.UnderscoreAction, maxHeaderBytes: Int,
+        loop: EventLoop, options: HTTP1OptionsSpec, underscores: HTTPConnectionManagerSpec.UnderscoreAction,
+        maxHeaderBytes: Int,
         maxHeaderCount: Int, bufferLimit: Int, stats: HTTP1CodecStats
     ) {
         self.loop = loop

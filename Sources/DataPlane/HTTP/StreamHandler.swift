@@ -19,6 +19,8 @@ public protocol StreamHandler: AnyObject {
     func downstreamDrained()
     /// A deadline that the handler set has passed.
     func deadlinePassed(_ kind: StreamDeadline)
+    /// Adds what belongs on every answer of the proxy's own to this request.
+    func decorate(_ response: HeaderMap)
     /// The stream has ended, or was answered without the handler: stop what runs. May be called when nothing does.
     func abandon()
     /// Forget the request: the next one may come.

@@ -13,11 +13,15 @@ enum UpgradeKind {
     init(_ headers: HeaderMap, _ version: HTTPVersion) {
         if headers.methodKind == .connect {
             self = .connect
-        } else if version == .http11 && HopByHop.isUpgrade(headers) {
+        } else if version == .http11 && UpgradeKind.asks(headers) {
             self = .upgrade
         } else {
             self = .none
         }
+    }
+
+    private static func asks(_ headers: HeaderMap) -> Bool {
+        headers.contains(.upgrade) && headers.hasToken(.connection, "upgrade")
     }
 
     /// Whether a response with this status makes the tunnel.

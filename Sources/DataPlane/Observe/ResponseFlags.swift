@@ -37,8 +37,11 @@ public struct ResponseFlags: OptionSet, Sendable, Hashable {
     public static let dropOverload = ResponseFlags(rawValue: 1 << 28)
     public static let unconditionalDropOverload = ResponseFlags(rawValue: 1 << 29)
 
-    /// Flag, short name, long name; in the order in which Envoy prints them.
+    /// Flag, short name, long name; in the order in which Envoy prints them: as they were set, and a retry that could
+    /// not be made is noted before the failure that stands ("URX,UF").
     public static let names: [(flag: ResponseFlags, short: String, long: String)] = [
+        (.upstreamRetryLimitExceeded, "URX", "UpstreamRetryLimitExceeded"),
+        (.upstreamOverflow, "UO", "UpstreamOverflow"),
         (.failedLocalHealthCheck, "LH", "FailedLocalHealthCheck"),
         (.noHealthyUpstream, "UH", "NoHealthyUpstream"),
         (.upstreamRequestTimeout, "UT", "UpstreamRequestTimeout"),
@@ -46,7 +49,6 @@ public struct ResponseFlags: OptionSet, Sendable, Hashable {
         (.upstreamRemoteReset, "UR", "UpstreamRemoteReset"),
         (.upstreamConnectionFailure, "UF", "UpstreamConnectionFailure"),
         (.upstreamConnectionTermination, "UC", "UpstreamConnectionTermination"),
-        (.upstreamOverflow, "UO", "UpstreamOverflow"),
         (.noRouteFound, "NR", "NoRouteFound"),
         (.delayInjected, "DI", "DelayInjected"),
         (.faultInjected, "FI", "FaultInjected"),
@@ -54,7 +56,6 @@ public struct ResponseFlags: OptionSet, Sendable, Hashable {
         (.unauthorizedExternalService, "UAEX", "UnauthorizedExternalService"),
         (.rateLimitServiceError, "RLSE", "RateLimitServiceError"),
         (.downstreamConnectionTermination, "DC", "DownstreamConnectionTermination"),
-        (.upstreamRetryLimitExceeded, "URX", "UpstreamRetryLimitExceeded"),
         (.streamIdleTimeout, "SI", "StreamIdleTimeout"),
         (.invalidEnvoyRequestHeaders, "IH", "InvalidEnvoyRequestHeaders"),
         (.downstreamProtocolError, "DPE", "DownstreamProtocolError"),

@@ -141,7 +141,7 @@ import Testing
         stream.info.routeName = "r"
         #expect(
             try stream.format("%RESPONSE_FLAGS% %RESPONSE_FLAGS_LONG%")
-                == "UF,URX UpstreamConnectionFailure,UpstreamRetryLimitExceeded")
+                == "URX,UF UpstreamRetryLimitExceeded,UpstreamConnectionFailure")
         #expect(try stream.format("%UPSTREAM_TRANSPORT_FAILURE_REASON%") == "delayed_connect_error:_Connection_refused")
         #expect(
             try stream.format("%RESPONSE_CODE%/%RESPONSE_CODE_DETAILS%/%ROUTE_NAME%/%UPSTREAM_CLUSTER%")

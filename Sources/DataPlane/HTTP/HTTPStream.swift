@@ -1,0 +1,262 @@
+// One request and its response between a codec and a handler: state, checks, accounting.
+import HTTPWire
+import Metrics
+import Reactor
+
+/// A downstream stream. Pooled: made once, used for one request after the other. Loop thread only.
+///
+/// Life: `begin` by the session; the codec calls the `RequestReceiver` side; the handler answers through
+/// `HTTPStream+Response.swift`; `finish` writes the access log and gives the stream back. Every call out may end the
+/// stream, so state is looked at again after each one.
+public final class HTTPStream: RequestReceiver {
+    /// Where the stream is in its life.
+    enum Phase { case pooled, active, ended }
+    enum RequestPhase { case head, body, complete }
+    enum ResponsePhase { case none, body, complete }
+
+    public let requestHeaders = HeaderMap()
+    public let responseHeaders = HeaderMap()
+    public private(set) lazy var requestTrailers = HeaderMap()
+    public private(set) lazy var responseTrailers = HeaderMap()
+    public let info = StreamInfo()
+    let core: HTTPManagerCore
+    /// Set once, right after the stream was made.
+    var handler: StreamHandler?
+
+    @exclusivity(unchecked) var phase = Phase.pooled
+    @exclusivity(unchecked) var requestPhase = RequestPhase.head
+    @exclusivity(unchecked) var responsePhase = ResponsePhase.none
+    /// The handler has seen the head.
+    @exclusivity(unchecked) var isHandling = false
+    @exclusivity(unchecked) var isHeadRequest = false
+    @exclusivity(unchecked) var upgrade = UpgradeKind.none
+    @exclusivity(unchecked) var isTunnel = false
+    /// The request is counted among the upgrades.
+    @exclusivity(unchecked) var countsAsUpgrade = false
+    @exclusivity(unchecked) var isInternal = false
+    @exclusivity(unchecked) var isPaused = false
+    @exclusivity(unchecked) var writer: ResponseWriter?
+    @exclusivity(unchecked) var session: HTTPServerSession?
+    @exclusivity(unchecked) var deadlines = DeadlineSet<10>()
+    /// What the idle timeout is, and what to call it in an answer.
+    @exclusivity(unchecked) var idleLimit: TimeAmount?
+    @exclusivity(unchecked) var idleSetting = ""
+    @exclusivity(unchecked) var durationSetting = ""
+    private(set) lazy var timer = LoopTimer(loop: core.loop, target: self)
+
+    init(_ core: HTTPManagerCore) { self.core = core }
+
+    /// Whether the client is internal, as x-envoy-internal says.
+    public var isInternalRequest: Bool { isInternal }
+    /// Whether the whole request has come.
+    public var isRequestComplete: Bool { requestPhase == .complete }
+    /// Whether a response head went downstream.
+    public var hasResponseStarted: Bool { responsePhase != .none }
+    /// Whether the stream still takes a response.
+    public var isActive: Bool { phase == .active }
+    /// The loop of the stream.
+    public var loop: EventLoop { core.loop }
+
+    /// Takes up a request: its first byte is there.
+    func begin(_ session: HTTPServerSession, _ writer: ResponseWriter) {
+        self.session = session
+        self.writer = writer
+        phase = .active
+        let now = core.loop.now
+        info.marks.start = now
+        info.startWall = core.loop.wallNow
+        info.httpVersion = writer.httpVersion
+        info.downstream = session.downstream
+        session.downstream.remoteAddress = session.downstream.directRemoteAddress
+        let spec = core.spec
+        core.stats.rqTotal.increment()
+        core.stats.rqActive.increment()
+        core.stats.rqHTTP1Total.increment()
+        idleLimit = spec.streamIdleTimeout
+        idleSetting = "stream_idle_timeout"
+        durationSetting = "max_stream_duration"
+        touch()
+        if let limit = spec.requestTimeout { set(.request, after: limit) }
+        if let limit = spec.requestHeadersTimeout { set(.requestHeaders, after: limit) }
+        if let limit = spec.maxStreamDuration { set(.maxDuration, after: limit) }
+        if let interval = spec.accessLogFlushInterval { set(.accessLog, after: interval) }
+    }
+
+    /// Forgets the request; called between turns, when nobody holds the stream any more.
+    func forget() {
+        requestHeaders.removeAll()
+        responseHeaders.removeAll()
+        requestTrailers.removeAll()
+        responseTrailers.removeAll()
+        info.reset()
+        handler?.reset()
+        phase = .pooled
+        requestPhase = .head
+        responsePhase = .none
+        isHandling = false
+        isHeadRequest = false
+        upgrade = .none
+        isTunnel = false
+        countsAsUpgrade = false
+        isInternal = false
+        isPaused = false
+        deadlines.clearAll()
+    }
+
+    // MARK: Calls of the codec
+
+    public func requestHead(end: Bool) {
+        guard phase == .active, requestPhase == .head, let writer, let downstream = info.downstream else { return }
+        requestPhase = .body
+        deadlines.clear(StreamDeadline.requestHeaders.rawValue)
+        info.httpVersion = writer.httpVersion
+        isHeadRequest = requestHeaders.methodKind == .head
+        touch()
+        if end { completeRequest() }
+        answerExpectation(end: end)
+        upgrade = UpgradeKind(requestHeaders, writer.httpVersion)
+        switch core.requestChecks.apply(
+            requestHeaders, localPort: downstream.localAddress.port, core.stats)
+        {
+        case .passed:
+            break
+        case .refused(let answer):
+            return reply(answer)
+        case .redirect:
+            let answer = LocalReply(307, details: CodeDetails.pathNormalizationFailed)
+            return reply(answer, location: { [self] in $0.append(.location, requestHeaders.path) })
+        }
+        guard requestHeaders.removeHopByHop(keepUpgrade: upgrade == .upgrade) == .ordinary else {
+            return reply(
+                LocalReply(400, "connection names a field that is not for one hop", details: CodeDetails.badConnection))
+        }
+        applyHeaderRules(downstream)
+        if core.spec.flushAccessLogOnNewRequest { logAccess(.downstreamStart) }
+        isHandling = true
+        handler?.requestHead(end: end)
+        if phase == .active { touch() }
+    }
+
+    public func requestBody(_ bytes: inout ByteQueue, end: Bool) {
+        guard phase == .active, requestPhase == .body else { return bytes.clear() }
+        info.bytesReceived &+= UInt64(bytes.count)
+        touch()
+        if end { completeRequest() }
+        guard isHandling else { return bytes.clear() }
+        handler?.requestBody(&bytes, end: end)
+        if end && phase == .active { finishTunnelIfDone() }
+    }
+
+    public func requestTrailersDone() {
+        guard phase == .active, requestPhase == .body else { return }
+        touch()
+        completeRequest()
+        if isHandling { handler?.requestTrailers() }
+    }
+
+    public func requestFailed(_ failure: HTTP1Failure) {
+        guard phase == .active else { return }
+        writer?.closeAfterResponse()
+        isHeadRequest = requestHeaders.methodKind == .head
+        info.flags.insert(.downstreamProtocolError)
+        reply(LocalReply(failure.status, failure.text, details: failure.details.description))
+    }
+
+    public func downstreamBackedUp() {
+        if phase == .active && isHandling { handler?.downstreamBackedUp() }
+    }
+
+    public func downstreamDrained() {
+        guard phase == .active else { return }
+        touch()
+        if isHandling { handler?.downstreamDrained() }
+    }
+
+    public func downstreamReset(_ reason: DownstreamResetReason) {
+        guard phase == .active else { return }
+        core.stats.rqRxReset.increment()
+        switch reason {
+        case .connectionTermination:
+            info.flags.insert(.downstreamConnectionTermination)
+            info.responseCodeDetails = CodeDetails.downstreamRemoteDisconnect
+        case .remoteReset:
+            info.flags.insert(.downstreamRemoteReset)
+            info.responseCodeDetails = "http2.remote_reset"
+        case .localClose:
+            let why = info.downstream?.localCloseReason ?? ""
+            info.responseCodeDetails =
+                CodeDetails.downstreamLocalDisconnect + (why.isEmpty ? "" : "{\(CodeDetails.clean(why))}")
+        }
+        session?.streamCutOff()
+        finish(responseComplete: false)
+    }
+
+    // MARK: Steps
+
+    /// `expect: 100-continue` is answered here, as in Envoy: the next hop never sees it. Clients of HTTP/1.0 do not
+    /// know 1xx (RFC 9110, section 10.1.1), and a request without a body does not wait.
+    private func answerExpectation(end: Bool) {
+        guard let expectation = requestHeaders.value(.expect), expectation.equalsIgnoringCase("100-continue")
+        else { return }
+        requestHeaders.remove(.expect)
+        guard !end, writer?.httpVersion != .http10 else { return }
+        core.stats.chargeResponse(100)
+        responseHeaders.removeAll()
+        responseHeaders.status = 100
+        writer?.sendInformational(responseHeaders)
+        responseHeaders.removeAll()
+    }
+
+    private func applyHeaderRules(_ downstream: DownstreamInfo) {
+        let verdict = core.requestRules.apply(requestHeaders, downstream, &core.scratch)
+        isInternal = verdict.isInternal
+        if let client = verdict.client { downstream.remoteAddress = SocketAddress(client, port: 0) }
+        if core.requestRules.needsRequestID(requestHeaders, verdict) {
+            core.requestIDs.make(&core.random) { requestHeaders.set(.xRequestID, $0) }
+        }
+        let mode = core.spec.clientCert.mode
+        let element = mode == .sanitize ? nil : session?.certificateElement
+        ClientCertHeader.apply(mode, requestHeaders, element: element, &core.scratch)
+    }
+
+    private func completeRequest() {
+        requestPhase = .complete
+        info.marks.requestEnd = core.loop.now
+        deadlines.clear(StreamDeadline.request.rawValue)
+    }
+
+    /// A tunnel ends when both sides have.
+    func finishTunnelIfDone() {
+        if isTunnel && requestPhase == .complete && responsePhase == .complete { finish(responseComplete: true) }
+    }
+
+    /// Ends the stream: counters, access log, and back to the pool. Called once per request.
+    func finish(responseComplete: Bool) {
+        guard phase == .active else { return }
+        phase = .ended
+        deadlines.clearAll()
+        let now = core.loop.now
+        info.marks.end = now
+        if let writer {
+            info.downstreamWire.received = writer.wireBytesReceived
+            info.downstreamWire.sent = writer.wireBytesSent
+        }
+        if responseComplete {
+            info.marks.lastDownstreamSent = now
+            core.stats.rqTime.record(UInt64(max(0, (now - info.marks.start).milliseconds)))
+        }
+        core.stats.rqActive.decrement()
+        if countsAsUpgrade { core.stats.cxUpgradesActive.decrement() }
+        if isHandling { handler?.abandon() }
+        logAccess(.downstreamEnd)
+        writer = nil
+        let owner = session
+        session = nil
+        owner?.streamEnded(self)
+    }
+
+    /// Something happened: the idle timeout starts anew.
+    func touch() {
+        if let idleLimit { set(.streamIdle, after: idleLimit) }
+    }
+}

@@ -1,0 +1,97 @@
+// The body of a request inside the router: waiting for a connection, or kept to be sent again.
+import Reactor
+
+/// Bytes that have no connection yet, or that a retry would have to send again.
+struct RequestBody: ~Copyable {
+    enum Mode {
+        /// Bytes leave as they are sent.
+        case passing
+        /// All bytes are kept, for a retry.
+        case kept
+        /// More came than may be kept: no retry with this body.
+        case lost
+    }
+
+    private(set) var mode = Mode.passing
+    private var bytes: ByteQueue
+    private let pool: SlabPool
+    /// Bytes that may be kept.
+    private var limit = 0
+    /// Body bytes went to an upstream.
+    private(set) var wasSent = false
+    /// The request has a body or trailers.
+    var exists = false
+    var hasTrailers = false
+
+    init(pool: SlabPool) {
+        self.pool = pool
+        bytes = ByteQueue(pool: pool)
+    }
+
+    /// For the next request.
+    mutating func reset() {
+        mode = .passing
+        bytes.clear()
+        limit = 0
+        wasSent = false
+        exists = false
+        hasTrailers = false
+    }
+
+    /// Keeps what comes, up to a number of bytes.
+    mutating func keep(upTo limit: Int) {
+        mode = .kept
+        self.limit = limit
+    }
+
+    /// Bytes held.
+    var count: Int { bytes.count }
+    /// Whether the whole body so far can be sent (again).
+    var canBeSentAgain: Bool { mode == .kept || mode == .passing && !wasSent }
+
+    /// Takes bytes that came while there was no connection. False: they are more than may be kept for a retry.
+    mutating func hold(_ more: inout ByteQueue) -> Bool {
+        let fits = mode != .kept || bytes.count + more.count <= limit
+        if !fits { mode = .lost }
+        more.moveAll(to: &bytes)
+        return fits
+    }
+
+    /// Notes bytes that are about to be sent. False: they are more than may be kept, and from now on none are.
+    mutating func willSend(_ more: borrowing ByteQueue) -> Bool {
+        wasSent = true
+        guard mode == .kept else { return true }
+        guard bytes.count + more.count <= limit else {
+            mode = .lost
+            bytes.clear()
+            return false
+        }
+        more.forEachPart { part in
+            bytes.append(part)
+            return true
+        }
+        return true
+    }
+
+    /// Hands out what a new connection has to be sent first.
+    mutating func takeForSending() -> ByteQueue {
+        wasSent = true
+        var out = ByteQueue(pool: pool)
+        if mode == .kept {
+            bytes.forEachPart { part in
+                out.append(part)
+                return true
+            }
+        } else {
+            bytes.moveAll(to: &out)
+        }
+        return out
+    }
+
+    /// A response began: nothing will be sent again.
+    mutating func stopKeeping() {
+        guard mode == .kept else { return }
+        mode = .lost
+        bytes.clear()
+    }
+}

@@ -1,0 +1,36 @@
+// What the router asks of a cluster; tests put scripted ones in its place.
+import HTTPWire
+import Reactor
+
+/// A cluster that requests can be sent to. `Cluster` is the one there is.
+protocol RequestCluster: AnyObject {
+    var name: String { get }
+    var spec: ClusterSpec { get }
+    var stats: ClusterStats { get }
+    func newStream(
+        _ waiter: any PoolWaiter, priority: ForwardSpec.Priority, authority: ByteView, avoiding: [Host],
+        selectionAttempts: Int, fresh: Bool
+    ) -> NewStreamOutcome
+    func tryStartRetry(_ priority: ForwardSpec.Priority) -> Bool
+    func endRetry(_ priority: ForwardSpec.Priority)
+    /// This worker's counters of a host.
+    func cells(of host: Host) -> HostCells
+}
+
+extension Cluster: RequestCluster {}
+
+/// The clusters that a router may use.
+protocol RequestClusters: AnyObject {
+    /// By the place that routes were compiled with.
+    func requestCluster(at index: Int) -> (any RequestCluster)?
+    /// By name, for `cluster_header`.
+    func requestCluster(named name: ByteView) -> (any RequestCluster)?
+}
+
+extension ClusterSet: RequestClusters {
+    func requestCluster(at index: Int) -> (any RequestCluster)? {
+        clusters.indices.contains(index) ? clusters[index] : nil
+    }
+
+    func requestCluster(named name: ByteView) -> (any RequestCluster)? { cluster(named: name) }
+}

@@ -1,0 +1,154 @@
+// One try: from asking the pool to the last byte.
+import HTTPWire
+import Metrics
+import Reactor
+
+extension Router: PoolWaiter, UpstreamStreamDelegate {
+    var upstreamDelegate: UpstreamStreamDelegate { self }
+    var upstreamResponseHeaders: HeaderMap { stream.responseHeaders }
+    var upstreamResponseTrailers: HeaderMap { stream.responseTrailers }
+
+    func isSending(_ upstream: UpstreamStream) -> Bool {
+        if case .sending(let current) = attempt { return current === upstream }
+        return false
+    }
+
+    /// Asks the cluster for a host and a connection. `fresh`: for a request that died on a connection used before.
+    func startAttempt(fresh: Bool = false) {
+        guard let cluster, let facts else { return }
+        stream.responseHeaders.removeAll()
+        stream.responseTrailers.removeAll()
+        requestEndSent = false
+        upstreamEnded = false
+        awaitsGRPCStatus = false
+        attemptStart = stream.loop.now
+        // `poolReady` may come before the call returns, and see this state.
+        attempt = .none
+        let avoiding = facts.retry?.spec.avoidPreviousHosts == true ? triedHosts : []
+        switch cluster.newStream(
+            self, priority: facts.spec.priority, authority: stream.requestHeaders.authority, avoiding: avoiding,
+            selectionAttempts: facts.retry?.spec.hostSelectionAttempts ?? 1, fresh: fresh)
+        {
+        case .started:
+            break
+        case .waiting(let ticket):
+            attempt = .waiting(ticket)
+        case .noHealthyHost:
+            chargeCode(503)
+            replyLocally(
+                LocalReply(
+                    503, "no healthy upstream", details: CodeDetails.noHealthyUpstream, flags: .noHealthyUpstream))
+        case .overflow(let host):
+            take(host)
+            failed(.overflow, detail: "", requestStarted: false, reusedConnection: false)
+        }
+    }
+
+    func poolReady(_ upstream: UpstreamStream, host: Host) {
+        attempt = .sending(upstream)
+        take(host)
+        describe(upstream.connectionInfo)
+        virtualCluster?.rqTotal.increment()
+        facts?.routeStats?.rqTotal.increment()
+        if facts?.action.rewritesHostToEndpoint == true {
+            route?.rewriteHost(
+                stream.requestHeaders, toEndpoint: host.hostname, keepOriginal: !config.spec.suppressEnvoyHeaders)
+        }
+        if stream.isRequestComplete { armTryTimeouts() }
+        if let limit = timeouts.upstreamDuration ?? cluster?.spec.http.maxStreamDuration, limit > .zero {
+            stream.set(.upstreamMaxDuration, after: limit)
+        }
+        stream.info.marks.firstUpstreamSent = stream.loop.now
+        let endsWithHead = stream.isRequestComplete && !body.exists
+        if endsWithHead {
+            requestEndSent = true
+            stream.info.marks.lastUpstreamSent = stream.loop.now
+        }
+        upstream.sendHead(stream.requestHeaders, end: endsWithHead)
+        if !endsWithHead && isSending(upstream) { sendHeldBody(upstream) }
+    }
+
+    private func sendHeldBody(_ upstream: UpstreamStream) {
+        let endsNow = stream.isRequestComplete
+        if body.count > 0 || endsNow && !body.hasTrailers {
+            var bytes = body.takeForSending()
+            let ends = endsNow && !body.hasTrailers
+            if ends { noteRequestEnd() }
+            upstream.sendBody(&bytes, end: ends)
+        }
+        guard isSending(upstream) else { return }
+        if endsNow && body.hasTrailers {
+            noteRequestEnd()
+            upstream.sendTrailers(stream.requestTrailers)
+        }
+        if isSending(upstream) && !upstream.isBackedUp { stream.resumeRequest() }
+    }
+
+    private func noteRequestEnd() {
+        requestEndSent = true
+        stream.info.marks.lastUpstreamSent = stream.loop.now
+    }
+
+    func poolFailed(_ reason: StreamResetReason, host: Host, detail: String) {
+        guard case .waiting = attempt else { return }
+        attempt = .none
+        take(host)
+        failed(reason, detail: detail, requestStarted: false, reusedConnection: false)
+    }
+
+    private func take(_ host: Host) {
+        self.host = host
+        stream.info.upstream.host = host
+        stream.info.upstream.remoteAddress = host.address
+        stream.info.upstream.poolReady = stream.loop.now - attemptStart
+    }
+
+    private func describe(_ connection: UpstreamConnectionInfo) {
+        stream.info.upstream.localAddress = connection.localAddress
+        stream.info.upstream.remoteAddress = connection.remoteAddress
+        stream.info.upstream.connectionID = connection.connectionID
+        stream.info.upstream.httpVersion = connection.httpVersion
+        stream.info.upstream.tls = connection.tls
+    }
+
+    /// The limits of one try; they run from the request's end.
+    func armTryTimeouts() {
+        if let limit = timeouts.perTry { stream.set(.perTry, after: limit) }
+        touchTry()
+    }
+
+    func touchTry() {
+        if let limit = timeouts.perTryIdle { stream.set(.perTryIdle, after: limit) }
+    }
+
+    /// Stops what runs upstream.
+    func dropAttempt() {
+        let dropped = attempt
+        attempt = .none
+        clearTryDeadlines()
+        switch dropped {
+        case .none: return
+        case .waiting(let ticket): ticket.cancel()
+        case .backingOff: stream.clear(.retryBackoff)
+        case .sending(let upstream):
+            noteEnd(upstream)
+            upstream.cancel()
+        }
+    }
+
+    /// The try is over on both sides, or cannot go on.
+    func noteEnd(_ upstream: UpstreamStream) {
+        stream.info.upstreamWire.sent &+= upstream.wireBytesSent
+        stream.info.upstreamWire.received &+= upstream.wireBytesReceived
+        if let budget = cluster?.stats.timeoutBudget, let limit = timeouts.perTry {
+            budget.perTryPercentUsed.record(Router.percent(stream.loop.now - attemptStart, of: limit))
+        }
+        logUpstream()
+    }
+
+    func clearTryDeadlines() {
+        stream.clear(.perTry)
+        stream.clear(.perTryIdle)
+        stream.clear(.upstreamMaxDuration)
+    }
+}

@@ -1,0 +1,172 @@
+// The request on its way up: the chosen route's checks and rewrites, then body and trailers.
+import HTTPWire
+import Metrics
+import Reactor
+
+extension Router {
+    /// Prepares a request for forwarding and asks for a connection. The order is Envoy's.
+    func start(_ route: Route, _ facts: ForwardFacts) {
+        let request = stream.requestHeaders
+        isGRPC = GRPCRules.isRequest(request)
+        applyStreamLimits(facts)
+        guard checkUpgrade(facts) else { return }
+        guard let cluster = findCluster(facts) else { return }
+        self.cluster = cluster
+        if let (name, stats) = facts.virtualClusters?.find(request) {
+            stream.info.virtualCluster = name
+            virtualCluster = stats
+        }
+        if let fault = config.strictCheck.firstFault(request) { return replyLocally(fault) }
+        if let name = request.value(.xEnvoyUpstreamAltStatName) {
+            alternative = config.alternativeStats(cluster, name)
+            request.remove(.xEnvoyUpstreamAltStatName)
+        }
+        timeouts = TimeoutPolicy(
+            facts.spec, facts.retry?.spec, request, respectsExpected: config.spec.respectExpectedRequestTimeout)
+        if !config.spec.suppressEnvoyHeaders { timeouts.announce(request, elapsed: .zero) }
+        stream.info.upstream.attemptCount = 1
+        if facts.includeAttemptCount { request.set(.xEnvoyAttemptCount, decimal: 1) }
+        route.finalizeRequest(
+            request, choice: choice, keepOriginal: !config.spec.suppressEnvoyHeaders, formatContext)
+        retry = RetryState(facts.retry, request)
+        if retry.isEnabled { body.keep(upTo: facts.bufferLimit) }
+        if let sizes = cluster.stats.sizes {
+            sizes.rqHeadersSize.record(UInt64(request.byteSize))
+            sizes.rqHeadersCount.record(UInt64(request.count))
+        }
+        if stream.isRequestComplete { armResponseTimeout() }
+        startAttempt()
+    }
+
+    /// Idle timeout and maximum duration as the route sets them.
+    private func applyStreamLimits(_ facts: ForwardFacts) {
+        if let limit = facts.spec.idleTimeout { stream.setIdleTimeout(limit, setting: facts.label("idle_timeout")) }
+        switch StreamDurationPolicy.apply(
+            facts.spec.maxStreamDuration, stream.requestHeaders, isGRPC: isGRPC, &stream.core.scratch)
+        {
+        case .unchanged: break
+        case .none: stream.setMaxDuration(nil, setting: "")
+        case .limit(let limit): stream.setMaxDuration(limit, setting: facts.label("max_stream_duration"))
+        }
+    }
+
+    /// False when the request asks for an upgrade that nobody allows, and was answered so.
+    private func checkUpgrade(_ facts: ForwardFacts) -> Bool {
+        guard stream.upgrade != .none else { return true }
+        let request = stream.requestHeaders
+        guard UpgradeRules.allow(stream.upgrade, request, manager: stream.core.upgrades, route: facts.upgrades) else {
+            stream.core.stats.rqUpgradeRefused.increment()
+            let name = stream.upgrade == .connect ? "CONNECT" : request.value(.upgrade)?.prefix(32).string ?? ""
+            replyLocally(
+                LocalReply(
+                    403, "upgrade not allowed: upgrade_configs has no '\(name)'", details: CodeDetails.upgradeFailed))
+            return false
+        }
+        stream.countUpgrade()
+        return true
+    }
+
+    /// The cluster of the route, or an answer that says which is missing.
+    private func findCluster(_ facts: ForwardFacts) -> (any RequestCluster)? {
+        let chosen = facts.action.choose(stream.requestHeaders, random: roll)
+        if chosen.weighted != nil { choice = chosen }
+        let cluster: (any RequestCluster)?
+        var missing = "none is named"
+        switch chosen.target {
+        case .cluster(let reference):
+            cluster = reference.index.flatMap { config.clusters.requestCluster(at: $0) }
+            missing = "'\(reference.name)' does not exist"
+        case .header(let key):
+            let name = stream.requestHeaders.value(key)
+            cluster = name.flatMap { config.clusters.requestCluster(named: $0) }
+            missing = name == nil ? "no \(key) header names one" : "the one that \(key) names does not exist"
+        case .none:
+            cluster = nil
+        }
+        if let cluster {
+            stream.info.upstream.clusterName = cluster.name
+            stream.info.upstream.clusterAlias = cluster.spec.altStatName
+            return cluster
+        }
+        config.stats.noCluster.increment()
+        replyLocally(
+            LocalReply(
+                facts.spec.clusterNotFoundStatus, "no cluster: \(missing)", details: CodeDetails.clusterNotFound,
+                flags: .noClusterFound))
+        return nil
+    }
+
+    func requestBody(_ bytes: inout ByteQueue, end: Bool) {
+        switch attempt {
+        case .none:
+            bytes.clear()
+        case .sending(let upstream):
+            if !body.willSend(bytes) { giveUpReplay() }
+            sendUp(upstream, &bytes, end: end)
+        case .waiting:
+            if !body.hold(&bytes) { giveUpReplay() }
+            holdBackIfFull()
+        case .backingOff:
+            if !body.hold(&bytes) {
+                giveUpReplay()
+                return replyLocally(
+                    LocalReply(
+                        507, "exceeded request buffer limit while retrying upstream",
+                        details: CodeDetails.retryBufferExceeded))
+            }
+            holdBackIfFull()
+        }
+        if end && stream.isActive && !stream.isTunnel { requestCompleted() }
+    }
+
+    func requestTrailers() {
+        body.hasTrailers = true
+        if case .sending(let upstream) = attempt {
+            requestEndSent = true
+            stream.info.marks.lastUpstreamSent = stream.loop.now
+            upstream.sendTrailers(stream.requestTrailers)
+        }
+        if stream.isActive { requestCompleted() }
+    }
+
+    /// Sends body bytes on and stops the client when the upstream has enough.
+    private func sendUp(_ upstream: UpstreamStream, _ bytes: inout ByteQueue, end: Bool) {
+        cluster?.stats.sizes?.rqBodySize.record(UInt64(bytes.count))
+        if end {
+            requestEndSent = true
+            stream.info.marks.lastUpstreamSent = stream.loop.now
+        }
+        upstream.sendBody(&bytes, end: end)
+        // The other half of a tunnel.
+        if end && upstreamEnded && isSending(upstream) { attemptCompleted(upstream) }
+    }
+
+    private func requestCompleted() {
+        armResponseTimeout()
+        if case .sending = attempt { armTryTimeouts() }
+    }
+
+    /// The route's timeout runs from the request's end. A tunnel has only the time until it stands.
+    private func armResponseTimeout() {
+        if let limit = timeouts.response { stream.set(.response, after: limit) }
+    }
+
+    /// The body does not fit into what may be kept: no retry any more (`retry_or_shadow_abandoned`).
+    private func giveUpReplay() { cluster?.stats.retryOrShadowAbandoned.increment() }
+
+    private func holdBackIfFull() {
+        if body.count >= stream.core.bufferLimit { stream.pauseRequest() }
+    }
+
+    func upstreamBackedUp(_ upstream: UpstreamStream) {
+        guard isSending(upstream) else { return }
+        cluster?.stats.flowBackedUp.increment()
+        stream.pauseRequest()
+    }
+
+    func upstreamDrained(_ upstream: UpstreamStream) {
+        guard isSending(upstream) else { return }
+        cluster?.stats.flowDrained.increment()
+        stream.resumeRequest()
+    }
+}

@@ -1,0 +1,127 @@
+// The response on its way down.
+import HTTPWire
+import Metrics
+import Reactor
+
+extension Router {
+    func upstreamInformational(_ upstream: UpstreamStream) {
+        guard isSending(upstream) else { return }
+        touchTry()
+        // Expectations are answered by the proxy: another 100 would confuse the client.
+        guard stream.responseHeaders.status != 100 else { return }
+        sentInformational = true
+        chargeCode(stream.responseHeaders.status)
+        stream.sendInformational()
+    }
+
+    func upstreamHead(_ upstream: UpstreamStream, end: Bool) {
+        guard isSending(upstream), let cluster, let host else { return }
+        let response = stream.responseHeaders
+        let now = stream.loop.now
+        stream.info.marks.firstUpstreamReceived = now
+        touchTry()
+        if let sizes = cluster.stats.sizes {
+            sizes.rsHeadersSize.record(UInt64(response.byteSize))
+            sizes.rsHeadersCount.record(UInt64(response.count))
+        }
+        if retryInstead(of: upstream, end: end) { return }
+        stream.clear(.perTry)
+        if let received = stream.info.marks.requestEnd, stream.isRequestComplete, !config.spec.suppressEnvoyHeaders {
+            response.set(.xEnvoyUpstreamServiceTime, decimal: UInt64(max(0, (now - received).milliseconds)))
+        }
+        isCanary = host.canary || response.value(.xEnvoyUpstreamCanary)?.equals("true") == true
+        chargeCode(response.status)
+        if response.status < 500 { noteSuccess(host, end: end) }
+        stream.info.responseCodeDetails = CodeDetails.viaUpstream
+        finalizeResponse(response)
+        if stream.upgrade.isAccepted(by: response.status) && !end {
+            clearTryDeadlines()
+            requestEndSent = false
+            upstream.becomeTunnel()
+        }
+        body.stopKeeping()
+        if end { upstreamCompleted(upstream) }
+        stream.sendHead(end: end)
+        if isSending(upstream) && stream.isBackedUp { downstreamBackedUp() }
+    }
+
+    func upstreamBody(_ upstream: UpstreamStream, _ bytes: inout ByteQueue, end: Bool) {
+        guard isSending(upstream) else { return bytes.clear() }
+        let now = stream.loop.now
+        touchTry()
+        if stream.info.marks.firstUpstreamBodyReceived == nil { stream.info.marks.firstUpstreamBodyReceived = now }
+        if end { upstreamCompleted(upstream) }
+        stream.sendBody(&bytes, end: end)
+    }
+
+    func upstreamTrailers(_ upstream: UpstreamStream) {
+        guard isSending(upstream) else { return }
+        if awaitsGRPCStatus {
+            awaitsGRPCStatus = false
+            judge(GRPCRules.status(stream.responseTrailers))
+        }
+        upstreamCompleted(upstream)
+        stream.sendTrailers()
+    }
+
+    /// The upstream has said all. A tunnel lives on while the client still talks.
+    private func upstreamCompleted(_ upstream: UpstreamStream) {
+        let now = stream.loop.now
+        stream.info.marks.lastUpstreamReceived = now
+        upstreamEnded = true
+        if awaitsGRPCStatus {
+            // A gRPC response without trailers is an error.
+            awaitsGRPCStatus = false
+            judge(nil)
+        }
+        if stream.isTunnel && !requestEndSent { return }
+        chargeTime(now)
+        attemptCompleted(upstream)
+        // An answer before the request was complete: the rest of it has no reader.
+        if !requestEndSent { upstream.cancel() }
+    }
+
+    /// Both sides have said all.
+    func attemptCompleted(_ upstream: UpstreamStream) {
+        attempt = .none
+        clearTryDeadlines()
+        stream.clear(.response)
+        noteEnd(upstream)
+        releaseRetry()
+    }
+
+    /// Header changes of the route, and the number of tries.
+    func finalizeResponse(_ response: HeaderMap) {
+        route?.finalizeResponse(response, choice: choice, formatContext)
+        if facts?.includeAttemptCountInResponse == true && stream.info.upstream.attemptCount > 0 {
+            response.set(.xEnvoyAttemptCount, decimal: UInt64(stream.info.upstream.attemptCount))
+        }
+    }
+
+    /// Answers in place of the upstream.
+    func replyLocally(_ answer: LocalReply, isOverload: Bool = false) {
+        stream.reply(answer) { [self] response in
+            if isOverload && !config.spec.suppressEnvoyHeaders { response.set(.xEnvoyOverloaded, "true") }
+            if facts?.includeAttemptCountInResponse == true, stream.info.upstream.attemptCount > 0 {
+                response.set(.xEnvoyAttemptCount, decimal: UInt64(stream.info.upstream.attemptCount))
+            }
+        }
+    }
+
+    // MARK: Flow of the response
+
+    func downstreamBackedUp() {
+        guard case .sending(let upstream) = attempt, !isResponsePaused else { return }
+        isResponsePaused = true
+        cluster?.stats.flowPausedReading.increment()
+        upstream.pauseReading()
+    }
+
+    func downstreamDrained() {
+        guard isResponsePaused else { return }
+        isResponsePaused = false
+        guard case .sending(let upstream) = attempt else { return }
+        cluster?.stats.flowResumedReading.increment()
+        upstream.resumeReading()
+    }
+}

@@ -1,0 +1,226 @@
+// What follows a failure: a fresh connection, another try, or an answer.
+import HTTPWire
+import Metrics
+import Reactor
+
+extension Router {
+    func upstreamReset(_ upstream: UpstreamStream, _ reason: StreamResetReason, detail: String) {
+        guard isSending(upstream) else { return }
+        attempt = .none
+        clearTryDeadlines()
+        noteEnd(upstream)
+        failed(
+            reason, detail: detail, requestStarted: upstream.sentAnything,
+            reusedConnection: upstream.earlierRequests > 0)
+    }
+
+    /// A try ended without a whole response.
+    func failed(_ reason: StreamResetReason, detail: String, requestStarted: Bool, reusedConnection: Bool) {
+        stream.info.upstream.transportFailureReason = detail
+        let isOverflow = reason == .overflow
+        if !stream.hasResponseStarted {
+            if reusedConnection && replaceStale(reason, requestStarted: requestStarted) { return }
+            if retryAfter(.reset(reason, requestStarted: requestStarted)) { return }
+            chargeCode(reason.status)
+        } else {
+            if let host { cluster?.cells(of: host).requestFailed() }
+            config.stats.rqResetAfterResponseStarted.increment()
+        }
+        replyLocally(
+            UpstreamFailure.reply(
+                reason, detail: detail, wasRetried: wasRetried, isLate: stream.hasResponseStarted),
+            isOverload: isOverflow)
+    }
+
+    // MARK: A keep-alive connection that died under the request
+
+    /// Beyond Envoy: the server may close an idle connection just when it is used again. Where it is safe, the request
+    /// goes out once more on a fresh connection, without touching the retry policy.
+    private func replaceStale(_ reason: StreamResetReason, requestStarted: Bool) -> Bool {
+        guard let cluster, cluster.spec.http.replaceStaleConnections, reason == .connectionTermination, !wasReplaced,
+            !sentInformational, body.canBeSentAgain, !requestStarted || stream.requestHeaders.methodKind.isIdempotent
+        else { return false }
+        wasReplaced = true
+        cluster.stats.rqReplacedStale.increment()
+        startAttempt(fresh: true)
+        return true
+    }
+
+    // MARK: Retries by policy
+
+    /// True when the response is not passed on because a retry follows.
+    func retryInstead(of upstream: UpstreamStream, end: Bool) -> Bool {
+        guard retry.isEnabled, !stream.hasResponseStarted, let cluster else { return false }
+        let status = stream.responseHeaders.status
+        let decision = retry.decide(response: stream.responseHeaders, wallNow: stream.loop.wallNow)
+        guard grant(decision) else { return false }
+        cluster.stats.retry.record(status: status)
+        if let host { cluster.cells(of: host).requestFailed() }
+        attempt = .backingOff
+        clearTryDeadlines()
+        noteEnd(upstream)
+        if !end || !requestEndSent { upstream.cancel() }
+        return true
+    }
+
+    /// True when a try without a response is followed by another.
+    private func retryAfter(_ failure: RetryState.Failure) -> Bool {
+        guard retry.isEnabled, !stream.hasResponseStarted else { return false }
+        guard grant(retry.decide(failure: failure)) else { return false }
+        if let host { cluster?.cells(of: host).requestFailed() }
+        lastFailureWasTimeout = failure == .timedOut
+        attempt = .backingOff
+        return true
+    }
+
+    /// Asks everyone who may object, counts who did, and arms the back-off.
+    private func grant(_ decision: RetryState.Decision) -> Bool {
+        guard let cluster, let facts else { return false }
+        if holdsRetry && decision == .notWanted {
+            cluster.stats.rqRetrySuccess.increment()
+            forEachGroup { $0.rqRetrySuccess.increment() }
+        }
+        releaseRetry()
+        switch decision {
+        case .notWanted:
+            return false
+        case .limitExceeded:
+            cluster.stats.rqRetryLimitExceeded.increment()
+            forEachGroup { $0.rqRetryLimitExceeded.increment() }
+            stream.info.flags.insert(.upstreamRetryLimitExceeded)
+            return false
+        case .retry:
+            break
+        }
+        if sentInformational {
+            config.stats.retryResponseStarted.increment()
+            return false
+        }
+        guard body.canBeSentAgain else {
+            config.stats.retryBodyTooLarge.increment()
+            return false
+        }
+        let (wait, isRateLimited) = retry.backoff(&stream.core.random)
+        if let due = stream.time(of: .response), stream.loop.now + wait >= due {
+            config.stats.retryNoTime.increment()
+            return false
+        }
+        guard cluster.tryStartRetry(facts.spec.priority) else {
+            cluster.stats.rqRetryOverflow.increment()
+            forEachGroup { $0.rqRetryOverflow.increment() }
+            stream.info.flags.insert(.upstreamOverflow)
+            return false
+        }
+        holdsRetry = true
+        cluster.stats.rqRetry.increment()
+        forEachGroup { $0.rqRetry.increment() }
+        if isRateLimited {
+            cluster.stats.rqRetryBackoffRatelimited.increment()
+        } else {
+            cluster.stats.rqRetryBackoffExponential.increment()
+        }
+        lastFailureWasTimeout = false
+        if facts.retry?.spec.avoidPreviousHosts == true, let host, !triedHosts.contains(where: { $0 === host }) {
+            triedHosts.append(host)
+        }
+        stream.set(.retryBackoff, after: wait)
+        return true
+    }
+
+    func releaseRetry() {
+        guard holdsRetry, let cluster, let facts else { return }
+        holdsRetry = false
+        cluster.endRetry(facts.spec.priority)
+    }
+
+    private func startRetry() {
+        guard case .backingOff = attempt, let facts else { return }
+        wasRetried = true
+        stream.info.upstream.attemptCount += 1
+        let request = stream.requestHeaders
+        if facts.includeAttemptCount {
+            request.set(.xEnvoyAttemptCount, decimal: UInt64(stream.info.upstream.attemptCount))
+        }
+        if facts.includeTimeoutRetry { request.set(.xEnvoyIsTimeoutRetry, lastFailureWasTimeout ? "true" : "false") }
+        if !config.spec.suppressEnvoyHeaders {
+            let elapsed = stream.info.marks.requestEnd.map { stream.loop.now - $0 } ?? .zero
+            timeouts.announce(request, elapsed: elapsed)
+        }
+        startAttempt()
+    }
+
+    // MARK: Time
+
+    func deadlinePassed(_ kind: StreamDeadline) {
+        switch kind {
+        case .retryBackoff:
+            startRetry()
+        case .response:
+            responseTimedOut()
+        case .perTry:
+            guard !stream.hasResponseStarted else { return }
+            cluster?.stats.rqPerTryTimeout.increment()
+            tryTimedOut(
+                CodeDetails.perTryTimeout, timeouts.perTry, setting: "per_try_timeout", from: timeouts.perTrySetting,
+                header: "x-envoy-upstream-rq-per-try-timeout-ms")
+        case .perTryIdle:
+            cluster?.stats.rqPerTryIdleTimeout.increment()
+            tryTimedOut(
+                CodeDetails.perTryIdleTimeout, timeouts.perTryIdle, setting: "per_try_idle_timeout", from: .route,
+                header: "")
+        case .upstreamMaxDuration:
+            upstreamDurationReached()
+        case .requestHeaders, .request, .streamIdle, .maxDuration, .accessLog:
+            break
+        }
+    }
+
+    private func responseTimedOut() {
+        cluster?.stats.rqTimeout.increment()
+        forEachGroup { $0.rqTimeout.increment() }
+        if let host { cluster?.cells(of: host).requestTimedOut() }
+        chargeTimeoutBudget()
+        answerTimeout(
+            CodeDetails.responseTimeout, timeouts.response, setting: "timeout", from: timeouts.responseSetting,
+            header: "x-envoy-upstream-rq-timeout-ms")
+    }
+
+    private func tryTimedOut(
+        _ details: String, _ limit: TimeAmount?, setting: String, from source: TimeoutPolicy.Setting, header: String
+    ) {
+        if let host { cluster?.cells(of: host).requestTimedOut() }
+        dropAttempt()
+        if retryAfter(.timedOut) { return }
+        answerTimeout(details, limit, setting: setting, from: source, header: header)
+    }
+
+    /// 504, or 204 where the client asked for that.
+    private func answerTimeout(
+        _ details: String, _ limit: TimeAmount?, setting: String, from source: TimeoutPolicy.Setting, header: String
+    ) {
+        dropAttempt()
+        let status = timeouts.answersWithNoContent ? 204 : 504
+        if !stream.hasResponseStarted { chargeCode(status) }
+        let name = source == .header ? header : facts?.label(setting) ?? setting
+        let value = limit.map { " \($0)" } ?? ""
+        replyLocally(
+            LocalReply(
+                status, status == 204 ? "" : "upstream request timeout: \(name)\(value)", details: details,
+                flags: .upstreamRequestTimeout))
+    }
+
+    private func upstreamDurationReached() {
+        cluster?.stats.rqMaxDurationReached.increment()
+        dropAttempt()
+        if retryAfter(.reset(.localReset, requestStarted: true)) { return }
+        let limit = timeouts.upstreamDuration ?? cluster?.spec.http.maxStreamDuration
+        let name =
+            timeouts.upstreamDuration != nil
+            ? "x-envoy-upstream-stream-duration-ms" : "cluster '\(cluster?.name ?? "")' max_stream_duration"
+        replyLocally(
+            LocalReply(
+                stream.isRequestComplete ? 504 : 408,
+                "upstream max stream duration reached: \(name)\(limit.map { " \($0)" } ?? "")",
+                details: CodeDetails.upstreamMaxStreamDuration, flags: .upstreamMaxStreamDurationReached))
+    }
+}

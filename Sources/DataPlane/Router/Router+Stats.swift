@@ -1,0 +1,88 @@
+// What the router counts and logs of a request.
+import HTTPWire
+import Metrics
+import Reactor
+
+extension Router {
+    /// Charges a response code, the proxy's own answers for failed tries included.
+    func chargeCode(_ status: Int) {
+        guard let cluster, config.spec.dynamicStats, !stream.info.isHealthCheck else { return }
+        let stats = cluster.stats
+        stats.responses.record(status: status)
+        if isCanary { stats.canary.record(status: status) }
+        (stream.isInternalRequest ? stats.internal : stats.external).record(status: status)
+        forEachGroup { $0.responses.record(status: status) }
+        alternative?.record(status: status)
+        if status >= 500, let host { cluster.cells(of: host).requestFailed() }
+    }
+
+    /// Charges the time from the request's end to the response's.
+    func chargeTime(_ now: MonotonicTime) {
+        guard let cluster, let received = stream.info.marks.requestEnd else { return }
+        chargeTimeoutBudget()
+        guard config.spec.dynamicStats, !stream.info.isHealthCheck else { return }
+        let elapsed = UInt64(max(0, (now - received).milliseconds))
+        let stats = cluster.stats
+        stats.responses.recordTime(milliseconds: elapsed)
+        if isCanary { stats.canary.recordTime(milliseconds: elapsed) }
+        (stream.isInternalRequest ? stats.internal : stats.external).recordTime(milliseconds: elapsed)
+        forEachGroup { $0.responses.recordTime(milliseconds: elapsed) }
+        alternative?.recordTime(milliseconds: elapsed)
+    }
+
+    /// The virtual cluster's and the route's own stats, where there are any.
+    func forEachGroup(_ body: (RequestGroupStats) -> Void) {
+        if let virtualCluster { body(virtualCluster) }
+        if let stats = facts?.routeStats { body(stats) }
+    }
+
+    func chargeTimeoutBudget() {
+        guard let budget = cluster?.stats.timeoutBudget, let received = stream.info.marks.requestEnd else { return }
+        budget.percentUsed.record(Router.percent(stream.loop.now - received, of: timeouts.response ?? .zero))
+    }
+
+    /// 0 for no limit.
+    static func percent(_ used: TimeAmount, of limit: TimeAmount) -> UInt64 {
+        guard limit.milliseconds > 0 else { return 0 }
+        return UInt64(max(0, used.milliseconds)) &* 100 / UInt64(limit.milliseconds)
+    }
+
+    /// A response that is no 5xx. For gRPC the trailers decide, unless the head is all there is.
+    func noteSuccess(_ host: Host, end: Bool) {
+        guard isGRPC else { return cells(host)?.requestSucceeded() ?? () }
+        if end {
+            judge(GRPCRules.status(stream.responseHeaders))
+        } else {
+            awaitsGRPCStatus = true
+        }
+    }
+
+    /// Counts a gRPC status as success or error of the host.
+    func judge(_ status: Int?) {
+        guard let host else { return }
+        if let status, GRPCRules.httpStatus(status) < 500 {
+            cells(host)?.requestSucceeded()
+        } else {
+            cells(host)?.requestFailed()
+        }
+    }
+
+    private func cells(_ host: Host) -> HostCells? { cluster?.cells(of: host) }
+
+    /// What formatters of headers and logs may draw from.
+    var formatContext: FormatContext {
+        FormatContext(
+            stream.info, request: stream.requestHeaders, response: stream.responseHeaders, now: stream.loop.now,
+            wallNow: stream.loop.wallNow)
+    }
+
+    /// One line per try, where `upstream_log` asks for it.
+    func logUpstream() {
+        guard !config.upstreamLogs.isEmpty else { return }
+        var context = FormatContext(
+            stream.info, request: stream.requestHeaders, response: stream.responseHeaders,
+            trailers: stream.responseTrailers, now: stream.loop.now, wallNow: stream.loop.wallNow)
+        context.logType = .upstreamEnd
+        for log in config.upstreamLogs { log.log(context) }
+    }
+}

@@ -1,0 +1,143 @@
+// The router: takes a request from its stream to a route, and answers or forwards it.
+import HTTPWire
+import Metrics
+import Reactor
+
+/// Forwards requests. One a stream, used again for each of its requests. Loop thread only.
+/// Envoy page: HTTP filters, "Router".
+///
+/// The files: this one chooses the route; `Router+Request.swift` prepares the request and moves it up;
+/// `Router+Attempt.swift` is the life of a try; `Router+Response.swift` moves the response down; `Router+Retry.swift`
+/// decides what follows a failure; `Router+Stats.swift` counts.
+final class Router: StreamHandler {
+    /// What is under way upstream.
+    enum Attempt {
+        case none
+        /// A pool will have a connection.
+        case waiting(PoolTicket)
+        /// The head was sent.
+        case sending(UpstreamStream)
+        /// A retry will start.
+        case backingOff
+    }
+
+    unowned let stream: HTTPStream
+    let config: RouterConfig
+    @exclusivity(unchecked) var route: Route?
+    /// Set when the route forwards.
+    @exclusivity(unchecked) var facts: ForwardFacts?
+    /// Set when one of several weighted clusters was chosen.
+    @exclusivity(unchecked) var choice: ClusterChoice?
+    /// One value a request, for fractions and weights.
+    @exclusivity(unchecked) var roll: UInt64 = 0
+    @exclusivity(unchecked) var cluster: (any RequestCluster)?
+    @exclusivity(unchecked) var attempt = Attempt.none
+    @exclusivity(unchecked) var body: RequestBody
+    @exclusivity(unchecked) var timeouts = TimeoutPolicy()
+    @exclusivity(unchecked) var retry = RetryState()
+    @exclusivity(unchecked) var virtualCluster: RequestGroupStats?
+    @exclusivity(unchecked) var alternative: ResponseStats?
+    @exclusivity(unchecked) var isGRPC = false
+    /// The host of the try that is under way or has just failed.
+    @exclusivity(unchecked) var host: Host?
+    /// Hosts that failed this request, where `previous_hosts` asks for others.
+    @exclusivity(unchecked) var triedHosts: [Host] = []
+    @exclusivity(unchecked) var attemptStart = MonotonicTime.zero
+    /// A place among the cluster's retries is taken.
+    @exclusivity(unchecked) var holdsRetry = false
+    @exclusivity(unchecked) var wasRetried = false
+    @exclusivity(unchecked) var lastFailureWasTimeout = false
+    @exclusivity(unchecked) var wasReplaced = false
+    /// A 1xx went to the client: no other try may answer.
+    @exclusivity(unchecked) var sentInformational = false
+    @exclusivity(unchecked) var requestEndSent = false
+    @exclusivity(unchecked) var upstreamEnded = false
+    /// A gRPC response is judged by its trailers.
+    @exclusivity(unchecked) var awaitsGRPCStatus = false
+    @exclusivity(unchecked) var isCanary = false
+    @exclusivity(unchecked) var isResponsePaused = false
+
+    init(_ stream: HTTPStream, _ config: RouterConfig) {
+        self.stream = stream
+        self.config = config
+        body = RequestBody(pool: stream.loop.slabs)
+    }
+
+    func reset() {
+        route = nil
+        facts = nil
+        choice = nil
+        cluster = nil
+        attempt = .none
+        body.reset()
+        timeouts = TimeoutPolicy()
+        retry = RetryState()
+        virtualCluster = nil
+        alternative = nil
+        isGRPC = false
+        host = nil
+        triedHosts.removeAll(keepingCapacity: true)
+        holdsRetry = false
+        wasRetried = false
+        lastFailureWasTimeout = false
+        wasReplaced = false
+        sentInformational = false
+        requestEndSent = false
+        upstreamEnded = false
+        awaitsGRPCStatus = false
+        isCanary = false
+        isResponsePaused = false
+    }
+
+    func abandon() {
+        dropAttempt()
+        releaseRetry()
+    }
+
+    /// What the route adds to the proxy's own answers.
+    func decorate(_ response: HeaderMap) {
+        route?.finalizeResponse(response, choice: choice, formatContext)
+    }
+
+    // MARK: The head
+
+    func requestHead(end: Bool) {
+        config.stats.rqTotal.increment()
+        body.exists = !end
+        roll = stream.core.random.next()
+        switch config.routes.route(stream.requestHeaders, tls: stream.info.downstream?.tls, random: roll) {
+        case .none:
+            config.stats.noRoute.increment()
+            stream.reply(
+                LocalReply(
+                    404, "no route matches this request", details: CodeDetails.routeNotFound, flags: .noRouteFound))
+        case .tlsRedirect:
+            config.stats.rqDirectResponse.increment()
+            stream.reply(
+                LocalReply(301, details: CodeDetails.directResponse),
+                location: { [self] in config.routes.setTLSLocation(of: $0, stream.requestHeaders) })
+        case .route(let route):
+            self.route = route
+            stream.info.routeName = route.name
+            switch route.action {
+            case .direct(let direct):
+                var answer = LocalReply(direct.status, details: CodeDetails.directResponse)
+                if !direct.body.isEmpty { answer.body = .array(direct.body) }
+                replyDirectly(route, answer)
+            case .redirect(let redirect):
+                replyDirectly(route, LocalReply(redirect.status, details: CodeDetails.directResponse))
+            case .forward:
+                guard let facts = config.facts(route) else { return }
+                self.facts = facts
+                start(route, facts)
+            }
+        }
+    }
+
+    private func replyDirectly(_ route: Route, _ answer: LocalReply) {
+        config.stats.rqDirectResponse.increment()
+        let request = stream.requestHeaders
+        route.finalizeRequest(request, keepOriginal: !config.spec.suppressEnvoyHeaders, formatContext)
+        stream.reply(answer, location: { route.setLocation(of: $0, request) })
+    }
+}

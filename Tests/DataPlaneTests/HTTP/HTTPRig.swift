@@ -1,0 +1,91 @@
+// A connection manager with a scripted client and scripted upstreams, on a clock that the test moves.
+import HTTPWire
+import Metrics
+import Reactor
+import TestKit
+
+@testable import DataPlane
+
+/// One worker's worth of HTTP in memory.
+final class HTTPRig {
+    let clock = TestClock()
+    let loop: EventLoop
+    let store = StatStore()
+    let cells: StatCells
+    let drain = DrainSignal()
+    let clusters = ScriptedClusters()
+    let app: ScriptedCluster
+    let manager: HTTPConnectionManager
+    let downstream: DownstreamInfo
+    let codec = ScriptedCodec()
+    private(set) var streams: [HTTPStream] = []
+
+    /// `settings` changes the manager's spec; the only route sends everything to `app`, and `route` changes it.
+    init(
+        peer: String = "10.0.0.9", routes: [RouteSpec]? = nil, router: RouterSpec = RouterSpec(),
+        settings: (inout HTTPConnectionManagerSpec) -> Void = { _ in },
+        route: (inout ForwardSpec) -> Void = { _ in }, virtualHost: (inout VirtualHostSpec) -> Void = { _ in }
+    ) throws {
+        loop = try EventLoop(clock: clock)
+        cells = store.makeCells()
+        app = ScriptedCluster("app", loop, cells)
+        clusters.clusters = [app]
+        var forward = ForwardSpec(target: .cluster("app"))
+        route(&forward)
+        var only = RouteSpec(match: RouteMatchSpec(path: .prefix("/")), action: .forward(forward))
+        only.name = "api"
+        var host = VirtualHostSpec(name: "all", domains: ["*"], routes: routes ?? [only])
+        virtualHost(&host)
+        var configuration = RouteConfigurationSpec()
+        configuration.virtualHosts = [host]
+        var spec = HTTPConnectionManagerSpec(statPrefix: "in", routes: configuration)
+        spec.router = router
+        settings(&spec)
+        let table = try RouteTable(spec.routes, clusterIndex: { $0 == "app" ? 0 : nil })
+        var environment = HTTPEnvironment(
+            loop: loop, cells: cells, listenerStatPrefix: "listener.here.", drain: drain)
+        environment.identity.localAddress = .v4(IPv4Address("192.0.2.1") ?? .loopback)
+        environment.identity.serviceCluster = "svc"
+        let config = RouterConfig(
+            spec.router, statPrefix: spec.statPrefix, routes: table, clusters: clusters, cells: cells,
+            bufferLimit: environment.bufferLimit)
+        manager = HTTPConnectionManager(spec, environment) { Router($0, config) }
+        let remote = SocketAddress(parsing: peer, port: 5555) ?? .v4(.loopback, port: 5555)
+        downstream = DownstreamInfo(
+            connectionID: 1, local: .v4(.loopback, port: 8080), remote: remote, accepted: loop.now)
+        let session = HTTPServerSession(manager, downstream)
+        codec.session = session
+        session.attach(codec)
+    }
+
+    /// Opens a stream; nothing is parsed yet.
+    func open(_ version: HTTPVersion = .http11) -> Exchange {
+        let exchange = Exchange(loop)
+        exchange.httpVersion = version
+        codec.exchanges.append(exchange)
+        if let session = codec.session { exchange.open(session) }
+        return exchange
+    }
+
+    /// A whole request without a body, or the head of one with a body.
+    @discardableResult
+    func request(
+        _ method: String = "GET", _ path: String = "/", host: String? = "a", _ fields: [String] = [], end: Bool = true
+    ) -> Exchange {
+        let exchange = open()
+        exchange.head(method, path, host: host, fields, end: end)
+        return exchange
+    }
+
+    /// Lets time pass, timers included.
+    func pass(_ amount: TimeAmount) {
+        clock.advance(by: amount)
+        loop.turn(maxWait: .zero)
+        loop.turn(maxWait: .zero)
+    }
+
+    /// One turn of the loop: ended streams are collected.
+    func turn() { loop.turn(maxWait: .zero) }
+
+    func stat(_ name: String) -> Int { Int(store.snapshot().value(name)) }
+}
