@@ -27,6 +27,17 @@ public protocol StreamHandler: AnyObject {
     func reset()
 }
 
+/// What a handler that answers at once need not think of.
+extension StreamHandler {
+    public func requestTrailers() {}
+    public func downstreamBackedUp() {}
+    public func downstreamDrained() {}
+    public func deadlinePassed(_ kind: StreamDeadline) {}
+    public func decorate(_ response: HeaderMap) {}
+    public func abandon() {}
+    public func reset() {}
+}
+
 /// What a stream waits for. The first ones are the connection manager's, the others the handler's.
 public enum StreamDeadline: Int, Sendable {
     case requestHeaders

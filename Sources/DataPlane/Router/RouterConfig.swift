@@ -51,3 +51,20 @@ final class RouterConfig {
         return made
     }
 }
+
+extension HTTPConnectionManager {
+    /// A connection manager that forwards: its streams end in a router over the routes of `spec`.
+    ///
+    /// - Parameter upstreamLogs: `spec.router.upstreamLogs`, compiled.
+    /// - Throws: for a format in the routes that does not compile; a checked configuration has none.
+    public convenience init(
+        forwarding spec: HTTPConnectionManagerSpec, _ environment: HTTPEnvironment, clusters: ClusterSet,
+        runtime: RuntimeSpec = RuntimeSpec(), upstreamLogs: [AccessLogger] = []
+    ) throws(FormatError) {
+        let table = try RouteTable(spec.routes, runtime: runtime, clusterIndex: { clusters.index(of: $0) })
+        let config = RouterConfig(
+            spec.router, statPrefix: spec.statPrefix, routes: table, clusters: clusters, cells: environment.cells,
+            bufferLimit: environment.bufferLimit, upstreamLogs: upstreamLogs)
+        self.init(spec, environment) { Router($0, config) }
+    }
+}
