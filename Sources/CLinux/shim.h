@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -29,3 +30,4 @@ static inline long clinux_getaffinity(void *mask, size_t size) {
 static inline long clinux_setaffinity(const void *mask, size_t size) {
     return syscall(SYS_sched_setaffinity, 0, size, mask);
 }
+extern pid_t gettid(void);

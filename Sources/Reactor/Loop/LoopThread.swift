@@ -36,6 +36,9 @@ public final class LoopThread: Sendable {
         self.handle = handle
     }
 
+    /// The kernel's number of the calling thread, for logs.
+    public static var currentID: Int32 { gettid() }
+
     /// Waits for its end. Call once.
     public func join() { pthread_join(handle, nil) }
 }
