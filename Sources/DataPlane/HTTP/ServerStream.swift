@@ -116,29 +116,3 @@ public protocol ServerCodec: AnyObject {
     /// Closes at once; running streams hear `downstreamReset(.localClose)`.
     func closeNow()
 }
-
-/// What the HTTP/1 server codec is made with; compiled once per connection manager.
-public struct HTTP1ServerSettings {
-    public let loop: EventLoop
-    public var options: HTTP1OptionsSpec
-    public var underscores: HTTPConnectionManagerSpec.UnderscoreAction
-    public var maxHeaderBytes: Int
-    public var maxHeaderCount: Int
-    /// High watermark of the connection's output and of a request body that nobody takes, bytes.
-    public var bufferLimit: Int
-    public var stats: HTTP1CodecStats
-
-    public init(
-        loop: EventLoop, options: HTTP1OptionsSpec, underscores: HTTPConnectionManagerSpec.UnderscoreAction,
-        maxHeaderBytes: Int,
-        maxHeaderCount: Int, bufferLimit: Int, stats: HTTP1CodecStats
-    ) {
-        self.loop = loop
-        self.options = options
-        self.underscores = underscores
-        self.maxHeaderBytes = maxHeaderBytes
-        self.maxHeaderCount = maxHeaderCount
-        self.bufferLimit = bufferLimit
-        self.stats = stats
-    }
-}

@@ -1,0 +1,57 @@
+// A filter chain on one worker: its TLS context and the terminal filter that serves its connections.
+import Metrics
+import Reactor
+
+/// One compiled chain. Loop thread only.
+struct FilterChain {
+    /// What serves the connections.
+    enum Filter {
+        case http(HTTPConnectionManager, HTTP1ServerSettings)
+        case tcp(TCPProxy)
+    }
+
+    let name: String
+    let tls: TLSContext?
+    /// From accept to the end of the TLS handshake; nil: no limit.
+    let handshakeTimeout: TimeAmount?
+    let filter: Filter
+
+    /// Hands over a connection that is up, TLS included. The filter becomes its delegate.
+    func serve(_ connection: Connection, _ downstream: DownstreamInfo) {
+        switch filter {
+        case .http(let manager, let settings):
+            manager.serve(connection, downstream) { connection, session in
+                HTTP1ServerConnection(connection: connection, session: session, settings: settings)
+            }
+        case .tcp(let proxy):
+            proxy.serve(connection, downstream)
+        }
+    }
+
+    var connectionCount: Int {
+        switch filter {
+        case .http(let manager, _): manager.connectionCount
+        case .tcp(let proxy): proxy.connectionCount
+        }
+    }
+
+    /// Requests and TCP sessions under way.
+    var activeCount: Int {
+        switch filter {
+        case .http(let manager, _): manager.activeStreamCount
+        case .tcp(let proxy): proxy.connectionCount
+        }
+    }
+
+    /// Idle HTTP connections close now, the others with their response. TCP sessions go on.
+    func drainConnections() {
+        if case .http(let manager, _) = filter { manager.drainConnections() }
+    }
+
+    func closeConnections() {
+        switch filter {
+        case .http(let manager, _): manager.closeConnections()
+        case .tcp(let proxy): proxy.closeConnections()
+        }
+    }
+}

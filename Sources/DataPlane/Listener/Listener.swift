@@ -1,0 +1,157 @@
+// A listener on one worker: accepts, counts, chooses filter chains, drains.
+import Metrics
+import Reactor
+
+/// What a listener needs of its worker.
+struct ListenerEnvironment {
+    var loop: EventLoop
+    var worker: Int
+    var cells: StatCells
+    var accessLogs: [AccessLogger]
+}
+
+/// One worker's share of a listener. Loop thread only.
+public final class Listener {
+    public let spec: ListenerSpec
+    public let localAddress: SocketAddress
+    public let drain = DrainSignal()
+    let loop: EventLoop
+    let stats: ListenerStats
+    let matcher: FilterChainMatcher
+    /// Envoy's `listener_filters_timeout`: how long the first bytes may take where they are looked at.
+    let lookTimeout = TimeAmount.seconds(15)
+    private let limit: ConnectionLimit?
+    private let accessLogs: [AccessLogger]
+    private var sockets: [ListeningSocket] = []
+    /// In the order of the spec; set before `start`.
+    var chains: [FilterChain] = []
+    var defaultChain: FilterChain?
+    private var pending: [PendingConnection] = []
+
+    init(_ bound: ListenerSockets, _ environment: ListenerEnvironment) throws(SystemError) {
+        spec = bound.spec
+        loop = environment.loop
+        limit = bound.limit
+        accessLogs = environment.accessLogs
+        localAddress = bound.localAddresses[0]
+        matcher = FilterChainMatcher(bound.spec.filterChains.map(\.match))
+        stats = ListenerStats(
+            bound.spec, address: localAddress, worker: environment.worker, cells: environment.cells)
+        for descriptors in bound.descriptors where environment.worker < descriptors.count {
+            sockets.append(try ListeningSocket.adopt(descriptor: descriptors[environment.worker], loop: loop))
+        }
+    }
+
+    /// Accepts from now on.
+    func start() throws(SystemError) {
+        for socket in sockets { try socket.start { [unowned self] accepted in take(accepted) } }
+    }
+
+    private var allChains: [FilterChain] { defaultChain.map { chains + [$0] } ?? chains }
+
+    /// Requests and TCP sessions under way, and connections that are still being set up.
+    public var activeCount: Int { allChains.reduce(pending.count) { $0 + $1.activeCount } }
+
+    /// Connections that are open.
+    public var connectionCount: Int { allChains.reduce(pending.count) { $0 + $1.connectionCount } }
+
+    /// Lets no new connection in; those in the backlog are reset.
+    public func stopAccepting() {
+        for socket in sockets { socket.close() }
+    }
+
+    /// Idle HTTP connections close now, the others with their response.
+    public func drainConnections() {
+        for chain in allChains { chain.drainConnections() }
+    }
+
+    /// Closes everything now.
+    public func closeConnections() {
+        for connection in pending { connection.giveUp() }
+        for chain in allChains { chain.closeConnections() }
+    }
+
+    // MARK: Accepting
+
+    private func take(_ socket: consuming AcceptedSocket) {
+        if let limit, !limit.enter() {
+            stats.overflow.increment()
+            socket.resetOnDrop()
+            return
+        }
+        stats.total.increment()
+        stats.active.increment()
+        stats.workerTotal.increment()
+        stats.workerActive.increment()
+        do {
+            let connection = try PendingConnection(self, socket)
+            connection.index = pending.count
+            pending.append(connection)
+            stats.preActive.increment()
+        } catch {
+            // No memory for epoll: the socket is closed already.
+            connectionGone(loop.now)
+        }
+    }
+
+    func chain(for facts: ConnectionFacts) -> FilterChain? {
+        matcher.choose(facts).map { chains[$0] } ?? defaultChain
+    }
+
+    /// Hands a connection over to its chain's filter.
+    func serve(_ connection: Connection, _ downstream: DownstreamInfo, _ chain: FilterChain) {
+        connection.onClose = { [self] connection in
+            connectionGone(connection.createdAt)
+            log(connection, downstream, flags: [])
+        }
+        chain.serve(connection, downstream)
+    }
+
+    func forget(_ connection: PendingConnection) {
+        let index = connection.index
+        guard index >= 0, index < pending.count, pending[index] === connection else { return }
+        stats.preActive.decrement()
+        let last = pending.removeLast()
+        if last !== connection {
+            pending[index] = last
+            last.index = index
+        }
+        connection.index = -1
+    }
+
+    /// The peer went, or its handshake failed, before a filter served it.
+    func handshakeFailed(_ connection: Connection, _ downstream: DownstreamInfo) {
+        downstream.transportFailureReason = connection.failureReason ?? ""
+        connectionGone(connection.createdAt)
+        log(connection, downstream, flags: [])
+    }
+
+    func unmatched(_ connection: Connection, _ downstream: DownstreamInfo) {
+        stats.noFilterChain.increment()
+        log(connection, downstream, flags: .noRouteFound)
+    }
+
+    /// Counts the end of a connection.
+    func connectionGone(_ began: MonotonicTime) {
+        limit?.leave()
+        stats.destroyed.increment()
+        stats.active.decrement()
+        stats.workerActive.decrement()
+        stats.length.record(UInt64(max(0, (loop.now - began).milliseconds)))
+    }
+
+    /// The listener's own access log: one line a connection.
+    private func log(_ connection: Connection, _ downstream: DownstreamInfo, flags: ResponseFlags) {
+        guard !accessLogs.isEmpty else { return }
+        let info = StreamInfo()
+        info.downstream = downstream
+        info.flags = flags
+        info.marks.start = connection.createdAt
+        info.marks.end = loop.now
+        info.startWall = loop.wallNow + (connection.createdAt - loop.now)
+        info.bytesReceived = connection.bytesRead
+        info.bytesSent = connection.bytesWritten
+        let context = FormatContext(info, request: nil, now: loop.now, wallNow: loop.wallNow)
+        for logger in accessLogs { logger.log(context) }
+    }
+}

@@ -1,0 +1,77 @@
+// A TCP proxy on one worker: takes connections of a filter chain and pairs each with one to a host.
+import Metrics
+import Reactor
+
+/// Serves the connections of one filter chain. One a worker; loop thread only.
+/// Envoy page: TCP proxy.
+public final class TCPProxy {
+    let spec: TCPProxySpec
+    let loop: EventLoop
+    let stats: TCPProxyStats
+    let accessLogs: [AccessLogger]
+    let bufferLimit: Int
+    /// With the share of 2^32 up to and with each; the last share is 2^32.
+    private let clusters: [(cluster: Cluster, upTo: UInt64)]
+    private var random = FastRandom()
+    private var sessions: [TCPSession] = []
+
+    /// `bufferLimit` is the listener's soft watermark in bytes. Clusters that do not exist were refused with the file.
+    public init(
+        _ spec: TCPProxySpec, loop: EventLoop, cells: StatCells, clusters: ClusterSet, accessLogs: [AccessLogger],
+        bufferLimit: Int
+    ) {
+        self.spec = spec
+        self.loop = loop
+        self.accessLogs = accessLogs
+        self.bufferLimit = bufferLimit
+        stats = TCPProxyStats(prefix: spec.statPrefix, cells: cells)
+        let total = spec.clusters.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
+        var sum: UInt64 = 0
+        self.clusters = spec.clusters.compactMap { choice in
+            guard let cluster = clusters.cluster(choice.name) else { return nil }
+            sum += UInt64(choice.weight)
+            return (cluster, sum * (1 << 32) / max(1, total))
+        }
+    }
+
+    /// Sessions that are open.
+    public var connectionCount: Int { sessions.count }
+
+    /// Serves a connection whose TLS handshake, if any, is done. The session becomes its delegate.
+    public func serve(_ connection: Connection, _ downstream: DownstreamInfo) {
+        let session = TCPSession(self, connection, downstream)
+        session.index = sessions.count
+        sessions.append(session)
+        session.start()
+    }
+
+    /// Closes all sessions now.
+    public func closeConnections() {
+        for session in sessions { session.closeNow("connection_manager_closed") }
+    }
+
+    func chooseCluster() -> Cluster? {
+        if clusters.count == 1 { return clusters[0].cluster }
+        let draw = random.next() & 0xffff_ffff
+        return clusters.first { draw < $0.upTo }?.cluster
+    }
+
+    /// Milliseconds to wait before connect attempt `attempt + 1`: exponential with full jitter.
+    func connectDelay(afterAttempt attempt: Int) -> TimeAmount? {
+        guard let backoff = spec.connectBackoff else { return nil }
+        let doublings = Int64(1) << Int64(min(max(0, attempt - 1), 20))
+        let ceiling = min((backoff.base * doublings).nanoseconds, backoff.max.nanoseconds)
+        return .nanoseconds(Int64(random.next() % UInt64(max(1, ceiling))))
+    }
+
+    func remove(_ session: TCPSession) {
+        let index = session.index
+        guard index >= 0, index < sessions.count, sessions[index] === session else { return }
+        let last = sessions.removeLast()
+        if last !== session {
+            sessions[index] = last
+            last.index = index
+        }
+        session.index = -1
+    }
+}

@@ -1,0 +1,45 @@
+// What the main thread hands to a new worker.
+import Metrics
+import Reactor
+
+/// The inputs of one worker: immutable snapshots, and things that are safe to share.
+public struct WorkerSeed: Sendable {
+    public var index: Int
+    public var clusters: ClusterSeed
+    /// Bound for all workers; each adopts its own sockets.
+    public var listeners: [ListenerSockets]
+    public var stats: StatStore
+    public var accessLogs: AccessLogSinks
+    public var runtime: RuntimeSpec
+    public var identity: ProxyIdentity
+
+    public init(
+        index: Int, clusters: ClusterSeed, listeners: [ListenerSockets], stats: StatStore,
+        accessLogs: AccessLogSinks, runtime: RuntimeSpec, identity: ProxyIdentity
+    ) {
+        self.index = index
+        self.clusters = clusters
+        self.listeners = listeners
+        self.stats = stats
+        self.accessLogs = accessLogs
+        self.runtime = runtime
+        self.identity = identity
+    }
+}
+
+/// Why a worker could not be built. What the configuration can cause was refused before.
+public enum WorkerError: Error, CustomStringConvertible {
+    case socket(SystemError)
+    case tls(TLSConfigurationError)
+    case accessLog(AccessLogError)
+    case format(FormatError)
+
+    public var description: String {
+        switch self {
+        case .socket(let error): error.description
+        case .tls(let error): "\(error)"
+        case .accessLog(let error): "access log: \(error)"
+        case .format(let error): "\(error)"
+        }
+    }
+}
