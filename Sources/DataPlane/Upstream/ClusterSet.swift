@@ -19,7 +19,8 @@ public final class ClusterSet {
         for (shared, hosts) in seed.clusters {
             var tls: TLSContext?
             if let spec = shared.spec.tls {
-                tls = try TLSContext.client(spec, stats: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl."))
+                tls = try TLSContext.client(
+                    spec, stats: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl."))
             }
             made.append(
                 Cluster(
@@ -39,6 +40,7 @@ public final class ClusterSet {
             table[slot] = Int32(index + 1)
         }
         self.table = table
+        cells.gauge("thread_local_cluster_manager.worker_\(seed.workerIndex).clusters_inflated").set(Int64(made.count))
         seed.port.attach(self)
     }
 

@@ -98,10 +98,10 @@ public final class ClusterDirectory {
     /// What `/clusters` shows, in the order of the configuration.
     public var reports: [ClusterReport] { entries.map { ClusterReport($0.shared, $0.hosts) } }
 
-    /// Brings the `circuit_breakers.*` gauges up to date. To be called before stats are shown or flushed: the breakers
-    /// themselves are atomics, which no request turns into gauges.
+    /// Brings the `circuit_breakers.*` gauges and the stats of endpoints up to date. To be called before stats are shown
+    /// or flushed: the breakers themselves are atomics, which no request turns into gauges.
     public func publishGauges() {
-        for entry in entries { entry.stats.publishBreakers() }
+        for entry in entries { entry.stats.publish() }
     }
 
     /// The hosts of a cluster now, or nil.

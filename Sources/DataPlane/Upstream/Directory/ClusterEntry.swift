@@ -44,7 +44,7 @@ final class ClusterEntry {
                 sources.append(source)
             }
         }
-        rebuild()
+        _ = rebuild()
     }
 
     /// Begins to look names up; `initialised` is called once, maybe before this returns.
@@ -64,7 +64,7 @@ final class ClusterEntry {
     }
 
     private func lookedUp(_ addressesChanged: Bool) {
-        if addressesChanged { rebuild() } else { stats.updateNoRebuild.increment() }
+        if !addressesChanged || !rebuild() { stats.updateNoRebuild.increment() }
         checkInitialised()
     }
 
@@ -78,8 +78,8 @@ final class ClusterEntry {
 
     // MARK: - Hosts
 
-    /// Makes the host set anew; hosts that are in the old one stay the same objects.
-    private func rebuild() {
+    /// Makes the host set anew; hosts that are in the old one stay the same objects. False when nothing changed.
+    private func rebuild() -> Bool {
         let newer: [Host]
         switch shared.spec.discovery {
         case .static: newer = sources.compactMap(staticHost)
@@ -87,14 +87,12 @@ final class ClusterEntry {
         case .logicalDNS: newer = logicalHosts()
         }
         let old = hosts.hosts
-        guard newer.count != old.count || zip(newer, old).contains(where: { $0 !== $1 }) else {
-            stats.updateNoRebuild.increment()
-            return
-        }
+        guard newer.count != old.count || zip(newer, old).contains(where: { $0 !== $1 }) else { return false }
         hosts = HostSet(newer)
         stats.membershipChange.increment()
         stats.setMembership(hosts)
         changed()
+        return true
     }
 
     private func staticHost(_ source: Source) -> Host? {

@@ -9,6 +9,7 @@ final class DirectoryStats {
     let membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, maxHostWeight: Gauge
     let warmingState: Gauge
     private let breakers: [BreakerGauges]
+    private let endpoints: EndpointStats?
 
     init(cells: StatCells, shared: ClusterShared) {
         let cluster = shared.statName
@@ -33,6 +34,7 @@ final class DirectoryStats {
             BreakerGauges(cells, "\(prefix)circuit_breakers.default.", shared.breakers.default),
             BreakerGauges(cells, "\(prefix)circuit_breakers.high.", shared.breakers.high),
         ]
+        endpoints = shared.spec.perEndpointStats ? EndpointStats(cells: cells, cluster: cluster) : nil
         _ = ClusterStats(
             cells: cells, cluster: cluster, trackTimeoutBudgets: shared.spec.trackTimeoutBudgets,
             trackSizes: shared.spec.trackRequestResponseSizes)
@@ -45,11 +47,13 @@ final class DirectoryStats {
         membershipDegraded.set(Int64(hosts.degradedCount))
         membershipExcluded.set(0)
         maxHostWeight.set(Int64(hosts.maxWeight))
+        endpoints?.follow(hosts)
     }
 
-    /// Brings the breakers' gauges up to date.
-    func publishBreakers() {
+    /// Brings up to date what is shown of atomics: the breakers' gauges, the endpoints' stats.
+    func publish() {
         for gauges in breakers { gauges.publish() }
+        endpoints?.publish()
     }
 }
 

@@ -41,6 +41,8 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
     /// Trailers wait for the end of the message.
     var hasTrailers = false
     var isReading = false
+    /// Bytes of the connection that were used up when the last interim response was whole.
+    var usedByInterim: UInt64?
 
     private var firstByteSent: UInt64 = 0
     private var firstByteReceived: UInt64 = 0
@@ -72,6 +74,7 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
         isTunnel = false
         tunnelEnded = false
         hasTrailers = false
+        usedByInterim = nil
         firstByteSent = socket.bytesWritten
         firstByteReceived = socket.bytesRead
         lastByteSent = nil
@@ -119,7 +122,9 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
         stats.flowResumedReading.increment()
         socket.resumeReading()
         // Bytes that were read before the pause are announced by nobody else.
-        if !isReading, !socket.input.isEmpty || hasTrailers { socket.loop.later { [self, generation] in readOn(generation) } }
+        if !isReading, !socket.input.isEmpty || hasTrailers {
+            socket.loop.later { [self, generation] in readOn(generation) }
+        }
     }
 
     var isBackedUp: Bool { socket.isAboveHighWatermark }
@@ -141,7 +146,7 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
 
     func connectionClosed(_ connection: Connection, _ reason: ConnectionCloseReason) {
         if delegate != nil {
-            reset(.connectionTermination, byPeer: true, detail: connection.failureReason ?? "")
+            cutShort(connection.failureReason ?? "")
         } else if reason != .flushed {
             pool.noteIdleClose(link)
         }

@@ -62,6 +62,7 @@ extension HTTP1ClientConnection {
                 }
             case .head:
                 if parser.isInterim {
+                    usedByInterim = socket.bytesRead &- UInt64(socket.input.count)
                     delegate.upstreamInformational(self)
                 } else {
                     noteHead(delegate.upstreamResponseHeaders)
@@ -144,7 +145,18 @@ extension HTTP1ClientConnection {
             complete(delegate, &nothing, atEnd: true)
             return
         }
-        reset(.connectionTermination, byPeer: true, detail: "")
+        cutShort("")
+    }
+
+    /// The connection is gone before the response was whole. In the middle of a message that is a protocol error, as in
+    /// Envoy; before its first byte it is the connection that ended.
+    func cutShort(_ reason: String) {
+        let isBetweenMessages = usedByInterim.map { $0 == socket.bytesRead } ?? !parser.isInMessage
+        if !isTunnel, !isBetweenMessages, case .failure(let failure) = parser.finish() {
+            reset(.protocolError, byPeer: true, detail: reason.isEmpty ? failure.text : reason)
+        } else {
+            reset(.connectionTermination, byPeer: true, detail: reason)
+        }
     }
 
     // MARK: - Tunnels

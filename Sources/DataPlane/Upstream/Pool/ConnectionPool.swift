@@ -114,7 +114,6 @@ final class ConnectionPool {
     private func begin(on connection: UpstreamConnection, _ waiter: any PoolWaiter) -> Bool {
         guard let codec = connection.codec else { return false }
         guard breakers.requests.tryAcquire() else {
-            stats.rqPendingOverflow.increment()
             stats.rqActiveOverflow.increment()
             putBack(connection)
             return false
@@ -300,7 +299,7 @@ extension ConnectionPool: UpstreamConnectionOwner {
     }
 
     func connectionGone(_ connection: UpstreamConnection) {
-        if connection.codec == nil { connecting -= 1 } else { stats.rqPerCx.record(UInt64(connection.served)) }
+        if connection.wasUp { stats.rqPerCx.record(UInt64(connection.served)) } else { connecting -= 1 }
         if let index = ready.lastIndex(where: { $0 === connection }) { ready.remove(at: index) }
         let last = all.removeLast()
         if last !== connection {

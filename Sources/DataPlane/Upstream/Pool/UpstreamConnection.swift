@@ -62,6 +62,8 @@ final class UpstreamConnection {
     var streamIsCounted = false
     /// How long the peer keeps it open while idle, as its `Keep-Alive: timeout=` says.
     var peerIdleLimit: TimeAmount?
+    /// TCP and TLS have been up.
+    private(set) var wasUp = false
     private(set) var codec: (any ClientCodec)?
 
     /// Begins to connect. The place in the breakers is already taken; it is given back at the end.
@@ -166,7 +168,9 @@ final class UpstreamConnection {
         timer = nil
         lifetimeTimer = nil
         socket = nil
+        // The codec holds this object, too.
         user = nil
+        codec = nil
         stats.cxDestroy.increment()
         (byPeer ? stats.cxDestroyRemote : stats.cxDestroyLocal).increment()
         if hasActiveStream {
@@ -216,6 +220,7 @@ extension UpstreamConnection: ConnectionDelegate {
     func connectionEstablished(_ connection: Connection) {
         guard phase == .connecting else { return }
         phase = .open
+        wasUp = true
         timer?.disarm()
         stats.cxConnectMs.record(UInt64(max(0, (loop.now - started).milliseconds)))
         owner.connectionReady(self)
