@@ -18,6 +18,8 @@ public final class HTTPConnectionManager {
     private var endedStreams: [HTTPStream] = []
     private var collectsEndedStreams = false
     private static let maxFreeStreams = 256
+    /// Made once: a closure a turn would be an allocation a turn.
+    private lazy var collect: () -> Void = { [weak self] in self?.collectEndedStreams() }
 
     /// `makeHandler` makes the handler of a new stream, which holds the stream unowned.
     public init(
@@ -71,7 +73,7 @@ public final class HTTPConnectionManager {
         endedStreams.append(stream)
         guard !collectsEndedStreams else { return }
         collectsEndedStreams = true
-        core.loop.later { [self] in collectEndedStreams() }
+        core.loop.later(collect)
     }
 
     private func collectEndedStreams() {

@@ -124,7 +124,7 @@ public final class HTTPManagerStats {
         flowControlResumed = counter("flow_control_resumed_reading_total")
         rqActive = gauge("rq_active")
         rqTime = cells.histogram(prefix + "rq_time", unit: .milliseconds)
-        HTTPManagerStats.declareUnused(cells, prefix: prefix)
+        HTTPManagerStats.declareUnused(cells, prefix: "http." + statPrefix + ".")
 
         let listener = listenerPrefix + "http." + statPrefix + ".downstream_"
         listenerRqCompleted = cells.counter(listener + "rq_completed")
@@ -135,15 +135,20 @@ public final class HTTPManagerStats {
         listenerRq5xx = cells.counter(listener + "rq_5xx")
     }
 
-    /// Stats that stay at zero here but that dashboards ask for: HTTP/3 and the overload manager.
+    /// Stats that stay at zero here but that dashboards ask for: HTTP/3, tracing, internal redirects, overload manager.
     private static func declareUnused(_ cells: StatCells, prefix: String) {
         for name in [
-            "cx_http3_total", "cx_overload_disable_keepalive", "rq_http3_total", "rq_overload_close",
-            "rq_rejected_via_ip_detection", "rq_too_many_premature_resets",
+            "downstream_cx_http1_soft_drain", "downstream_cx_http3_total", "downstream_cx_overload_disable_keepalive",
+            "downstream_rq_http3_total", "downstream_rq_overload_close", "downstream_rq_rejected_via_ip_detection",
+            "downstream_rq_too_many_premature_resets", "rs_too_large", "tracing.client_enabled",
+            "tracing.health_check", "tracing.not_traceable", "tracing.random_sampling", "tracing.service_forced",
+            "passthrough_internal_redirect_bad_location", "passthrough_internal_redirect_no_route",
+            "passthrough_internal_redirect_predicate", "passthrough_internal_redirect_too_many_redirects",
+            "passthrough_internal_redirect_unsafe_scheme",
         ] {
             _ = cells.counter(prefix + name)
         }
-        _ = cells.gauge(prefix + "cx_http3_active")
+        _ = cells.gauge(prefix + "downstream_cx_http3_active")
     }
 
     /// Charges a response head that goes downstream (1xx included).

@@ -221,7 +221,8 @@ public final class HTTPStream: RequestReceiver {
 
     private func completeRequest() {
         requestPhase = .complete
-        info.marks.requestEnd = core.loop.now
+        // The end of a tunnel is not the request's.
+        if !isTunnel { info.marks.requestEnd = core.loop.now }
         deadlines.clear(StreamDeadline.request.rawValue)
     }
 

@@ -109,6 +109,13 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         stream.info.upstream.connectionID = connection.connectionID
         stream.info.upstream.httpVersion = connection.httpVersion
         stream.info.upstream.tls = connection.tls
+        stream.info.upstream.connectStart = connection.connectStart
+        if connection.tls == nil {
+            stream.info.upstream.connectEnd = connection.established
+        } else {
+            stream.info.upstream.handshakeEnd = connection.established
+            stream.info.upstream.serverName = connection.tls?.serverName ?? ""
+        }
     }
 
     /// The limits of one try; they run from the request's end.

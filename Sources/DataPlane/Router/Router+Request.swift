@@ -26,8 +26,7 @@ extension Router {
         if !config.spec.suppressEnvoyHeaders { timeouts.announce(request, elapsed: .zero) }
         stream.info.upstream.attemptCount = 1
         if facts.includeAttemptCount { request.set(.xEnvoyAttemptCount, decimal: 1) }
-        route.finalizeRequest(
-            request, choice: choice, keepOriginal: !config.spec.suppressEnvoyHeaders, formatContext)
+        changeRequest(route)
         retry = RetryState(facts.retry, request)
         if retry.isEnabled { body.keep(upTo: facts.bufferLimit) }
         if let sizes = cluster.stats.sizes {

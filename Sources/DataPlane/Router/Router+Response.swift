@@ -92,7 +92,7 @@ extension Router {
 
     /// Header changes of the route, and the number of tries.
     func finalizeResponse(_ response: HeaderMap) {
-        route?.finalizeResponse(response, choice: choice, formatContext)
+        changeResponse(response)
         if facts?.includeAttemptCountInResponse == true && stream.info.upstream.attemptCount > 0 {
             response.set(.xEnvoyAttemptCount, decimal: UInt64(stream.info.upstream.attemptCount))
         }

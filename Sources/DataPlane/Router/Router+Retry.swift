@@ -123,6 +123,7 @@ extension Router {
         if facts.retry?.spec.avoidPreviousHosts == true, let host, !triedHosts.contains(where: { $0 === host }) {
             triedHosts.append(host)
         }
+        if let host { stream.info.upstream.earlierTries.append((host, stream.info.upstream.connectionID)) }
         stream.set(.retryBackoff, after: wait)
         return true
     }

@@ -96,7 +96,7 @@ final class Router: StreamHandler {
 
     /// What the route adds to the proxy's own answers.
     func decorate(_ response: HeaderMap) {
-        route?.finalizeResponse(response, choice: choice, formatContext)
+        changeResponse(response)
     }
 
     // MARK: The head
@@ -127,17 +127,30 @@ final class Router: StreamHandler {
             case .redirect(let redirect):
                 replyDirectly(route, LocalReply(redirect.status, details: CodeDetails.directResponse))
             case .forward:
-                guard let facts = config.facts(route) else { return }
+                guard let facts = route.forwardFacts else { return }
                 self.facts = facts
                 start(route, facts)
             }
         }
     }
 
+    /// The route's changes of the request: headers, host, path.
+    func changeRequest(_ route: Route) {
+        guard route.changesRequest || choice != nil else { return }
+        route.finalizeRequest(
+            stream.requestHeaders, choice: choice, keepOriginal: !config.spec.suppressEnvoyHeaders, formatContext)
+    }
+
+    /// The route's changes of a response's headers.
+    func changeResponse(_ response: HeaderMap) {
+        guard let route, route.changesResponse || choice != nil else { return }
+        route.finalizeResponse(response, choice: choice, formatContext)
+    }
+
     private func replyDirectly(_ route: Route, _ answer: LocalReply) {
         config.stats.rqDirectResponse.increment()
         let request = stream.requestHeaders
-        route.finalizeRequest(request, keepOriginal: !config.spec.suppressEnvoyHeaders, formatContext)
+        changeRequest(route)
         stream.reply(answer, location: { route.setLocation(of: $0, request) })
     }
 }

@@ -15,7 +15,6 @@ final class RouterConfig {
     /// `x-envoy-upstream-alt-stat-name`: names come from clients, so only so many are taken.
     private var alternativeStats: [String: ResponseStats] = [:]
     private static let maxAlternativeNames = 64
-    private var facts: [ObjectIdentifier: ForwardFacts] = [:]
 
     init(
         _ spec: RouterSpec, statPrefix: String, routes: RouteTable, clusters: any RequestClusters, cells: StatCells,
@@ -33,13 +32,10 @@ final class RouterConfig {
             guard case .forward(let action) = route.action else { continue }
             let host = ObjectIdentifier(route.virtualHost)
             if virtualClusters[host] == nil { virtualClusters[host] = VirtualClusterFacts(route.virtualHost, cells) }
-            facts[ObjectIdentifier(route)] = ForwardFacts(
+            route.forwardFacts = ForwardFacts(
                 route, action, bufferLimit: bufferLimit, cells, virtualClusters: virtualClusters[host])
         }
     }
-
-    /// What was worked out about a forwarding route of `routes`.
-    func facts(_ route: Route) -> ForwardFacts? { facts[ObjectIdentifier(route)] }
 
     /// The response stats under an alternative name of a cluster's; nil when too many names were asked for.
     func alternativeStats(_ cluster: any RequestCluster, _ name: ByteView) -> ResponseStats? {

@@ -106,6 +106,8 @@ struct MutationLevels {
         self.levels = (mostSpecificWins ? levels.reversed() : levels).filter { !$0.isEmpty }
     }
 
+    var isEmpty: Bool { levels.isEmpty }
+
     func apply(to headers: HeaderMap, _ context: borrowing FormatContext) {
         for level in levels { level.apply(to: headers, context) }
     }

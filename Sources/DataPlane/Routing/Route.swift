@@ -12,6 +12,12 @@ public final class Route {
     public let action: RouteAction
     /// Bytes of a request body that may be kept for retries; nil: the connection's buffer limit.
     public let perRequestBufferLimit: Int?
+    /// False: `finalizeRequest` would change nothing (but for a weighted cluster's own headers).
+    public let changesRequest: Bool
+    /// False: `finalizeResponse` would change nothing (but for a weighted cluster's own headers).
+    public let changesResponse: Bool
+    /// What the router that serves this table has worked out ahead.
+    var forwardFacts: ForwardFacts?
     private let requestMutations: MutationLevels
     private let responseMutations: MutationLevels
     /// Bytes of a path that a prefix or an exact path matches; nil: all before the query.
@@ -29,6 +35,8 @@ public final class Route {
         perRequestBufferLimit = spec.perRequestBufferLimit ?? virtualHost.perRequestBufferLimit
         self.requestMutations = requestMutations
         self.responseMutations = responseMutations
+        changesRequest = !requestMutations.isEmpty || action.rewritesRequest
+        changesResponse = !responseMutations.isEmpty
         switch spec.match.path {
         case .prefix(let path), .exact(let path), .separatedPrefix(let path): matchedLength = path.utf8.count
         case .regex, .connect: matchedLength = nil

@@ -7,6 +7,15 @@ public enum RouteAction {
     case forward(ForwardAction)
     case redirect(RedirectAction)
     case direct(DirectResponseSpec)
+
+    /// Whether the request's path or host is rewritten before a host is chosen.
+    var rewritesRequest: Bool {
+        switch self {
+        case .forward(let forward): forward.pathRewrite != nil || forward.hostRewrite != nil
+        case .redirect(let redirect): redirect.pathRewrite != nil
+        case .direct: false
+        }
+    }
 }
 
 /// `RouteAction`: the request goes to a cluster. One thread.

@@ -56,16 +56,21 @@ public final class UpstreamConnectionInfo {
     public let remoteAddress: SocketAddress
     public let httpVersion: HTTPVersion
     public let tls: TLSConnectionInfo?
+    /// When connecting began, and when the connection was up (its TLS handshake done).
+    public let connectStart: MonotonicTime?
+    public let established: MonotonicTime?
 
     public init(
         connectionID: UInt64, local: SocketAddress?, remote: SocketAddress, httpVersion: HTTPVersion,
-        tls: TLSConnectionInfo?
+        tls: TLSConnectionInfo?, connectStart: MonotonicTime? = nil, established: MonotonicTime? = nil
     ) {
         self.connectionID = connectionID
         localAddress = local
         remoteAddress = remote
         self.httpVersion = httpVersion
         self.tls = tls
+        self.connectStart = connectStart
+        self.established = established
     }
 }
 

@@ -24,6 +24,7 @@ public final class EventLoop {
     private var ready: [Connection] = []
     private var readyBatch: [Connection] = []
     private var laterBodies: [() -> Void] = []
+    private var laterBatch: [() -> Void] = []
     private var isTurning = false
     private var stopRequested = false
     private var mailboxReader: MailboxReader?
@@ -133,9 +134,9 @@ public final class EventLoop {
 
     private func runLater() {
         if laterBodies.isEmpty { return }
-        let bodies = laterBodies
-        laterBodies = []
-        for body in bodies { body() }
+        swap(&laterBodies, &laterBatch)
+        for body in laterBatch { body() }
+        laterBatch.removeAll(keepingCapacity: true)
     }
 
     /// Calls `runPending` of the connection in this turn, or in the next when it is past that point.

@@ -18,7 +18,13 @@ final class HTTPRig {
     let manager: HTTPConnectionManager
     let downstream: DownstreamInfo
     let codec = ScriptedCodec()
-    private(set) var streams: [HTTPStream] = []
+    private let made = Made()
+    /// The streams that were made, in order.
+    var streams: [HTTPStream] { made.streams }
+
+    private final class Made {
+        var streams: [HTTPStream] = []
+    }
 
     /// `settings` changes the manager's spec; the only route sends everything to `app`, and `route` changes it.
     init(
@@ -49,7 +55,11 @@ final class HTTPRig {
         let config = RouterConfig(
             spec.router, statPrefix: spec.statPrefix, routes: table, clusters: clusters, cells: cells,
             bufferLimit: environment.bufferLimit)
-        manager = HTTPConnectionManager(spec, environment) { Router($0, config) }
+        let made = made
+        manager = HTTPConnectionManager(spec, environment) { stream in
+            made.streams.append(stream)
+            return Router(stream, config)
+        }
         let remote = SocketAddress(parsing: peer, port: 5555) ?? .v4(.loopback, port: 5555)
         downstream = DownstreamInfo(
             connectionID: 1, local: .v4(.loopback, port: 8080), remote: remote, accepted: loop.now)
