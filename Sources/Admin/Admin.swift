@@ -1,1 +1,0 @@
-// Admin: the admin endpoints and pages.
