@@ -1,0 +1,53 @@
+// One request to the admin port, whole.
+import HTTPWire
+import Reactor
+
+/// What an endpoint is asked.
+struct AdminRequest {
+    let method: String
+    /// Path and query, as `allow_paths` sees them.
+    let target: String
+    /// Without the query.
+    let path: String
+    let parameters: AdminParameters
+
+    /// - Parameter form: the body, when it is a form; it counts when there is no query.
+    init(method: String, target: String, form: [UInt8] = []) {
+        self.method = method
+        self.target = target
+        var bytes = target
+        (path, parameters) = bytes.withUTF8 { bytes in
+            let target = ByteView(UnsafeRawBufferPointer(bytes))
+            let query = AdminParameters(target: target)
+            let parameters = query.isEmpty && !form.isEmpty ? AdminParameters(form: form) : query
+            return (PathRules.split(target).path.string, parameters)
+        }
+    }
+}
+
+/// What an endpoint answers.
+struct AdminAnswer {
+    enum ContentType {
+        case text
+        case json
+        case html
+        case prometheus
+    }
+
+    var status = 200
+    var contentType = ContentType.text
+    var body: [UInt8]
+
+    init(_ body: [UInt8], _ contentType: ContentType = .text) {
+        self.body = body
+        self.contentType = contentType
+    }
+
+    init(_ text: String, status: Int = 200) {
+        self.status = status
+        body = Array(text.utf8)
+    }
+
+    /// What a change that worked is answered with.
+    static let ok = AdminAnswer("OK\n")
+}
