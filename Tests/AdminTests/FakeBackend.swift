@@ -24,9 +24,10 @@ final class FakeBackend: AdminBackend {
         self.loop = loop
         cells = stats.makeCells()
         configuration = try ConfigurationLoader.load(text: Array(yaml.utf8), name: "test.yaml")
-        clusters = try ClusterDirectory(configuration.spec.clusters, loop: loop, cells: cells, workers: 1) { _ in
-            SilentResolver()
-        }
+        // With a store of their own: the tests count on knowing every stat.
+        clusters = try ClusterDirectory(
+            configuration.spec.clusters, loop: loop, cells: StatStore().makeCells(), workers: 1
+        ) { _ in SilentResolver() }
     }
 
     let version = "outrider 1.2.3"

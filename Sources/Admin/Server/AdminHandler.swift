@@ -94,13 +94,7 @@ final class AdminHandler: StreamHandler {
         budget.take(page.count)
     }
 
-    func downstreamBackedUp() {}
-
     func downstreamDrained() { pump() }
-
-    func deadlinePassed(_ kind: StreamDeadline) {}
-
-    func decorate(_ response: HeaderMap) {}
 
     func abandon() {
         budget.giveBack(page.count)
