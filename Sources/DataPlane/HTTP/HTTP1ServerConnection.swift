@@ -183,7 +183,8 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
     public func reset() {
         guard life != .closed else { return }
         receiver = nil
-        // The end of the connection would look like the end of such a body.
+        // What was answered so far still goes out; only the end of an unframed body must not look like its end.
+        connection.flush()
         closeConnection(byPeer: false, abort: framing == .untilClose && response == .body)
     }
 

@@ -27,12 +27,14 @@ public final class Listener {
     var chains: [FilterChain] = []
     var defaultChain: FilterChain?
     private var pending: [PendingConnection] = []
+    private var handshakeLog: HandshakeLog
 
     init(_ bound: ListenerSockets, _ environment: ListenerEnvironment) throws(SystemError) {
         spec = bound.spec
         loop = environment.loop
         limit = bound.limit
         accessLogs = environment.accessLogs
+        handshakeLog = HandshakeLog(listener: bound.spec.name)
         localAddress = bound.localAddresses[0]
         matcher = FilterChainMatcher(bound.spec.filterChains.map(\.match))
         stats = ListenerStats(
@@ -122,6 +124,7 @@ public final class Listener {
     /// The peer went, or its handshake failed, before a filter served it.
     func handshakeFailed(_ connection: Connection, _ downstream: DownstreamInfo) {
         downstream.transportFailureReason = connection.failureReason ?? ""
+        handshakeLog.failed(connection, now: loop.now)
         connectionGone(connection.createdAt)
         log(connection, downstream, flags: [])
     }

@@ -3,7 +3,8 @@ import HTTPWire
 import Matching
 import Reactor
 
-/// A compiled `envoy.config.route.v3.HeaderMatcher`. Several lines of one name count as one value, joined by commas.
+/// A compiled `envoy.config.route.v3.HeaderMatcher`. Of several lines of one name, one that matches is
+/// enough, as in Envoy 1.40.
 public final class HeaderMatcher {
     private let key: HeaderKey?
     private let rule: HeaderMatchSpec.Rule
@@ -20,11 +21,15 @@ public final class HeaderMatcher {
 
     /// Whether the message passes.
     public func matches(_ headers: HeaderMap) -> Bool {
-        let value = key.flatMap { headers.combinedValue($0) }
-        if case .present(let wanted) = rule { return ((value != nil) == wanted) != invert }
-        // An absent header fails even an inverted condition.
-        guard value != nil || treatMissingAsEmpty else { return false }
-        return matches(value ?? ByteView()) != invert
+        guard let key, headers.contains(key) else {
+            if case .present(let wanted) = rule { return !wanted != invert }
+            // An absent header fails even an inverted condition.
+            return treatMissingAsEmpty && matches(ByteView()) != invert
+        }
+        if case .present(let wanted) = rule { return wanted != invert }
+        var found = false
+        headers.forEachValue(of: key) { value in found = found || matches(value) }
+        return found != invert
     }
 
     private func matches(_ value: ByteView) -> Bool {

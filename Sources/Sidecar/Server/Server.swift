@@ -1,0 +1,57 @@
+// What the command line calls: check a file, or run it.
+import Configuration
+import DataPlane
+import Glibc
+import Logging
+import Reactor
+
+/// The way from options to a running process.
+public enum Server {
+    /// Loads the configuration and does what `options.mode` says. Returns the exit code.
+    public static func main(_ options: ServerOptions) -> Int32 {
+        let configuration: LoadedConfiguration
+        do throws(ConfigurationErrors) {
+            configuration = try ConfigurationLoader.load(
+                path: options.configPath, overlayYAML: options.configYAML, options: .init(options))
+        } catch {
+            say(error.description)
+            return 1
+        }
+        let name = options.configPath ?? ConfigurationLoader.overlayName
+        if options.mode == .validate {
+            for warning in configuration.warnings { say("warning: \(warning)") }
+            print("configuration '\(name)' OK")
+            return 0
+        }
+        do {
+            let levels = LogLevels(level: options.logLevel)
+            if let problem = levels.apply(options.componentLogLevels) {
+                say("--component-log-level: \(problem)")
+                return 1
+            }
+            let output = try LogOutput(
+                path: options.logPath, format: LogFormat(options.logFormat ?? LogFormat.envoyDefault))
+            LoggingSystem.bootstrap { ComponentLogHandler(component: levels.component($0), output: output) }
+            let process = try ServerProcess(configuration, options, levels: levels, log: output)
+            return process.run()
+        } catch {
+            say("error: \(error)")
+            return 1
+        }
+    }
+
+    private static func say(_ text: String) {
+        var line = text + "\n"
+        line.withUTF8 { bytes in _ = write(STDERR_FILENO, bytes.baseAddress, bytes.count) }
+    }
+}
+
+extension ConfigurationLoader.Options {
+    init(_ options: ServerOptions) {
+        self.init()
+        allowUnknownStaticFields = options.allowUnknownStaticFields
+        serviceNode = options.serviceNode
+        serviceCluster = options.serviceCluster
+        serviceZone = options.serviceZone
+    }
+}

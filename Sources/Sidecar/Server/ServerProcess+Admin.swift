@@ -1,0 +1,114 @@
+// What the admin port sees of the process and does to it.
+import Admin
+import Configuration
+import DataPlane
+import Metrics
+import Reactor
+
+extension ServerProcess: AdminBackend {
+    var version: String { Version.line }
+
+    var uptime: TimeAmount { loop.now - began }
+
+    var listeners: [ListenerStatus] {
+        sockets.map { ListenerStatus(name: $0.spec.name, addresses: $0.localAddresses) }
+    }
+
+    var memory: MemoryFigures {
+        let memory = ProcessMemory()
+        return MemoryFigures(allocated: memory.allocated, heap: memory.heap, physical: memory.resident)
+    }
+
+    var logLevels: [(name: String, level: String)] { levels.list() }
+
+    func setLogLevel(_ level: String, of component: String?) -> Bool {
+        component.map { levels.set($0, level) } ?? levels.setAll(level)
+    }
+
+    func refreshStats() {
+        publishGauges()
+        if configuration.spec.stats.flushOnAdmin { stats.mergeHistograms() }
+    }
+
+    /// Gauges that nobody keeps up to date as things happen.
+    func publishGauges() {
+        clusters.publishGauges()
+        let memory = self.memory
+        serverStats.uptime.set(uptime.seconds)
+        serverStats.memoryAllocated.set(Int64(clamping: memory.allocated))
+        serverStats.memoryHeap.set(Int64(clamping: memory.heap))
+        serverStats.memoryPhysical.set(Int64(clamping: memory.physical))
+        serverStats.state.set(Int64(state.rawValue))
+        serverStats.live.set(state == .live ? 1 : 0)
+    }
+
+    func failHealthCheck() {
+        guard !healthCheckFails else { return }
+        healthCheckFails = true
+        guard life == .serving else { return }
+        state = .draining
+        beginDrain { $0.drainType == .default }
+    }
+
+    func passHealthCheck() {
+        healthCheckFails = false
+        guard life == .serving else { return }
+        state = .live
+        for worker in workers { worker.perform { $0.cancelDrain() } }
+    }
+
+    func drainListeners(inboundOnly: Bool, graceful: Bool, skipExit: Bool) {
+        let chosen: @Sendable (ListenerSpec) -> Bool = { !inboundOnly || $0.direction == .inbound }
+        if graceful { beginDrain(where: chosen) }
+        if graceful && skipExit { return }
+        let stop = { [unowned self] in
+            for worker in workers { worker.perform { $0.stopListening(where: chosen) } }
+            serverStats.listenersStopped.add(UInt64(sockets.count { chosen($0.spec) }))
+        }
+        guard graceful, drainTime > .zero else { return stop() }
+        listenerDrain = FlushTick(loop: loop, every: drainTime) { [unowned self] in
+            listenerDrain = nil
+            stop()
+        }
+    }
+
+    func reopenLogs() {
+        log.info("reopening logs")
+        logOutput.reopen()
+        accessLogs.reopen()
+    }
+
+    func quit() { end() }
+
+    var commandLineOptions: [(name: String, value: JSONValue)] {
+        [
+            ("concurrency", .number("\(workers.count)")),
+            ("mode", .string(options.mode == .initOnly ? "InitOnly" : "Serve")),
+            ("config_path", .string(options.configPath ?? "")),
+            ("config_yaml", .string(options.configYAML ?? "")),
+            ("allow_unknown_static_fields", .bool(options.allowUnknownStaticFields)),
+            ("admin_address_path", .string(options.adminAddressPath ?? "")),
+            ("local_address_ip_version", .string(options.localAddressIPVersion.rawValue)),
+            ("log_level", .string(options.logLevel)),
+            ("component_log_level", .string(options.componentLogLevels)),
+            ("log_format", .string(options.logFormat ?? LogFormat.envoyDefault)),
+            ("log_path", .string(options.logPath ?? "")),
+            ("service_cluster", .string(configuration.spec.node.cluster)),
+            ("service_node", .string(configuration.spec.node.id)),
+            ("service_zone", .string(configuration.spec.node.zone)),
+            ("drain_strategy", .string(options.drainStrategy == .gradual ? "Gradual" : "Immediate")),
+            ("drain_time", .string("\(options.drainTime)s")),
+            ("parent_shutdown_time", .string("\(options.parentShutdownTime)s")),
+            ("file_flush_interval", .string(TimeAmount.milliseconds(Int64(options.fileFlushInterval)).description)),
+            ("file_flush_min_size_kb", .number("\(options.fileFlushMinSize)")),
+            ("stats_tag", .array(options.statsTags.map { .string($0) })),
+        ]
+    }
+
+    private var drainTime: TimeAmount { .seconds(Int64(options.drainTime)) }
+
+    private func beginDrain(where chosen: @escaping @Sendable (ListenerSpec) -> Bool) {
+        let over = options.drainStrategy == .gradual ? drainTime : .zero
+        for worker in workers { worker.perform { $0.beginDrain(over: over, where: chosen) } }
+    }
+}

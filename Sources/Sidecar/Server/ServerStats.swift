@@ -1,0 +1,63 @@
+// `server.*` and `listener_manager.*`: what the process knows of itself.
+import Admin
+import DataPlane
+import Metrics
+import Reactor
+
+/// Gauges and counters of the process, in the main thread's cells. Main thread only.
+struct ServerStats {
+    let uptime: Gauge
+    let concurrency: Gauge
+    let memoryAllocated: Gauge
+    let memoryHeap: Gauge
+    let memoryPhysical: Gauge
+    let live: Gauge
+    let state: Gauge
+    let totalConnections: Gauge
+    let daysUntilCertificateExpires: Gauge
+    let initialization: Histogram
+    let unknownFields: Counter
+    let workersStarted: Gauge
+    let listenersActive: Gauge
+    let listenersDraining: Gauge
+    let listenersAdded: Counter
+    let listenersCreated: Counter
+    let listenersStopped: Counter
+
+    init(_ cells: StatCells) {
+        uptime = cells.gauge("server.uptime")
+        concurrency = cells.gauge("server.concurrency")
+        memoryAllocated = cells.gauge("server.memory_allocated")
+        memoryHeap = cells.gauge("server.memory_heap_size")
+        memoryPhysical = cells.gauge("server.memory_physical_size")
+        live = cells.gauge("server.live")
+        state = cells.gauge("server.state")
+        totalConnections = cells.gauge("server.total_connections")
+        daysUntilCertificateExpires = cells.gauge("server.days_until_first_cert_expiring")
+        initialization = cells.histogram("server.initialization_time_ms", unit: .milliseconds)
+        unknownFields = cells.counter("server.static_unknown_fields")
+        workersStarted = cells.gauge("listener_manager.workers_started")
+        listenersActive = cells.gauge("listener_manager.total_listeners_active")
+        listenersDraining = cells.gauge("listener_manager.total_listeners_draining")
+        listenersAdded = cells.counter("listener_manager.listener_added")
+        listenersCreated = cells.counter("listener_manager.listener_create_success")
+        listenersStopped = cells.counter("listener_manager.listener_stopped")
+        // Envoy shows these from the start; nothing here can move them before there is dynamic configuration or a
+        // process to take over from.
+        for name in [
+            "server.parent_connections", "server.hot_restart_epoch", "server.seconds_until_first_ocsp_response_expiring",
+            "listener_manager.total_filter_chains_draining", "listener_manager.total_listeners_warming",
+        ] {
+            _ = cells.gauge(name)
+        }
+        for name in [
+            "server.dynamic_unknown_fields", "server.debug_assertion_failures", "server.envoy_bug_failures",
+            "server.dropped_stat_flushes", "listener_manager.listener_modified", "listener_manager.listener_removed",
+            "listener_manager.listener_create_failure", "listener_manager.listener_in_place_updated",
+        ] {
+            _ = cells.counter(name)
+        }
+        _ = cells.gauge("server.hot_restart_generation")
+        cells.gauge("server.version").set(Version.number)
+    }
+}

@@ -1,0 +1,53 @@
+// The command line's settings, in the form the server takes them.
+
+/// What the command line asks of a run. Times as on the command line of Envoy.
+public struct ServerOptions: Sendable {
+    public enum Mode: String, Sendable, CaseIterable {
+        case serve
+        case validate
+        /// Everything is built, ports are bound, and the process ends before it serves.
+        case initOnly = "init_only"
+    }
+
+    public enum DrainStrategy: String, Sendable, CaseIterable {
+        /// The chance that a response closes its connection grows over the drain time.
+        case gradual
+        /// Every response closes its connection at once.
+        case immediate
+    }
+
+    public enum IPVersion: String, Sendable, CaseIterable { case v4, v6 }
+
+    public var configPath: String?
+    public var configYAML: String?
+    public var mode = Mode.serve
+    /// nil: what the machine grants (`cpuBudget`), at most 2.
+    public var concurrency: Int?
+    public var cpusetThreads = false
+    public var logLevel = "info"
+    public var componentLogLevels = ""
+    public var logFormat: String?
+    public var logPath: String?
+    /// A file that gets the admin listener's address once it is bound.
+    public var adminAddressPath: String?
+    /// Seconds that a drain may take.
+    public var drainTime = 600
+    public var drainStrategy = DrainStrategy.gradual
+    /// Seconds after which a replaced process ends.
+    public var parentShutdownTime = 900
+    public var serviceCluster = ""
+    public var serviceNode = ""
+    public var serviceZone = ""
+    /// `name:value` pairs that every stat carries.
+    public var statsTags: [String] = []
+    /// Milliseconds between flushes of access-log files.
+    public var fileFlushInterval = 10_000
+    /// KiB of buffered access log that flush at once.
+    public var fileFlushMinSize = 64
+    public var allowUnknownStaticFields = false
+    public var localAddressIPVersion = IPVersion.v4
+    /// Flags that are taken for compatibility and do nothing here, with what is done instead; logged once each.
+    public var compatibilityNotes: [String] = []
+
+    public init() {}
+}

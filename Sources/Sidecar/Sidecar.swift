@@ -1,1 +1,0 @@
-// Sidecar: the composition root: bootstrap, workers, drain.

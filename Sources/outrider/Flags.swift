@@ -1,0 +1,187 @@
+// Envoy's flags, in the groups that --help shows.
+import ArgumentParser
+import Sidecar
+
+extension ServerOptions.Mode: ExpressibleByArgument {}
+extension ServerOptions.DrainStrategy: ExpressibleByArgument {}
+extension ServerOptions.IPVersion: ExpressibleByArgument {}
+
+struct ConfigurationFlags: ParsableArguments {
+    @Option(name: [.short, .customLong("config-path")], help: "The bootstrap: .yaml, .yml or .json.")
+    var configPath: String?
+
+    @Option(help: "YAML text that is merged over the file.")
+    var configYaml: String?
+
+    @Option(help: "serve; validate: check the file and end; init_only: build everything and end.")
+    var mode: ServerOptions.Mode = .serve
+
+    @Flag(help: "Skip fields that do not exist in Envoy's API, with one log line each, and not refuse them.")
+    var allowUnknownStaticFields = false
+
+    func apply(to options: inout ServerOptions) {
+        options.configPath = configPath
+        options.configYAML = configYaml
+        options.mode = mode
+        options.allowUnknownStaticFields = allowUnknownStaticFields
+    }
+}
+
+struct RunFlags: ParsableArguments {
+    @Option(help: "Worker threads. Default: the CPU quota of the cgroup, at most 2.")
+    var concurrency: Int?
+
+    @Flag(help: "As many workers as CPUs are granted (affinity and cgroup quota), without the limit of 2.")
+    var cpusetThreads = false
+
+    @Option(help: "Write the admin listener's address to this file once it is bound.")
+    var adminAddressPath: String?
+
+    @Option(help: "Seconds that draining may take before the process ends anyway.")
+    var drainTimeS = 600
+
+    @Option(help: "gradual: ever more responses close their connection; immediate: all of them do.")
+    var drainStrategy: ServerOptions.DrainStrategy = .gradual
+
+    @Option(help: "Seconds after which a process that was replaced ends.")
+    var parentShutdownTimeS = 900
+
+    func check() throws {
+        if let concurrency, !(0...1024).contains(concurrency) {
+            throw ValidationError("--concurrency \(concurrency) is not in 0...1024")
+        }
+        for (flag, value) in [("--drain-time-s", drainTimeS), ("--parent-shutdown-time-s", parentShutdownTimeS)]
+        where !(0...1_000_000).contains(value) {
+            throw ValidationError("\(flag) \(value) is not in 0...1000000")
+        }
+    }
+
+    func apply(to options: inout ServerOptions) {
+        // Envoy takes 0 as "one worker".
+        options.concurrency = concurrency.map { max(1, $0) }
+        options.cpusetThreads = cpusetThreads
+        options.adminAddressPath = adminAddressPath
+        options.drainTime = drainTimeS
+        options.drainStrategy = drainStrategy
+        options.parentShutdownTime = parentShutdownTimeS
+    }
+}
+
+struct LoggingFlags: ParsableArguments {
+    @Option(name: [.short, .long], help: "trace, debug, info, warning, error, critical or off.")
+    var logLevel = "info"
+
+    @Option(help: "Levels of single components: upstream:debug,http:trace.")
+    var componentLogLevel = ""
+
+    @Option(help: "The pattern of a log line, in spdlog's flags.")
+    var logFormat: String?
+
+    @Option(help: "The file to log to. Default: standard error.")
+    var logPath: String?
+
+    @Option(help: "Milliseconds between flushes of access-log files.")
+    var fileFlushIntervalMsec = 10_000
+
+    @Option(help: "KiB of buffered access log that are flushed at once.")
+    var fileFlushMinSizeKb = 64
+
+    func validate() throws {
+        guard LogLevelName.all.contains(logLevel) || ["warn", "err"].contains(logLevel) else {
+            throw ValidationError("-l \(logLevel) is none of \(LogLevelName.all.joined(separator: ", "))")
+        }
+        guard (1...86_400_000).contains(fileFlushIntervalMsec) else {
+            throw ValidationError("--file-flush-interval-msec \(fileFlushIntervalMsec) is not in 1...86400000")
+        }
+        guard (1...65536).contains(fileFlushMinSizeKb) else {
+            throw ValidationError("--file-flush-min-size-kb \(fileFlushMinSizeKb) is not in 1...65536")
+        }
+    }
+
+    func apply(to options: inout ServerOptions) {
+        options.logLevel = logLevel
+        options.componentLogLevels = componentLogLevel
+        options.logFormat = logFormat
+        options.logPath = logPath
+        options.fileFlushInterval = fileFlushIntervalMsec
+        options.fileFlushMinSize = fileFlushMinSizeKb
+    }
+}
+
+struct IdentityFlags: ParsableArguments {
+    @Option(help: "The service this proxy stands beside: node.cluster where the file has none.")
+    var serviceCluster = ""
+
+    @Option(help: "This proxy's own name: node.id where the file has none.")
+    var serviceNode = ""
+
+    @Option(help: "The zone: node.locality.zone where the file has none.")
+    var serviceZone = ""
+
+    @Option(name: .customLong("stats-tag"), help: "name:value, added to every metric. Can be given again.")
+    var statsTags: [String] = []
+
+    func validate() throws {
+        for tag in statsTags {
+            let parts = tag.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
+                throw ValidationError("--stats-tag '\(tag)' is not name:value")
+            }
+        }
+    }
+
+    func apply(to options: inout ServerOptions) {
+        options.serviceCluster = serviceCluster
+        options.serviceNode = serviceNode
+        options.serviceZone = serviceZone
+        options.statsTags = statsTags
+    }
+}
+
+struct CompatibilityFlags: ParsableArguments {
+    @Option(help: .hidden) var localAddressIpVersion: ServerOptions.IPVersion = .v4
+    @Option(help: .hidden) var restartEpoch: Int?
+    @Option(help: .hidden) var baseId: Int?
+    @Option(help: .hidden) var baseIdPath: String?
+    @Flag(help: .hidden) var useDynamicBaseId = false
+    @Flag(help: .hidden) var disableHotRestart = false
+    @Flag(help: .hidden) var skipHotRestartOnNoParent = false
+    @Flag(help: .hidden) var skipHotRestartParentStats = false
+    @Option(help: .hidden) var socketPath: String?
+    @Option(help: .hidden) var socketMode: String?
+    @Flag(help: .hidden) var rejectUnknownDynamicFields = false
+    @Flag(help: .hidden) var ignoreUnknownDynamicFields = false
+
+    @Flag(
+        help: ArgumentHelp(
+            "Envoy's hot-restart flags (--base-id, --restart-epoch, --disable-hot-restart, ...) are accepted too.",
+            discussion: "Prints what they do here: nothing, each with one log line.", valueName: "hot-restart-version"))
+    var hotRestartVersion = false
+
+    func validate() throws {
+        if hotRestartVersion {
+            print("disabled")
+            throw ExitCode.success
+        }
+    }
+
+    func apply(to options: inout ServerOptions) {
+        options.localAddressIPVersion = localAddressIpVersion
+        let restart = "no other process is spoken to and no shared memory is made, so there is nothing to number"
+        let dynamic = "there is no dynamic configuration yet, so no field of it can be unknown"
+        let given: [(String, Bool, String)] = [
+            ("--restart-epoch", restartEpoch != nil, restart),
+            ("--base-id", baseId != nil, restart),
+            ("--base-id-path", baseIdPath != nil, restart),
+            ("--use-dynamic-base-id", useDynamicBaseId, restart),
+            ("--disable-hot-restart", disableHotRestart, "hot restart is off"),
+            ("--skip-hot-restart-on-no-parent", skipHotRestartOnNoParent, restart),
+            ("--skip-hot-restart-parent-stats", skipHotRestartParentStats, restart),
+            ("--socket-path", socketPath != nil, restart),
+            ("--socket-mode", socketMode != nil, restart),
+            ("--reject-unknown-dynamic-fields", rejectUnknownDynamicFields, dynamic),
+            ("--ignore-unknown-dynamic-fields", ignoreUnknownDynamicFields, dynamic),
+        ]
+        options.compatibilityNotes = given.filter(\.1).map { "\($0.0) is accepted and has no effect: \($0.2)" }
+    }
+}

@@ -1,0 +1,42 @@
+// The command line: `outrider -c FILE` runs, the subcommands help around it.
+import ArgumentParser
+import Sidecar
+
+@main
+struct Outrider: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "outrider",
+        abstract: "A small, fast sidecar proxy that reads Envoy's configuration.",
+        discussion: """
+            Give it the bootstrap file that you would give to Envoy:
+
+              outrider -c envoy.yaml
+
+            SIGTERM drains and then ends; a second SIGTERM ends at once. SIGUSR1 reopens the logs.
+            """,
+        version: Version.line,
+        subcommands: [Validate.self])
+
+    @OptionGroup(title: "Configuration") var source: ConfigurationFlags
+    @OptionGroup(title: "Run") var running: RunFlags
+    @OptionGroup(title: "Logging") var logging: LoggingFlags
+    @OptionGroup(title: "Identity") var identity: IdentityFlags
+    @OptionGroup(title: "Taken for compatibility with Envoy") var compatibility: CompatibilityFlags
+
+    func validate() throws {
+        guard source.configPath != nil || source.configYaml != nil else {
+            throw ValidationError("give a configuration: -c FILE, or --config-yaml TEXT")
+        }
+        try running.check()
+    }
+
+    func run() throws {
+        var options = ServerOptions()
+        source.apply(to: &options)
+        running.apply(to: &options)
+        logging.apply(to: &options)
+        identity.apply(to: &options)
+        compatibility.apply(to: &options)
+        throw ExitCode(Server.main(options))
+    }
+}
