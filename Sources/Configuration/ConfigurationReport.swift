@@ -26,6 +26,8 @@ final class ConfigurationReport {
     init(sources: [String]) { self.sources = sources }
 
     var hasIssues: Bool { !found.isEmpty }
+    /// Problems so far, listed or not.
+    var issueCount: Int { found.count + unlisted }
 
     func add(_ kind: ConfigurationIssue.Kind, at position: ConfigPosition?, path: FieldPath, _ message: String) {
         guard found.count < Self.maxIssues else {

@@ -110,7 +110,7 @@ enum SupportedFields {
           name string_match present_match
         envoy.config.route.v3.RouteAction
           cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite
-          path_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex
+          path_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex host_rewrite
           append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority hash_policy
           max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration
         envoy.config.route.v3.RouteAction.HashPolicy

@@ -144,6 +144,10 @@ import Testing
             ": one of route, redirect, direct_response is required"
         ),
         (
+            "match: {prefix: /}, route: {cluster: a}, response_headers_to_add: [{header: {key: x, value: \"%NOPE%\"}}]",
+            ".response_headers_to_add[0].header.value: unknown operator NOPE (at byte 0 of the format)"
+        ),
+        (
             "match: {}, route: {cluster: a}",
             ".match: one of prefix, path, safe_regex, connect_matcher, path_separated_prefix is required"
         ),

@@ -109,8 +109,8 @@ import Testing
             Self.upstream("common_tls_context: {tls_certificates: [\(Self.certificate(leaf, key: other.keyPEM))]}"))
         #expect(found.count == 1)
         let expected =
-            "\(Self.place).common_tls_context.tls_certificates[0].private_key: <inline> does not belong to the certificate"
-        #expect(found.first?.contains(expected) == true)
+            ".common_tls_context.tls_certificates[0].private_key: <inline> does not belong to the certificate"
+        #expect(found.first?.contains(Self.place + expected) == true)
     }
 
     @Test func serversNeedACertificate() throws {
@@ -146,14 +146,20 @@ import Testing
             """
         ),
         (
-            "common_tls_context: {validation_context: {match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: a}}]}}",
+            """
+            common_tls_context:
+              validation_context: {match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: a}}]}
+            """,
             """
             .common_tls_context.validation_context.match_typed_subject_alt_names: names can only be trusted with a \
             trusted_ca that vouches for them, and none is set
             """
         ),
         (
-            "common_tls_context: {validation_context: {verify_certificate_spki: [\"\(String(repeating: "A", count: 44))\"]}}",
+            """
+            common_tls_context:
+              validation_context: {verify_certificate_spki: [\(String(repeating: "A", count: 44))]}
+            """,
             """
             .common_tls_context.validation_context.verify_certificate_spki[0]: must be the base64 of a SHA-256 \
             (32 bytes)
@@ -168,7 +174,11 @@ import Testing
             ".common_tls_context.tls_params.cipher_suites: unknown cipher suite 'NO-SUCH'"
         ),
         (
-            "common_tls_context: {tls_certificates: [{certificate_chain: {environment_variable: NO_SUCH_VARIABLE}, private_key: {inline_string: x}}]}",
+            """
+            common_tls_context:
+              tls_certificates:
+              - {certificate_chain: {environment_variable: NO_SUCH_VARIABLE}, private_key: {inline_string: x}}
+            """,
             """
             .common_tls_context.tls_certificates[0].certificate_chain.environment_variable: there is no environment \
             variable "NO_SUCH_VARIABLE"

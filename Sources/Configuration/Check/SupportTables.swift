@@ -7,11 +7,13 @@ struct SupportTables: Sendable {
 
     init() {
         var message = ""
-        for line in SupportedFields.table.split(separator: "\n") where line.first != "#" {
-            if line.first == " " {
-                acted[message, default: []].formUnion(line.split(separator: " ").map(String.init))
-            } else {
-                message = String(line)
+        for line in SupportedFields.table.utf8.split(separator: UInt8(ascii: "\n")) {
+            switch line.first {
+            case UInt8(ascii: "#"): break
+            case UInt8(ascii: " "):
+                let fields = line.split(separator: UInt8(ascii: " ")).map { String(Substring($0)) }
+                acted[message, default: []].formUnion(fields)
+            default: message = String(Substring(line))
             }
         }
         for (message, field, reason) in SkippedFields.table { skipped[message, default: [:]][field] = reason }

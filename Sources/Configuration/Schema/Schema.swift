@@ -70,10 +70,14 @@ struct MessageSchema: Sendable {
     var name: String
     var fields: [FieldSchema] = []
     var oneofs: [OneofSchema] = []
-    /// Proto and JSON names to indices of `fields`.
+    /// Proto names to indices of `fields`.
     var byName: [String: Int] = [:]
 
-    func field(named name: String) -> FieldSchema? { byName[name].map { fields[$0] } }
+    /// The field of a proto or JSON name. JSON names are made only when somebody writes one.
+    func field(named name: String) -> FieldSchema? {
+        if let index = byName[name] { return fields[index] }
+        return fields.first { FieldSchema.jsonName(of: $0.name) == name }
+    }
     func field(number: UInt32) -> FieldSchema? { fields.first { $0.number == number } }
 }
 

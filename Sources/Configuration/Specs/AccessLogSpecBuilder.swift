@@ -58,17 +58,13 @@ struct AccessLogSpecBuilder {
     // MARK: - Formats
 
     private func format(_ format: API.FormatString, _ path: FieldPath) -> AccessLogFormatSpec {
-        if format.omitEmptyValues, case .jsonFormat? = format.format {
-        } else if format.omitEmptyValues {
-            context.unsupported(path.field("omit_empty_values"), "Outrider acts on this for json_format only")
-        }
         switch format.format {
         case .textFormat(let text)?:
-            return self.text(text, path.field("text_format"))
+            return self.text(text, path.field("text_format"), omitEmpty: format.omitEmptyValues)
         case .textFormatSource(let source)?:
             let path = path.field("text_format_source")
             guard let (bytes, _) = context.data(source, path) else { return .text("") }
-            return text(String(decoding: bytes, as: UTF8.self), path)
+            return text(String(decoding: bytes, as: UTF8.self), path, omitEmpty: format.omitEmptyValues)
         case .jsonFormat(let json)?:
             return self.json(
                 json, path.field("json_format"), omitEmpty: format.omitEmptyValues,
@@ -78,9 +74,9 @@ struct AccessLogSpecBuilder {
         }
     }
 
-    private func text(_ template: String, _ path: FieldPath) -> AccessLogFormatSpec {
+    private func text(_ template: String, _ path: FieldPath, omitEmpty: Bool = false) -> AccessLogFormatSpec {
         context.check(format: template, path)
-        return .text(template)
+        return .text(template, omitEmpty: omitEmpty)
     }
 
     private func json(

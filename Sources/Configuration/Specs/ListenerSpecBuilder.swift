@@ -128,7 +128,7 @@ struct ListenerSpecBuilder {
         var tls = TLSSpecBuilder(context: context).downstream(
             chain.transportSocket, isSet: chain.hasTransportSocket, path.field("transport_socket"))
         let specs = chain.filters.enumerated().map { filter($1, filters[$0]) }
-        for index in specs.indices.dropLast() {
+        for index in specs.indices.dropLast() where specs[index] != nil {
             context.bad(
                 filters[index],
                 "\(quotedForMessage(chain.filters[index].name)) ends the chain of filters, and can only be its last"

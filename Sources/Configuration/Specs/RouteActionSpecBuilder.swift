@@ -99,14 +99,17 @@ struct RouteActionSpecBuilder {
 
     private func hostRewrite(_ action: API.RouteAction, _ path: FieldPath) -> HostRewriteSpec? {
         switch action.hostRewriteSpecifier {
-        case .hostRewriteLiteral(let host)?: host.isEmpty ? nil : .literal(host)
-        case .autoHostRewrite(let value)?: value.value ? .auto : nil
-        case .hostRewriteHeader(let name)?: name.isEmpty ? nil : .header(name.lowercased())
+        case .hostRewriteLiteral(let host)?: return host.isEmpty ? nil : .literal(host)
+        case .autoHostRewrite(let value)?: return value.value ? .auto : nil
+        case .hostRewriteHeader(let name)?: return name.isEmpty ? nil : .header(name.lowercased())
         case .hostRewritePathRegex(let rewrite)?:
-            context.rewrite(rewrite, path.field("host_rewrite_path_regex")).map {
+            return context.rewrite(rewrite, path.field("host_rewrite_path_regex")).map {
                 .pathRegex($0.regex, substitution: $0.substitution)
             }
-        case .hostRewrite?, nil: nil
+        case .hostRewrite(let format)?:
+            context.check(format: format, path.field("host_rewrite"))
+            return format.isEmpty ? nil : .format(format)
+        case nil: return nil
         }
     }
 

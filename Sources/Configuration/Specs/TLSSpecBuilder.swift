@@ -14,7 +14,11 @@ struct TLSSpecBuilder {
         var certificates: [FieldPath] = []
         var validation: FieldPath
 
-        init(_ path: FieldPath) {
+        /// How many problems were known before this context.
+        var problemsBefore: Int
+
+        init(_ path: FieldPath, after problems: Int) {
+            problemsBefore = problems
             whole = path
             common = path.field("common_tls_context")
             validation = common.field("validation_context")
@@ -31,7 +35,9 @@ struct TLSSpecBuilder {
             }
             if field == "validation_context" { return validation }
             if field.hasPrefix("validation_context.") { return validation.field(String(field.dropFirst(19))) }
-            if field == "sni" || field == "auto_sni_san_validation" { return whole.field(field) }
+            if ["sni", "auto_sni_san_validation", "require_client_certificate"].contains(field) {
+                return whole.field(field)
+            }
             return common.field(field)
         }
     }
@@ -45,7 +51,7 @@ struct TLSSpecBuilder {
                 place, "an UpstreamTlsContext belongs to a cluster; a filter chain takes a DownstreamTlsContext")
         }
         guard let tls = config.unpacked(API.DownstreamTLS.self) else { return nil }
-        var places = Places(place)
+        var places = Places(place, after: context.report.issueCount)
         var spec = common(tls.commonTlsContext, &places)
         spec.verify.required = tls.requireClientCertificate.value
         spec.statefulResumption = !tls.disableStatefulSessionResumption
@@ -79,7 +85,7 @@ struct TLSSpecBuilder {
                 place, "a DownstreamTlsContext belongs to a filter chain; a cluster takes an UpstreamTlsContext")
         }
         guard let tls = config.unpacked(API.UpstreamTLS.self) else { return nil }
-        var places = Places(place)
+        var places = Places(place, after: context.report.issueCount)
         var spec = common(tls.commonTlsContext, &places)
         spec.sni = tls.sni.isEmpty ? nil : tls.sni
         spec.autoSNI = tls.autoHostSni || http?.upstreamHTTPProtocolOptions.autoSni == true
@@ -101,8 +107,18 @@ struct TLSSpecBuilder {
         return config
     }
 
+    /// Problems that come from a file that is missing.
+    private static let needsFiles: Set<String> = [
+        "tls_certificates", "validation_context.match_typed_subject_alt_names", "validation_context.crl",
+        "auto_sni_san_validation", "require_client_certificate",
+    ]
+
     private func report(_ problems: [TLSConfigurationError], _ places: Places) {
-        for problem in problems { context.inconsistent(places.path(of: problem.field), problem.message) }
+        // Where a file could not be read, what needs it is no news.
+        let isWhole = context.report.issueCount == places.problemsBefore
+        for problem in problems where isWhole || !Self.needsFiles.contains(problem.field) {
+            context.inconsistent(places.path(of: problem.field), problem.message)
+        }
     }
 
     // MARK: - CommonTlsContext
@@ -122,7 +138,7 @@ struct TLSSpecBuilder {
                     path.field("name"), "secret \(quotedForMessage(reference.name)) is no tls_certificate")
                 continue
             }
-            add(certificate, place.field("tls_certificate"), &spec, &places)
+            add(certificate, place.field("tls_certificate"), &spec, &places, secretName: reference.name)
         }
         switch common.validationContextType {
         case .validationContext(let validation)?:
@@ -132,6 +148,7 @@ struct TLSSpecBuilder {
             if let (validation, place) = validation(named: reference.name, path) {
                 places.validation = place
                 self.validation(validation, place, into: &spec)
+                spec.trustedCASecret = reference.name
             }
         case .combinedValidationContext(let combined)?:
             let path = places.common.field("combined_validation_context")
@@ -144,6 +161,7 @@ struct TLSSpecBuilder {
             {
                 // As in Envoy: the secret is merged over the default.
                 try? merged.merge(serializedBytes: bytes)
+                spec.trustedCASecret = combined.validationContextSdsSecretConfig.name
             }
             self.validation(merged, places.validation, into: &spec)
         default: break
@@ -173,7 +191,8 @@ struct TLSSpecBuilder {
     }
 
     private func add(
-        _ certificate: API.TLSCertificate, _ path: FieldPath, _ spec: inout TLSContextSpec, _ places: inout Places
+        _ certificate: API.TLSCertificate, _ path: FieldPath, _ spec: inout TLSContextSpec, _ places: inout Places,
+        secretName: String = ""
     ) {
         if !certificate.hasCertificateChain { context.missing(path.field("certificate_chain")) }
         if !certificate.hasPrivateKey { context.missing(path.field("private_key")) }
@@ -182,10 +201,11 @@ struct TLSSpecBuilder {
         let key = context.data(certificate.privateKey, path.field("private_key"))
         let password = certificate.hasPassword ? context.data(certificate.password, path.field("password")) : nil
         guard let chain, let key else { return }
-        spec.certificates.append(
-            TLSCertificateMaterial(
-                chainPEM: chain.bytes, keyPEM: key.bytes, password: password?.bytes, chainName: chain.name,
-                keyName: key.name))
+        var material = TLSCertificateMaterial(
+            chainPEM: chain.bytes, keyPEM: key.bytes, password: password?.bytes, chainName: chain.name,
+            keyName: key.name)
+        material.secretName = secretName
+        spec.certificates.append(material)
         places.certificates.append(path)
     }
 
