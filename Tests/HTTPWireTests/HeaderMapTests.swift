@@ -19,7 +19,7 @@ import Testing
 
     private func lines(_ map: HeaderMap) -> [String] {
         var lines: [String] = []
-        map.forEach { lines.append("\($0): \($1)") }
+        map.forEachField { lines.append("\($0): \($1)") }
         return lines
     }
 

@@ -51,6 +51,9 @@ import Testing
             "/!$&'()*+,-.:;=@[]_~"
         ),
         ("*", "*", "*", "*", "*"),
+        ("/%2%65", "!", "/%2%65", "/%2%65", "!"),
+        ("/%%32%65", "!", "/%%32%65", "/%%32%65", "!"),
+        ("/%%41", "/%A", "/%%41", "/%%41", "/%A"),
     ])
     func paths(path: String, normalized: String, merged: String, unescaped: String, all: String) {
         #expect(apply(PathRules(normalize: true), path) == normalized)
@@ -142,7 +145,7 @@ import Testing
         #expect(query.value("d") == nil)
         #expect(query.value("")?.string == "x")
         var count = 0
-        query.forEach { _, _ in count += 1 }
+        query.forEachParameter { _, _ in count += 1 }
         #expect(count == 5)
         #expect(QueryParameters(path: ByteView("/p")).value("a") == nil)
         #expect(QueryParameters(path: ByteView("/p?")).value("a") == nil)
@@ -185,6 +188,11 @@ import Testing
             let shown = cache.view(unixSeconds: seconds).string
             #expect(shown == text)
         }
+    }
+
+    @Test func timesOutOfRange() {
+        #expect(HTTPDate(unixSeconds: .max).text == "Fri, 31 Dec 9999 23:59:59 GMT")
+        #expect(HTTPDate(unixSeconds: .min).text == "Mon, 01 Jan 0001 00:00:00 GMT")
     }
 
     @Test func dayByDayThroughFourCenturies() {
@@ -262,6 +270,10 @@ import Testing
                     let isControl = byte < 0x20 || byte == 0x7f
                     #expect((Words.firstMark(Words.controls(word)) == place) == isControl)
                     #expect((Words.controls(word) == 0) == !isControl)
+                    let isName = ByteClass.token.contains(byte) && !"!#$%&'*+.^_`|~".utf8.contains(byte)
+                    #expect(Words.outsideName(word) == (isName ? 0 : 0x80 << UInt64(place * 8)))
+                    #expect(Words.isPrintable(word) == (byte >= 0x20 && byte < 0x7f))
+                    #expect(Words.isVisible(word) == (byte >= 0x21 && byte < 0x7f))
                     let isOutside = byte < 0x21 || byte >= 0x7f
                     #expect((Words.firstMark(Words.outsideTarget(word)) == place) == isOutside)
                 }

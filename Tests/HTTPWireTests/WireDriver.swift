@@ -60,14 +60,14 @@ struct RequestDriver: ~Copyable {
                 if parser.expectsContinue { facts += " expects" }
                 if parser.wantsUpgrade { facts += " upgrade" }
                 transcript.add(facts)
-                headers.forEach { transcript.add("  \($0): \($1)") }
+                headers.forEachField { transcript.add("  \($0): \($1)") }
             case .body(let count):
                 var part = ByteQueue(pool: pool)
                 queue.move(count, to: &part)
                 transcript.add(body: part.array)
             case .trailers:
                 transcript.add("trailers")
-                trailers.forEach { transcript.add("  \($0): \($1)") }
+                trailers.forEachField { transcript.add("  \($0): \($1)") }
             case .end:
                 transcript.add("end")
                 parser.beginNext()
@@ -115,14 +115,14 @@ struct ResponseDriver: ~Copyable {
                 transcript.add(
                     "head \(headers.status) \(parser.version) \(parser.framing)" + (parser.keepAlive ? "" : " close"))
             }
-            headers.forEach { transcript.add("  \($0): \($1)") }
+            headers.forEachField { transcript.add("  \($0): \($1)") }
         case .body(let count):
             var part = ByteQueue(pool: pool)
             queue.move(count, to: &part)
             transcript.add(body: part.array)
         case .trailers:
             transcript.add("trailers")
-            trailers.forEach { transcript.add("  \($0): \($1)") }
+            trailers.forEachField { transcript.add("  \($0): \($1)") }
         case .end:
             transcript.add("end")
             return false

@@ -13,10 +13,8 @@ struct HTTP1FieldLine {
     /// Parses the line at `at`; nil when it is incomplete or malformed (`diagnose` tells why).
     @inline(__always)
     init?(_ view: ByteView, _ at: Int) {
-        let token = ByteClass.token
         let count = view.count
-        var place = at
-        while place < count && token.contains(view[place]) { place &+= 1 }
+        var place = HTTP1FieldLine.endOfName(view, at)
         guard place < count else { return nil }
         nameEnd = place
         if place == at {
@@ -40,25 +38,24 @@ struct HTTP1FieldLine {
     @inline(__always)
     static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
+    /// The first byte that no name may hold at or after `from`, or the end.
+    @inline(__always)
+    static func endOfName(_ view: ByteView, _ from: Int) -> Int {
+        var place = view.firstMark(from: from, unless: { _ in false }, Words.outsideName)
+        if place < view.count && view[place] == 0x3a { return place }
+        let token = ByteClass.token
+        while place < view.count && token.contains(view[place]) { place &+= 1 }
+        return place
+    }
+
     /// The first byte that no value may hold (CR among them) at or after `from`, or the end.
     @inline(__always)
     static func endOfValue(_ view: ByteView, _ from: Int) -> Int {
         var place = from
         while true {
-            if place &+ 8 <= view.count {
-                let marks = Words.controls(view.word(at: place))
-                if marks == 0 {
-                    place &+= 8
-                    continue
-                }
-                place &+= Words.firstMark(marks)
-            } else if place >= view.count {
-                return place
-            } else if view[place] >= 0x20 && view[place] != 0x7f {
-                place &+= 1
-                continue
-            }
-            if view[place] != 0x09 { return place }
+            place = view.firstMark(from: place, unless: Words.isPrintable, Words.controls)
+            while place < view.count && view[place] >= 0x20 && view[place] != 0x7f { place &+= 1 }
+            guard place < view.count, view[place] == 0x09 else { return place }
             place &+= 1
         }
     }

@@ -56,13 +56,13 @@ public enum HTTP1Serializer {
             queue.append(headers.authority)
         } else {
             if style.absoluteTarget && headers.hasAuthority && headers.path.first == 0x2f {
-                if headers.scheme.isEmpty { queue.append("http") } else { queue.append(headers.scheme) }
-                queue.append("://")
+                if headers.scheme.isEmpty { put("http", &queue) } else { queue.append(headers.scheme) }
+                put("://", &queue)
                 queue.append(headers.authority)
             }
             if headers.path.isEmpty { queue.append(byte: 0x2f) } else { queue.append(headers.path) }
         }
-        queue.append(" HTTP/1.1\r\n")
+        put(" HTTP/1.1\r\n", &queue)
         let capitals = headers.table.usesCapitals
         if headers.hasAuthority {
             if style.names == .preserve && headers.table.hostName.isPresent {
@@ -70,9 +70,9 @@ public enum HTTP1Serializer {
             } else {
                 name("host", capitals, style, &queue)
             }
-            queue.append(": ")
+            put(": ", &queue)
             queue.append(headers.authority)
-            queue.append("\r\n")
+            put("\r\n", &queue)
         }
         fields(headers.table, framing, connection, style, capitals, &queue)
     }
@@ -84,17 +84,17 @@ public enum HTTP1Serializer {
     ) {
         let status = min(max(headers.status, 100), 999)
         if status == 200 && version != .http10 && !style.forwardReason {
-            queue.append("HTTP/1.1 200 OK\r\n")
+            put("HTTP/1.1 200 OK\r\n", &queue)
         } else {
-            queue.append(version == .http10 ? "HTTP/1.0 " : "HTTP/1.1 ")
+            put(version == .http10 ? "HTTP/1.0 " : "HTTP/1.1 ", &queue)
             queue.append(decimal: UInt64(status))
             queue.append(byte: 0x20)
             if style.forwardReason && !headers.reason.isEmpty {
                 queue.append(headers.reason)
             } else {
-                queue.append(HTTPStatus.reason(status))
+                put(HTTPStatus.reason(status), &queue)
             }
-            queue.append("\r\n")
+            put("\r\n", &queue)
         }
         fields(headers.table, framing, connection, style, headers.table.usesCapitals, &queue)
     }
@@ -103,23 +103,29 @@ public enum HTTP1Serializer {
     public static func chunk(_ body: inout ByteQueue, to queue: inout ByteQueue) {
         guard !body.isEmpty else { return }
         queue.append(hex: UInt64(body.count))
-        queue.append("\r\n")
+        put("\r\n", &queue)
         body.moveAll(to: &queue)
-        queue.append("\r\n")
+        put("\r\n", &queue)
     }
 
     /// Writes the last chunk of a body without trailers.
     public static func lastChunk(to queue: inout ByteQueue) {
-        queue.append("0\r\n\r\n")
+        put("0\r\n\r\n", &queue)
     }
 
     /// Writes the last chunk and the trailers behind it. Fields that frame a message are left out.
     public static func lastChunk(trailers: HeaderMap, style: HTTP1Style = HTTP1Style(), to queue: inout ByteQueue) {
-        queue.append("0\r\n")
+        put("0\r\n", &queue)
         fields(trailers.table, .none, .none, style, trailers.table.usesCapitals, &queue)
     }
 
     // MARK: Fields
+
+    /// Writes a literal (`append` by itself would make a `String` of it).
+    @inline(__always)
+    private static func put(_ literal: StaticString, _ queue: inout ByteQueue) {
+        queue.append(ByteView(literal))
+    }
 
     /// Writes all fields and the empty line.
     private static func fields(
@@ -160,14 +166,14 @@ public enum HTTP1Serializer {
             }
             flush(table, &runStart, &runEnd, &queue)
             name(table.name(entry), false, style, &queue)
-            queue.append(": ")
+            put(": ", &queue)
             queue.append(table.value(entry))
-            queue.append("\r\n")
+            put("\r\n", &queue)
         }
         flush(table, &runStart, &runEnd, &queue)
         if !framingWritten { addFraming(framing, capitals, style, &queue) }
         addConnection(connection, capitals, style, &queue)
-        queue.append("\r\n")
+        put("\r\n", &queue)
     }
 
     @inline(__always)
@@ -188,14 +194,14 @@ public enum HTTP1Serializer {
         switch framing {
         case .length(let length) where entry.known == HeaderName.contentLength.rawValue:
             name(table.name(entry), false, style, &queue)
-            queue.append(": ")
+            put(": ", &queue)
             queue.append(decimal: length)
         case .chunked where entry.known == HeaderName.transferEncoding.rawValue:
             name(table.name(entry), false, style, &queue)
-            queue.append(": chunked")
+            put(": chunked", &queue)
         case .none, .length, .chunked, .untilClose, .asGiven: return false
         }
-        queue.append("\r\n")
+        put("\r\n", &queue)
         return true
     }
 
@@ -205,14 +211,14 @@ public enum HTTP1Serializer {
         switch framing {
         case .length(let length):
             name("content-length", capitals, style, &queue)
-            queue.append(": ")
+            put(": ", &queue)
             queue.append(decimal: length)
         case .chunked:
             name("transfer-encoding", capitals, style, &queue)
-            queue.append(": chunked")
+            put(": chunked", &queue)
         case .none, .untilClose, .asGiven: return
         }
-        queue.append("\r\n")
+        put("\r\n", &queue)
     }
 
     private static func addConnection(
@@ -222,9 +228,9 @@ public enum HTTP1Serializer {
         name("connection", capitals, style, &queue)
         switch connection {
         case .none: return
-        case .close: queue.append(": close\r\n")
-        case .keepAlive: queue.append(": keep-alive\r\n")
-        case .upgrade: queue.append(": upgrade\r\n")
+        case .close: put(": close\r\n", &queue)
+        case .keepAlive: put(": keep-alive\r\n", &queue)
+        case .upgrade: put(": upgrade\r\n", &queue)
         }
     }
 

@@ -78,12 +78,7 @@ struct HTTP1StartLine {
     /// The first byte that no target may hold at or after `from`, or the end.
     @inline(__always)
     private static func endOfTarget(_ view: ByteView, _ from: Int) -> Int {
-        var place = from
-        while place &+ 8 <= view.count {
-            let marks = Words.outsideTarget(view.word(at: place))
-            if marks != 0 { return place &+ Words.firstMark(marks) }
-            place &+= 8
-        }
+        var place = view.firstMark(from: from, unless: Words.isVisible, Words.outsideTarget)
         while place < view.count && view[place] &- 0x21 <= 0x5d { place &+= 1 }
         return place
     }

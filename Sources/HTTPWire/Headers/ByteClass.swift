@@ -5,7 +5,6 @@ struct ByteClass: Sendable {
     let low: UInt64
     let high: UInt64
 
-
     @inline(__always)
     func contains(_ byte: UInt8) -> Bool {
         let bits = byte & 0x40 == 0 ? low : high

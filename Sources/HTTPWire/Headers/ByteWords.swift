@@ -10,6 +10,27 @@ extension ByteView {
         return UInt64(littleEndian: unsafeBytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
     }
 
+    /// Looks at eight bytes at a time from `index` on; `clear` is a quick test that may fail for unmarked bytes. Returns the first place that `marks` marks, or where fewer than
+    /// eight bytes are left. A place outside of the view stops the process.
+    @inline(__always)
+    func firstMark(
+        from index: Int, unless clear: (UInt64) -> Bool, _ marks: (UInt64) -> UInt64
+    ) -> Int {
+        precondition(index >= 0 && index <= count, "ByteView scan out of bounds")
+        let bytes = unsafeBytes
+        var place = index
+        while place &+ 8 <= count {
+            // Safe: `place` begins inside of the view and only grows, and eight bytes from it are inside too.
+            let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: place, as: UInt64.self))
+            if !clear(word) {
+                let found = marks(word)
+                if found != 0 { return place &+ Words.firstMark(found) }
+            }
+            place &+= 8
+        }
+        return place
+    }
+
     /// The `length` bytes (at most eight) at `index`, the first in the lowest bits, zeros above.
     @inline(__always)
     func shortWord(at index: Int, length: Int) -> UInt64 {
@@ -35,6 +56,19 @@ enum Words {
     /// 0x20 in every byte: lower-cases letters and leaves digits and `-` as they are.
     static var lower: UInt64 { 0x2020_2020_2020_2020 }
 
+    /// True only when all bytes are from 0x20 to 0x7e. (From the lowest byte up: when neither the subtraction nor the
+    /// addition sets its high bit, a byte is in the range, and nothing is borrowed from or carried to the next.)
+    @inline(__always)
+    static func isPrintable(_ word: UInt64) -> Bool {
+        ((word &- ones &* 0x20) | (word &+ ones)) & highs == 0
+    }
+
+    /// The same without the space: 0x21 to 0x7e.
+    @inline(__always)
+    static func isVisible(_ word: UInt64) -> Bool {
+        ((word &- ones &* 0x21) | (word &+ ones)) & highs == 0
+    }
+
     /// Marks bytes below 0x20 and 0x7f: all that a field value may not hold, and HTAB.
     @inline(__always)
     static func controls(_ word: UInt64) -> UInt64 {
@@ -49,6 +83,17 @@ enum Words {
         let below = (word &- ones &* 0x21) & ~word
         let delete = word ^ (ones &* 0x7f)
         return (below | word | ((delete &- ones) & ~delete)) & highs
+    }
+
+    /// Marks all but letters, digits and `-`: where the name of an ordinary field ends. Every mark is exact.
+    @inline(__always)
+    static func outsideName(_ word: UInt64) -> UInt64 {
+        let seven = word & (ones &* 0x7f)
+        let folded = seven | lower
+        let letters = (folded &+ ones &* (0x80 &- 0x61)) & ~(folded &+ ones &* (0x80 &- 0x7b))
+        let digits = (seven &+ ones &* (0x80 &- 0x30)) & ~(seven &+ ones &* (0x80 &- 0x3a))
+        let hyphens = ~((seven ^ ones &* 0x2d) &+ ones &* 0x7f)
+        return ~(letters | digits | hyphens) & highs | word & highs
     }
 
     /// Index of the lowest marked byte; 8 when there is none.

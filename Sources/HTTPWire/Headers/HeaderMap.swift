@@ -112,7 +112,7 @@ public final class HeaderMap {
 
     /// Calls `body` with the name (in its original case) and value of each field, in order. Do not change the map in
     /// `body`.
-    public func forEach(_ body: (_ name: ByteView, _ value: ByteView) -> Void) {
+    public func forEachField(_ body: (_ name: ByteView, _ value: ByteView) -> Void) {
         var index = 0
         while index < table.entries.count {
             let entry = table.entries[index]

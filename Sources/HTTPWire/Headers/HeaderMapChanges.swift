@@ -161,11 +161,8 @@ extension HeaderMap {
 
     /// True when a value holds neither CR nor LF nor NUL.
     static func isClean(_ value: ByteView) -> Bool {
-        var index = 0
-        while index &+ 8 <= value.count {
-            if Words.controls(value.word(at: index)) != 0 { return isCleanSlowly(value) }
-            index &+= 8
-        }
+        var index = value.firstMark(from: 0, unless: Words.isPrintable, Words.controls)
+        if index &+ 8 <= value.count { return isCleanSlowly(value) }
         while index < value.count {
             let byte = value[index]
             if byte == 0x0d || byte == 0x0a || byte == 0 { return false }

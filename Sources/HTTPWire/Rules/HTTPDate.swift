@@ -15,8 +15,9 @@ public struct HTTPDate: Sendable, Equatable {
     private static let monthNames: StaticString = "JanFebMarAprMayJunJulAugSepOctNovDec"
     private static let dayNames: StaticString = "ThuFriSatSunMonTueWed"
 
-    /// The date of a time in seconds since 1970.
-    public init(unixSeconds: Int64) {
+    /// The date of a time in seconds since 1970; times outside of the years 1 to 9999 become the nearest one inside.
+    public init(unixSeconds seconds: Int64) {
+        let unixSeconds = min(max(seconds, -62_135_596_800), 253_402_300_799)
         let days = Int(unixSeconds.dividedDown(by: 86400))
         let rest = Int(unixSeconds - Int64(days) * 86400)
         hour = rest / 3600

@@ -109,8 +109,19 @@ public struct PathRules: Sendable, Equatable {
     }
 
     /// RFC 3986, section 6.2.2, the way Envoy (by the URL library of Chromium) does it: `\` counts as `/`, dot segments
-    /// are removed (also escaped ones), unreserved characters are unescaped, illegal ones escaped. nil for `%00`.
+    /// are removed (also escaped ones), unreserved characters are unescaped, illegal ones escaped. nil for `%00`, and
+    /// for malformed escapes that would become well-formed ones by it: `/%2%65` must not go on as `/%2e`.
     static func normalized(_ path: [UInt8]) -> [UInt8]? {
+        guard let once = normalizedOnce(path) else { return nil }
+        if once == path || !hasMalformedEscape(path) { return once }
+        return normalizedOnce(once) == once ? once : nil
+    }
+
+    private static func hasMalformedEscape(_ path: [UInt8]) -> Bool {
+        path.indices.contains { path[$0] == 0x25 && escape(path, $0) == nil }
+    }
+
+    private static func normalizedOnce(_ path: [UInt8]) -> [UInt8]? {
         let allowed = ByteClass.path
         var result: [UInt8] = []
         result.reserveCapacity(path.count)

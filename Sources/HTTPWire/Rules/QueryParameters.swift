@@ -18,7 +18,7 @@ public struct QueryParameters {
     /// The first value of `name`; empty when the parameter has no `=`.
     public func value(_ name: ByteView) -> ByteView? {
         var found: ByteView?
-        forEach { key, value in
+        forEachParameter { key, value in
             if found == nil && key == name { found = value }
         }
         return found
@@ -28,7 +28,7 @@ public struct QueryParameters {
     public func value(_ name: StaticString) -> ByteView? { value(ByteView(name)) }
 
     /// Calls `body` with each parameter; empty pieces between two `&` are skipped.
-    public func forEach(_ body: (_ name: ByteView, _ value: ByteView) -> Void) {
+    public func forEachParameter(_ body: (_ name: ByteView, _ value: ByteView) -> Void) {
         var rest = query
         while !rest.isEmpty {
             let end = rest.firstIndex(of: 0x26) ?? rest.count

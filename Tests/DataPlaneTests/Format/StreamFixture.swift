@@ -55,7 +55,7 @@ final class StreamFixture {
     /// The fields of a message, one line each, in order.
     static func lines(_ headers: HeaderMap) -> [String] {
         var lines: [String] = []
-        headers.forEach { lines.append("\($0.string): \($1.string)") }
+        headers.forEachField { lines.append("\($0.string): \($1.string)") }
         return lines
     }
 }
