@@ -11,7 +11,8 @@ extension HTTPStream {
             info.downstreamWire.sent = writer.wireBytesSent
         }
         let context = FormatContext(
-            info, request: requestHeaders, response: responseHeaders, trailers: responseTrailers, logType: type,
+            info, request: hasHead ? requestHeaders : nil, response: responseHeaders, trailers: responseTrailers,
+            logType: type,
             now: core.loop.now, wallNow: core.loop.wallNow)
         for log in core.accessLogs { log.log(context) }
     }

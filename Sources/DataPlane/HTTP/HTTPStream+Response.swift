@@ -27,7 +27,11 @@ extension HTTPStream {
             deadlines.clear(StreamDeadline.response.rawValue)
             writer.becomeTunnel()
         } else {
-            if requestPhase != .complete { core.stats.rqResponseBeforeComplete.increment() }
+            if requestPhase != .complete {
+                // As Envoy: nobody waits for the rest of such a request.
+                core.stats.rqResponseBeforeComplete.increment()
+                if writer.httpVersion != .http2 { writer.closeAfterResponse() }
+            }
             // What a client sent ahead for a tunnel must not be taken for a request.
             if upgrade != .none || session.closesAfterResponse() { writer.closeAfterResponse() }
         }
@@ -166,6 +170,7 @@ extension HTTPStream {
     /// A route's own limit on the stream's life, counted from its begin; nil: none.
     func setMaxDuration(_ limit: TimeAmount?, setting: String) {
         durationSetting = setting
+        durationLimit = limit
         guard let limit else { return deadlines.clear(StreamDeadline.maxDuration.rawValue) }
         set(.maxDuration, at: info.marks.start + limit)
     }

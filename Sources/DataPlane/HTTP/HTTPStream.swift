@@ -26,6 +26,8 @@ public final class HTTPStream: RequestReceiver {
     @exclusivity(unchecked) var phase = Phase.pooled
     @exclusivity(unchecked) var requestPhase = RequestPhase.head
     @exclusivity(unchecked) var responsePhase = ResponsePhase.none
+    /// The head was whole: the access log may show it.
+    var hasHead: Bool { requestPhase != .head }
     /// The handler has seen the head.
     @exclusivity(unchecked) var isHandling = false
     @exclusivity(unchecked) var isHeadRequest = false
@@ -41,6 +43,7 @@ public final class HTTPStream: RequestReceiver {
     /// What the idle timeout is, and what to call it in an answer.
     @exclusivity(unchecked) var idleLimit: TimeAmount?
     @exclusivity(unchecked) var idleSetting = ""
+    @exclusivity(unchecked) var durationLimit: TimeAmount?
     @exclusivity(unchecked) var durationSetting = ""
     private(set) lazy var timer = LoopTimer(loop: core.loop, target: self)
 
@@ -74,6 +77,7 @@ public final class HTTPStream: RequestReceiver {
         core.stats.rqHTTP1Total.increment()
         idleLimit = spec.streamIdleTimeout
         idleSetting = "stream_idle_timeout"
+        durationLimit = spec.maxStreamDuration
         durationSetting = "max_stream_duration"
         touch()
         if let limit = spec.requestTimeout { set(.request, after: limit) }
@@ -158,7 +162,11 @@ public final class HTTPStream: RequestReceiver {
         guard phase == .active else { return }
         writer?.closeAfterResponse()
         isHeadRequest = requestHeaders.methodKind == .head
-        info.flags.insert(.downstreamProtocolError)
+        switch failure.kind {
+        // Messages that are whole and only ask for what is not there.
+        case .missingHost, .fragmentInTarget: break
+        default: info.flags.insert(.downstreamProtocolError)
+        }
         reply(LocalReply(failure.status, failure.text, details: failure.details.description))
     }
 

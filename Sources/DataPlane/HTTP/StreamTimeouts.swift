@@ -35,7 +35,7 @@ extension HTTPStream: TimerTarget {
         case .maxDuration:
             core.stats.rqMaxDurationReached.increment()
             timeOut(
-                "downstream duration timeout", durationSetting, nil,
+                "downstream duration timeout", durationSetting, durationLimit,
                 details: CodeDetails.maxDurationTimeout, grpc: .deadlineExceeded)
         case .accessLog:
             logAccess(.downstreamPeriodic)

@@ -40,7 +40,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
                     503, "no healthy upstream", details: CodeDetails.noHealthyUpstream, flags: .noHealthyUpstream))
         case .overflow(let host):
             take(host)
-            failed(.overflow, detail: "", requestStarted: false, reusedConnection: false)
+            failed(.overflow, detail: "", requestStarted: false, isStale: false)
         }
     }
 
@@ -93,7 +93,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         guard case .waiting = attempt else { return }
         attempt = .none
         take(host)
-        failed(reason, detail: detail, requestStarted: false, reusedConnection: false)
+        failed(reason, detail: detail, requestStarted: false, isStale: false)
     }
 
     private func take(_ host: Host) {

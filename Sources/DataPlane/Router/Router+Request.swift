@@ -9,8 +9,15 @@ extension Router {
         let request = stream.requestHeaders
         isGRPC = GRPCRules.isRequest(request)
         applyStreamLimits(facts)
+        let (found, missing) = findCluster(facts)
         guard checkUpgrade(facts) else { return }
-        guard let cluster = findCluster(facts) else { return }
+        guard let cluster = found else {
+            config.stats.noCluster.increment()
+            return replyLocally(
+                LocalReply(
+                    facts.spec.clusterNotFoundStatus, "no cluster: \(missing)", details: CodeDetails.clusterNotFound,
+                    flags: .noClusterFound))
+        }
         self.cluster = cluster
         if let (name, stats) = facts.virtualClusters?.find(request) {
             stream.info.virtualCluster = name
@@ -65,34 +72,30 @@ extension Router {
         return true
     }
 
-    /// The cluster of the route, or an answer that says which is missing.
-    private func findCluster(_ facts: ForwardFacts) -> (any RequestCluster)? {
+    /// The cluster of the route, or what is missing.
+    private func findCluster(_ facts: ForwardFacts) -> (found: (any RequestCluster)?, missing: String) {
         let chosen = facts.action.choose(stream.requestHeaders, random: roll)
         if chosen.weighted != nil { choice = chosen }
-        let cluster: (any RequestCluster)?
-        var missing = "none is named"
+        var cluster: (any RequestCluster)?
+        var missing = ""
         switch chosen.target {
         case .cluster(let reference):
             cluster = reference.index.flatMap { config.clusters.requestCluster(at: $0) }
-            missing = "'\(reference.name)' does not exist"
+            if cluster == nil { missing = "'\(reference.name)' does not exist" }
         case .header(let key):
             let name = stream.requestHeaders.value(key)
             cluster = name.flatMap { config.clusters.requestCluster(named: $0) }
-            missing = name == nil ? "no \(key) header names one" : "the one that \(key) names does not exist"
+            if cluster == nil {
+                missing = name == nil ? "no \(key) header names one" : "the one that \(key) names does not exist"
+            }
         case .none:
-            cluster = nil
+            missing = "none is named"
         }
         if let cluster {
             stream.info.upstream.clusterName = cluster.name
             stream.info.upstream.clusterAlias = cluster.spec.altStatName
-            return cluster
         }
-        config.stats.noCluster.increment()
-        replyLocally(
-            LocalReply(
-                facts.spec.clusterNotFoundStatus, "no cluster: \(missing)", details: CodeDetails.clusterNotFound,
-                flags: .noClusterFound))
-        return nil
+        return (cluster, missing)
     }
 
     func requestBody(_ bytes: inout ByteQueue, end: Bool) {

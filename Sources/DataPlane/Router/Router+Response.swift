@@ -26,7 +26,7 @@ extension Router {
         }
         if retryInstead(of: upstream, end: end) { return }
         stream.clear(.perTry)
-        if let received = stream.info.marks.requestEnd, stream.isRequestComplete, !config.spec.suppressEnvoyHeaders {
+        if let received = stream.info.marks.requestEnd, stream.upgrade == .none, !config.spec.suppressEnvoyHeaders {
             response.set(.xEnvoyUpstreamServiceTime, decimal: UInt64(max(0, (now - received).milliseconds)))
         }
         isCanary = host.canary || response.value(.xEnvoyUpstreamCanary)?.equals("true") == true
@@ -100,12 +100,13 @@ extension Router {
 
     /// Answers in place of the upstream.
     func replyLocally(_ answer: LocalReply, isOverload: Bool = false) {
-        stream.reply(answer) { [self] response in
+        let last: (HeaderMap) -> Void = { [self] response in
             if isOverload && !config.spec.suppressEnvoyHeaders { response.set(.xEnvoyOverloaded, "true") }
             if facts?.includeAttemptCountInResponse == true, stream.info.upstream.attemptCount > 0 {
                 response.set(.xEnvoyAttemptCount, decimal: UInt64(stream.info.upstream.attemptCount))
             }
         }
+        stream.reply(answer, last: last)
     }
 
     // MARK: Flow of the response

@@ -11,15 +11,16 @@ extension Router {
         noteEnd(upstream)
         failed(
             reason, detail: detail, requestStarted: upstream.sentAnything,
-            reusedConnection: upstream.earlierRequests > 0)
+            isStale: upstream.earlierRequests > 0 && upstream.wireBytesReceived == 0)
     }
 
-    /// A try ended without a whole response.
-    func failed(_ reason: StreamResetReason, detail: String, requestStarted: Bool, reusedConnection: Bool) {
+    /// A try ended without a whole response. `isStale`: on a connection that had served before, without a byte of an
+    /// answer.
+    func failed(_ reason: StreamResetReason, detail: String, requestStarted: Bool, isStale: Bool) {
         stream.info.upstream.transportFailureReason = detail
         let isOverflow = reason == .overflow
         if !stream.hasResponseStarted {
-            if reusedConnection && replaceStale(reason, requestStarted: requestStarted) { return }
+            if isStale && replaceStale(reason, requestStarted: requestStarted) { return }
             if retryAfter(.reset(reason, requestStarted: requestStarted)) { return }
             chargeCode(reason.status)
         } else {
