@@ -160,6 +160,30 @@ struct PoolTests {
         #expect(world.stat("upstream_cx_active") == 0)
     }
 
+    @Test func connectTimeoutOfTCP() throws {
+        // A queue of one that nobody empties: the kernel answers no further SYN.
+        let clock = TestClock()
+        let loop = try EventLoop(clock: clock)
+        var options = ListenOptions()
+        options.backlog = 0
+        let listener = try ListeningSocket.bind(.v4(.loopback, port: 0), loop: loop, options: options)
+        let filling = RecordingDelegate()
+        let fillers = (0..<4).map { _ in Connection.connect(to: listener.localAddress, loop: loop, delegate: filling) }
+        loop.turnWhileBusy()
+        #expect(filling.established < 4)
+        let fixture = try UpstreamFixture(
+            [UpstreamFixture.spec([listener.localAddress])], workers: 1, clock: clock, loop: loop)
+        let attempt = fixture.send()
+        fixture.settle()
+        #expect(!attempt.isOver)
+        fixture.advance(.milliseconds(5100))
+        #expect(attempt.failure == .connectTimeout)
+        #expect(fixture.stat("upstream_cx_connect_timeout") == 1)
+        #expect(fixture.stat("upstream_cx_active") == 0)
+        for filler in fillers { filler.close() }
+        listener.close()
+    }
+
     @Test func aConnectFailureFailsAllWhoWait() throws {
         let world = try World()
         world.server.stopListening()
