@@ -33,7 +33,8 @@ enum ReadingEndpoints {
             ]
         ) { desk, request in ClustersPage.answer(desk.backend, request.parameters) },
         .reading(
-            "/listeners", "listeners and their addresses", [.init("format", .choice(["text", "json"]), "how to print it")]
+            "/listeners", "listeners and their addresses",
+            [.init("format", .choice(["text", "json"]), "how to print it")]
         ) { desk, request in ListenersPage.answer(desk.backend, request.parameters) },
         .reading("/config_dump", "the configuration in use; secrets are redacted", ConfigDumpPage.parameters) {
             desk, request in ConfigDumpPage.answer(desk.backend, request.parameters)

@@ -55,7 +55,10 @@ import Testing
 
     @Test func showsOneList() throws {
         let desk = try Desk(yaml: ConfigDumpTests.yaml)
-        #expect(types(desk.get("/config_dump?resource=static_clusters").text) == ["ClustersConfigDump.StaticCluster", "ClustersConfigDump.StaticCluster"])
+        #expect(
+            types(desk.get("/config_dump?resource=static_clusters").text) == [
+                "ClustersConfigDump.StaticCluster", "ClustersConfigDump.StaticCluster",
+            ])
         #expect(desk.get("/config_dump?resource=dynamic_listeners").text == "{}\n")
         #expect(desk.get("/config_dump?resource=static_secrets").text == "{}\n")
         let endpoints = desk.get("/config_dump?include_eds&resource=static_endpoint_configs").text
@@ -116,8 +119,11 @@ import Testing
 
                 """)
         #expect(types(desk.get("/config_dump?mask=static_listeners").text) == ["ListenersConfigDump"])
-        #expect(types(desk.get("/config_dump?mask=version_info").text) == ["ClustersConfigDump", "ListenersConfigDump"])
-        #expect(desk.get("/config_dump?mask=bootstrap.node.id,bootstrap.node").text == desk.get("/config_dump?mask=bootstrap.node").text)
+        #expect(
+            types(desk.get("/config_dump?mask=version_info").text) == ["ClustersConfigDump", "ListenersConfigDump"])
+        #expect(
+            desk.get("/config_dump?mask=bootstrap.node.id,bootstrap.node").text
+                == desk.get("/config_dump?mask=bootstrap.node").text)
     }
 
     @Test(arguments: [

@@ -46,7 +46,8 @@ import Testing
     @Test func changesReachTheServer() throws {
         let desk = try Desk()
         for path in [
-            "/healthcheck/fail", "/healthcheck/ok", "/drain_listeners", "/drain_listeners?graceful&inboundonly&skip_exit",
+            "/healthcheck/fail", "/healthcheck/ok", "/drain_listeners",
+            "/drain_listeners?graceful&inboundonly&skip_exit",
             "/reopen_logs", "/reset_counters",
         ] {
             #expect(desk.post(path).text == "OK\n", "\(path)")
@@ -151,7 +152,8 @@ import Testing
 
 @Suite struct ParameterTests {
     @Test func queriesAreDecoded() {
-        let request = AdminRequest(method: "GET", target: "/stats?filter=%5Ea%2Eb+c&usedonly&x=%zz&filter=second&y=%ff#z")
+        let request = AdminRequest(
+            method: "GET", target: "/stats?filter=%5Ea%2Eb+c&usedonly&x=%zz&filter=second&y=%ff#z")
         #expect(request.path == "/stats")
         #expect(request.parameters["filter"] == "^a.b+c")
         #expect(request.parameters.has("usedonly"))

@@ -34,7 +34,9 @@ final class FakeBackend: AdminBackend {
     let uptime = TimeAmount.milliseconds(61_900)
     let loadedAt = WallTime(unixNanoseconds: 1_704_067_200_123_456_789)
     let memory = MemoryFigures(allocated: 10, heap: 30, physical: 50)
-    let commandLineOptions: [(name: String, value: JSONValue)] = [("concurrency", .number("2")), ("mode", .string("Serve"))]
+    let commandLineOptions: [(name: String, value: JSONValue)] = [
+        ("concurrency", .number("2")), ("mode", .string("Serve")),
+    ]
 
     func refreshStats() { refreshes += 1 }
 

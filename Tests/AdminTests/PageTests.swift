@@ -75,7 +75,8 @@ import Testing
         for part in [
             "\"address\": {\n      \"pipe\": {\n       \"path\": \"/tmp/x.sock\"\n      }\n     }",
             "{\n       \"name\": \"rq_total\"\n      },\n      {\n       \"type\": \"GAUGE\",\n       \"name\": \"cx_active\"\n      }",
-            "\"eds_health_status\": \"UNHEALTHY\"", "\"weight\": 3,\n     \"hostname\": \"hn\",\n     \"locality\": {\n",
+            "\"eds_health_status\": \"UNHEALTHY\"",
+            "\"weight\": 3,\n     \"hostname\": \"hn\",\n     \"locality\": {\n",
             "\"priority\": \"HIGH\",\n      \"max_connections\": 9,", "\"priority\": 1,\n     \"locality\": {}",
         ] {
             #expect(text.contains(part), "\(part)")

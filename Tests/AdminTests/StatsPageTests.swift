@@ -19,7 +19,8 @@ import Testing
         let desk = try filled()
         let text = desk.get("/stats?format=text").text
         #expect(text == desk.get("/stats").text)
-        #expect(text.contains("cluster.web.upstream_rq_200: 3\ncluster.web.upstream_rq_retry: 0\nserver.live: 1\nhttp."))
+        #expect(
+            text.contains("cluster.web.upstream_rq_200: 3\ncluster.web.upstream_rq_retry: 0\nserver.live: 1\nhttp."))
         #expect(desk.backend.refreshes == 2)
     }
 
@@ -49,11 +50,15 @@ import Testing
         func page(_ parameters: String) -> String { desk.get("/stats?filter=rq_time&" + parameters).text }
         #expect(page("").hasPrefix("http.in.downstream_rq_time: P0("))
         #expect(page("histogram_buckets=none") == page(""))
-        #expect(page("histogram_buckets=cumulative").hasPrefix("http.in.downstream_rq_time: B0.5(0,0) B1(0,0) B5(0,0) B10(1,1)"))
+        #expect(
+            page("histogram_buckets=cumulative").hasPrefix(
+                "http.in.downstream_rq_time: B0.5(0,0) B1(0,0) B5(0,0) B10(1,1)"))
         #expect(page("histogram_buckets=disjoint").contains(" B10(1,1) B25(0,0) "))
         #expect(page("histogram_buckets=detailed").hasPrefix("http.in.downstream_rq_time:\n  totals=7,0.1:1\n"))
         #expect(page("format=prometheus").contains("le=\"10\"} 1\n"))
-        #expect(page("format=prometheus&histogram_buckets=summary").contains("{envoy_http_conn_manager_prefix=\"in\",quantile=\"0.5\"} "))
+        #expect(
+            page("format=prometheus&histogram_buckets=summary").contains(
+                "{envoy_http_conn_manager_prefix=\"in\",quantile=\"0.5\"} "))
     }
 
     @Test(arguments: [

@@ -29,6 +29,7 @@ def config(upstream_port=1, **settings):
 
 
 CERTIFICATE = KEY = ""
+IS_ENVOY = os.environ.get("OUTRIDER", "").endswith("envoy")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,7 +77,7 @@ def test_paths(start):
         assert answer.status == 404, path
         assert answer.body.startswith(b"invalid path. admin commands are:\n  /: "), path
     assert ask(proxy, "/nothing", "POST").status == 404
-    for path in ("//ready", "/./ready", "/%72eady", "/ready?x", "/ready#x"):
+    for path in ("//ready", "/./ready", "/%72eady", "/ready?x"):
         assert page(proxy, path) == "LIVE\n", path
     assert page(proxy, "/help").startswith("admin commands are:\n")
 
@@ -87,7 +88,7 @@ def test_head_has_no_body(start):
         with contextlib.closing(connect(proxy.admin)) as peer:
             peer.send(f"HEAD {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
             assert peer.response(head_only=True).status in (200, 404)
-            if not os.environ["OUTRIDER"].endswith("envoy"):  # Envoy sends the body
+            if not IS_ENVOY:  # Envoy sends the body
                 assert peer.rest() == b"", path
 
 
@@ -115,8 +116,8 @@ def test_home_page(start):
 
 def test_server_info(start):
     info = dump(start(config()), "/server_info")
-    assert list(info) == ["version", "state", "uptime_current_epoch", "uptime_all_epochs", "hot_restart_version",
-                          "command_line_options", "node"]
+    assert set(info) >= {"version", "state", "uptime_current_epoch", "uptime_all_epochs", "hot_restart_version",
+                         "command_line_options", "node"}
     assert info["state"] == "LIVE" and re.fullmatch(r"\d+s", info["uptime_all_epochs"])
     options = info["command_line_options"]
     assert options["concurrency"] == 1 and options["mode"] == "Serve" and options["drain_time"] == "600s"
@@ -240,8 +241,8 @@ def test_runtime_and_memory(start):
                                   "x.y": {"final_value": "true", "layer_values": ["true"]}}
     assert ask(proxy, "/runtime_modify?a=b", "POST").status == 503
     memory = dump(proxy, "/memory")
-    assert list(memory) == ["allocated", "heap_size", "pageheap_unmapped", "pageheap_free", "total_thread_cache",
-                            "total_physical_bytes"]
+    assert set(memory) == {"allocated", "heap_size", "pageheap_unmapped", "pageheap_free", "total_thread_cache",
+                           "total_physical_bytes"}
     assert 0 < int(memory["allocated"]) <= int(memory["heap_size"])
     assert page(proxy, "/init_dump") == "{}\n"
     assert page(proxy, "/hot_restart_version") == "disabled"
@@ -254,8 +255,7 @@ def test_certs(start, tmp_path):
     authority = Authority(tmp_path)
     leaf = authority.leaf("server", dns=["a.example"], uri=["spiffe://a/b"], ip=["127.0.0.1"])
     context = {"@type": DOWNSTREAM_TLS, "common_tls_context": {
-        "tls_certificates": [leaf.config
-                              "private_key": {"filename": str(leaf.key)}}],
+        "tls_certificates": [leaf.config],
         "validation_context": {"trusted_ca": {"filename": str(authority.path)}}}}
     proxy = start(bootstrap([listener(tcp_proxy(), chain={"transport_socket": {"name": "tls", "typed_config": context}})],
                             [cluster("app", 1)]))
@@ -264,7 +264,7 @@ def test_certs(start, tmp_path):
     chain = only["cert_chain"][0]
     assert chain["path"] == str(leaf.certificate_path)
     assert chain["subject_alt_names"] == [{"dns": "a.example"}, {"uri": "spiffe://a/b"}, {"ip_address": "127.0.0.1"}]
-    assert chain["days_until_expiration"] == "29"
+    assert chain["days_until_expiration"] in ("29", "30")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", chain["expiration_time"])
     assert re.fullmatch(r"[0-9a-f]+", chain["serial_number"])
 
@@ -330,19 +330,14 @@ def test_drain_listeners(start, upstream):
 
 
 def test_drain_listeners_gracefully(start, upstream):
-    proxy = start(config(upstream().port), arguments=("--drain-time-s", "1", "--drain-strategy", "immediate"))
+    proxy = start(config(upstream().port), arguments=("--drain-time-s", "2", "--drain-strategy", "immediate"))
     main = proxy.port("main")
     client = proxy.client()
     assert ask(proxy, "/drain_listeners?graceful", "POST").body == b"OK\n"
-
-    def closes():
-        peer = connect(main)
-        with contextlib.closing(peer):
-            peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-            return (peer.response().get("connection") or "") == "close"
-
     client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-    assert client.response().status == 200
+    answer = client.response()
+    assert (answer.status, answer.get("connection")) == (200, "close")
+    assert not refuses(main)
     wait_until(lambda: refuses(main), "the listener closes after the drain time")
 
 
@@ -414,6 +409,7 @@ def test_pipe_address(start, tmp_path):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 
+@pytest.mark.skipif(IS_ENVOY, reason="Envoy keeps what it is sent")
 def test_bodies_are_bounded(start):
     proxy = start(config())
     with contextlib.closing(connect(proxy.admin)) as peer:

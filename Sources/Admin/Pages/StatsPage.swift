@@ -12,7 +12,8 @@ enum StatsPage {
     static let parameters =
         filters + [
             .init("format", .choice(["html", "active-html", "text", "json", "prometheus"]), "how to print it"),
-            .init("type", .choice(["All", "Counters", "Histograms", "Gauges", "TextReadouts"]), "which kinds of stats"),
+            .init(
+                "type", .choice(["All", "Counters", "Histograms", "Gauges", "TextReadouts"]), "which kinds of stats"),
             .init(
                 "histogram_buckets", .choice(["summary", "cumulative", "disjoint", "detailed"]),
                 "how to print histograms"),
@@ -141,6 +142,7 @@ extension RegexError {
     /// Envoy's words: the reason before the pattern.
     func asAdminText(_ pattern: String) -> String {
         let lead = "invalid regex '\(pattern)': "
-        return "Invalid re2 regex: " + (description.hasPrefix(lead) ? String(description.dropFirst(lead.count)) : description)
+        return "Invalid re2 regex: "
+            + (description.hasPrefix(lead) ? String(description.dropFirst(lead.count)) : description)
     }
 }

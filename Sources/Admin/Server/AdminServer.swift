@@ -45,7 +45,8 @@ public final class AdminServer {
     ///   - name: stands in stats: `listener.<name>.`, `http.<name>.`.
     ///   - unixMode: permission bits of the socket's file, where the address is a path.
     public init(
-        _ spec: AdminSpec, loop: EventLoop, backend: any AdminBackend, cells: StatCells, accessLogs sinks: AccessLogSinks,
+        _ spec: AdminSpec, loop: EventLoop, backend: any AdminBackend, cells: StatCells,
+        accessLogs sinks: AccessLogSinks,
         access: AdminAccess = .full, name: String = "admin", unixMode: UInt32? = nil
     ) throws(AdminServerError) {
         self.loop = loop
