@@ -74,7 +74,7 @@ import Testing
         #expect(text.hasPrefix("{\n \"cluster_statuses\": [\n  {\n   \"name\": \"app\",\n   \"host_statuses\": [\n"))
         for part in [
             "\"address\": {\n      \"pipe\": {\n       \"path\": \"/tmp/x.sock\"\n      }\n     }",
-            "{\n       \"name\": \"rq_total\"\n      },\n      {\n       \"type\": \"GAUGE\",\n       \"name\": \"cx_active\"\n      }",
+            "\"rq_total\"\n      },\n      {\n       \"type\": \"GAUGE\",\n       \"name\": \"cx_active\"\n      }",
             "\"eds_health_status\": \"UNHEALTHY\"",
             "\"weight\": 3,\n     \"hostname\": \"hn\",\n     \"locality\": {\n",
             "\"priority\": \"HIGH\",\n      \"max_connections\": 9,", "\"priority\": 1,\n     \"locality\": {}",

@@ -15,20 +15,19 @@ struct AdminParameters: Equatable {
 
     /// The query of `target`. Percent escapes are decoded, `+` stays as it is (as in Envoy: it is common in regular
     /// expressions).
-    init(target: ByteView) {
-        QueryParameters(path: target).forEach { name, value in append(name, value) }
-    }
+    init(target: ByteView) { add(target) }
 
     /// A body of the type `application/x-www-form-urlencoded`, where `+` is a space.
     init(form: [UInt8]) {
         let spaced = [UInt8(ascii: "?")] + form.map { $0 == UInt8(ascii: "+") ? UInt8(ascii: " ") : $0 }
-        spaced.withUnsafeBytes { bytes in
-            QueryParameters(path: ByteView(bytes)).forEach { name, value in append(name, value) }
-        }
+        spaced.withUnsafeBytes { add(ByteView($0)) }
     }
 
-    private mutating func append(_ name: ByteView, _ value: ByteView) {
-        pairs.append(Pair(name: AdminParameters.text(name), value: AdminParameters.text(value)))
+    private mutating func add(_ target: ByteView) {
+        func append(_ name: ByteView, _ value: ByteView) {
+            pairs.append(Pair(name: AdminParameters.text(name), value: AdminParameters.text(value)))
+        }
+        QueryParameters(path: target).forEach(append)
     }
 
     private static func text(_ bytes: ByteView) -> String {
