@@ -36,13 +36,17 @@ public struct ConfigurationIssue: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// Every problem of a load, in the order of the text. Nothing was bound, connected or changed.
+///
+/// Printed with what Outrider does not act on apart from what is wrong: the one is a question of the tool, the other of
+/// the file.
 public struct ConfigurationErrors: Error, Sendable, CustomStringConvertible {
     public var issues: [ConfigurationIssue]
     /// Problems found after `ConfigurationReport.maxIssues`, which are not listed.
     public var unlisted: Int
 
     public var description: String {
-        var lines = issues.map(\.description)
+        var lines = issues.filter { $0.kind != .unsupported }.map(\.description)
+        lines += issues.filter { $0.kind == .unsupported }.map(\.description)
         if unlisted > 0 { lines.append("and \(unlisted) more") }
         return lines.joined(separator: "\n")
     }

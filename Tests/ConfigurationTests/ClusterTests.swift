@@ -205,7 +205,7 @@ import Testing
     @Test func namesAreUnique() {
         #expect(
             errors("static_resources: {clusters: [{name: a}, {name: a}]}") == [
-                "f:1:49: static_resources.clusters[1].name: \"a\" is also the name of static_resources.clusters[0]"
+                "f:1:49: static_resources.clusters[1].name: \"a\" is the name of another cluster (line 1)"
             ])
     }
 }

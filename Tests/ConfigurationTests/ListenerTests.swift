@@ -98,7 +98,7 @@ import Testing
         ),
         (
             "filter_chains:\n- filters: [\(proxy)]\n- filters: [\(proxy)]",
-            ["f:7:7: $.filter_chains[1].filter_chain_match: matches the same connections as $.filter_chains[0]"]
+            ["f:7:7: $.filter_chains[1].filter_chain_match: matches the same connections as the filter chain of line 6"]
         ),
         (
             "filter_chains:\n- filters: [\(proxy)]\n  filter_chain_match: {server_names: [\"*a.com\", \"*\", x]}",
@@ -174,7 +174,7 @@ import Testing
         let found = errors("static_resources:\n  clusters: [{name: a}]\n  listeners:\n  - \(one)\n  - \(one)")
         #expect(
             found == [
-                "f:5:12: static_resources.listeners[1].name: \"l\" is also the name of static_resources.listeners[0]",
+                "f:5:12: static_resources.listeners[1].name: \"l\" is the name of another listener (line 4)",
                 "f:5:15: static_resources.listeners[1].address: 127.0.0.1:1 is already the address of listener \"l\"",
             ])
     }

@@ -177,9 +177,9 @@ import Testing
         let hosts = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts"
         #expect(
             found == [
-                "f:14:20: \(hosts)[1].name: \"v\" is also the name of \(hosts)[0]",
-                "f:14:33: \(hosts)[1].domains[0]: \"A.b\" is already a domain: \(hosts)[0].domains[0]",
-                "f:15:33: \(hosts)[2].domains[0]: \"*\" is already a domain: \(hosts)[0].domains[1]",
+                "f:14:20: \(hosts)[1].name: \"v\" is the name of another virtual host (line 13)",
+                "f:14:33: \(hosts)[1].domains[0]: \"A.b\" is a domain of another virtual host (line 13)",
+                "f:15:33: \(hosts)[2].domains[0]: \"*\" is a domain of another virtual host (line 13)",
             ])
     }
 

@@ -63,7 +63,8 @@ struct BootstrapSpecBuilder {
             if secret.name.isEmpty { context.missing(path[index].field("name")) }
             if let first = context.secrets[secret.name] {
                 context.duplicate(
-                    path[index].field("name"), "\(quotedForMessage(secret.name)) is also the name of \(first.path)")
+                    path[index].field("name"),
+                    "\(quotedForMessage(secret.name)) is the name of another secret (\(context.place(of: first.path)))")
             } else {
                 context.secrets[secret.name] = (secret, path[index])
             }

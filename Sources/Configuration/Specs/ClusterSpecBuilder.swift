@@ -16,7 +16,9 @@ struct ClusterSpecBuilder {
             if !cluster.name.isEmpty {
                 if let first = names[cluster.name] {
                     context.duplicate(
-                        path[index].field("name"), "\(quotedForMessage(cluster.name)) is also the name of \(first)")
+                        path[index].field("name"),
+                        "\(quotedForMessage(cluster.name)) is the name of another cluster (\(context.place(of: first)))"
+                    )
                 }
                 names[cluster.name] = names[cluster.name] ?? path[index]
             }

@@ -15,7 +15,8 @@ struct ListenerSpecBuilder {
             guard let spec else { continue }
             if let first = names[spec.name] {
                 context.duplicate(
-                    path[index].field("name"), "\(quotedForMessage(spec.name)) is also the name of \(first)")
+                    path[index].field("name"),
+                    "\(quotedForMessage(spec.name)) is the name of another listener (\(context.place(of: first)))")
             }
             names[spec.name] = names[spec.name] ?? path[index]
             guard spec.bindToPort else { continue }
@@ -214,7 +215,8 @@ struct ListenerSpecBuilder {
             for earlier in chains.indices.prefix(later) {
                 guard overlap(chains[earlier].filterChainMatch, chains[later].filterChainMatch) else { continue }
                 context.inconsistent(
-                    path[later].field("filter_chain_match"), "matches the same connections as \(path[earlier])")
+                    path[later].field("filter_chain_match"),
+                    "matches the same connections as the filter chain of \(context.place(of: path[earlier]))")
                 break
             }
         }

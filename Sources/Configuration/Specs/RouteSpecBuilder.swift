@@ -35,13 +35,17 @@ struct RouteSpecBuilder {
         for (index, host) in hosts.enumerated() where !host.name.isEmpty {
             let place = path[index].field("name")
             if let first = names[host.name] {
-                context.duplicate(place, "\(quotedForMessage(host.name)) is also the name of \(first.parent)")
+                context.duplicate(
+                    place,
+                    "\(quotedForMessage(host.name)) is the name of another virtual host (\(context.place(of: first)))")
             }
             names[host.name] = names[host.name] ?? place
             for (number, domain) in host.domains.enumerated() {
                 let place = path[index].field("domains")[number]
                 if let first = domains[domain.lowercased()] {
-                    context.duplicate(place, "\(quotedForMessage(domain)) is already a domain: \(first)")
+                    context.duplicate(
+                        place,
+                        "\(quotedForMessage(domain)) is a domain of another virtual host (\(context.place(of: first)))")
                 }
                 domains[domain.lowercased()] = domains[domain.lowercased()] ?? place
             }

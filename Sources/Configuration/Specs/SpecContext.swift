@@ -31,6 +31,11 @@ final class SpecContext {
     func inconsistent(_ path: FieldPath, _ message: String) { report.add(.inconsistent, path: path, message) }
     func duplicate(_ path: FieldPath, _ message: String) { report.add(.duplicate, path: path, message) }
 
+    /// Where something else stands, in the words of a problem.
+    func place(of path: FieldPath) -> String {
+        report.root.map { "line \($0.position(of: path).line)" } ?? path.description
+    }
+
     /// A cluster that something refers to.
     func checkCluster(_ name: String, _ path: FieldPath) {
         if name.isEmpty || clusterNames.contains(name) { return }
