@@ -31,3 +31,8 @@ static inline long clinux_setaffinity(const void *mask, size_t size) {
     return syscall(SYS_sched_setaffinity, 0, size, mask);
 }
 extern pid_t gettid(void);
+
+// Of fcntl; hidden without _GNU_SOURCE too.
+#ifndef F_SETPIPE_SZ
+#define F_SETPIPE_SZ 1031
+#endif

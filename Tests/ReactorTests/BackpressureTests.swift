@@ -8,17 +8,13 @@ import Testing
 
     init() throws { loop = try EventLoop() }
 
-    private func bytes(_ count: Int) -> [UInt8] {
-        (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 9) }
-    }
-
     @Test func aSlowReaderRaisesTheWatermarkAndLowersItAgain() throws {
         var options = SocketOptions()
         options.sendBuffer = 64 * 1024
         options.receiveBuffer = 64 * 1024
         let pair = try ConnectionPair(loop: loop, options: options)
         pair.server.pauseReading()
-        let sent = bytes(8 << 20)
+        let sent = TestBytes.pattern(8 << 20)
         pair.client.highWatermark = 1 << 20
         pair.client.output.append(sent)
         pair.client.flush()
@@ -50,7 +46,7 @@ import Testing
 
     @Test func aWriterThatRefillsOnDrainedKeepsGoing() throws {
         let pair = try ConnectionPair(loop: loop)
-        let block = bytes(300_000)
+        let block = TestBytes.pattern(300_000)
         var left = 30
         let refill: (Connection) -> Void = { connection in
             while left > 0 && !connection.isAboveHighWatermark {
@@ -73,7 +69,7 @@ import Testing
         let busy = try ConnectionPair(loop: loop, options: options)
         let quiet = try ConnectionPair(loop: loop)
         busy.server.pauseReading()
-        busy.client.output.append(bytes(3 << 20))
+        busy.client.output.append(TestBytes.pattern(3 << 20))
         busy.client.flush()
         loop.turnWhileBusy()
         busy.server.resumeReading()
@@ -126,7 +122,7 @@ import Testing
         }
         right.clientSide.onDrained = { _ in left.server.resumeReading() }
         right.client.highWatermark = 200_000
-        let sent = bytes(5 << 20)
+        let sent = TestBytes.pattern(5 << 20)
         left.client.output.append(sent)
         left.client.flush()
         left.client.shutdownWrite()

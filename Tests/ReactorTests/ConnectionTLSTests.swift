@@ -25,10 +25,6 @@ import Testing
             loop: loop, options: options, serverTLS: server, clientTLS: client, serverName: "localhost")
     }
 
-    private func bytes(_ count: Int) -> [UInt8] {
-        (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 11 &+ $0 >> 10) }
-    }
-
     @Test func mutualTLSCarriesBytesBothWays() throws {
         let pair = try pair()
         #expect(pair.clientSide.established == 1 && pair.serverSide.established == 1)
@@ -53,7 +49,7 @@ import Testing
         options.sendBuffer = 64 * 1024
         options.receiveBuffer = 64 * 1024
         let pair = try pair(options)
-        let sent = bytes(4 << 20)
+        let sent = TestBytes.pattern(4 << 20)
         pair.server.pauseReading()
         pair.client.highWatermark = 1 << 18
         pair.client.output.append(sent)
@@ -100,7 +96,7 @@ import Testing
             _ = connection.fill()
             connection.pauseReading()
         }
-        let sent = bytes(60_000)
+        let sent = TestBytes.pattern(60_000)
         pair.client.output.append(sent)
         pair.client.flush()
         #expect(loop.turn(until: { pair.serverSide.readable == 1 }))
@@ -197,7 +193,7 @@ import Testing
         for round in 0..<20 {
             let pair = try pair()
             for size in [1, 2047, 2048, 16_383, 16_384, 16_385, 100_000] {
-                pair.client.output.append(bytes(size + round))
+                pair.client.output.append(TestBytes.pattern(size + round))
                 pair.client.flush()
             }
             pair.client.closeAfterFlush()

@@ -10,7 +10,9 @@ import Testing
     init() throws {
         loop = try EventLoop()
         server = try ScriptedDNSServer()
-        server.set("both.test", .records([.a("10.0.0.1", ttl: 60), .a("10.0.0.2", ttl: 30), .aaaa("fd00::1", ttl: 20)]))
+        server.set(
+            "both.test",
+            .records([.a("10.0.0.1", ttl: 60), .a("10.0.0.2", ttl: 30), .aaaa("fd00::1", ttl: 20)]))
         server.set("four.test", .records([.a("10.0.0.4", ttl: 60)]))
         server.set("six.test", .records([.aaaa("fd00::6", ttl: 60)]))
         server.set("none.test", .records([]))
@@ -18,7 +20,8 @@ import Testing
         server.set("refused.test", .code(5))
         server.set("silent.test", .silence)
         server.set(
-            "alias.test", .records([.cname("other.test", ttl: 7), .a("10.0.0.9", ttl: 300), .aaaa("fd00::9", ttl: 300)]))
+            "alias.test",
+            .records([.cname("other.test", ttl: 7), .a("10.0.0.9", ttl: 300), .aaaa("fd00::9", ttl: 300)]))
     }
 
     private func options(_ adjust: (inout DNSOptions) -> Void = { _ in }) -> DNSOptions {

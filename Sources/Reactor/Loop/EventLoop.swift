@@ -29,14 +29,17 @@ public final class EventLoop {
     private var stopRequested = false
     private var mailboxReader: MailboxReader?
     let wheel: TimerWheel
+    let pipes = SplicePipes()
 
     /// The memory of every queue of this loop.
     public let slabs: SlabPool
     /// The way in for other threads.
     public let mailbox: Mailbox
 
-    /// A loop with its own epoll instance. Fails when the process is out of file descriptors or memory.
+    /// A loop with its own epoll instance. Makes the process ignore SIGPIPE, which splice cannot be told not to raise.
+    /// Fails when the process is out of file descriptors or memory.
     public init(clock: LoopClock = SystemClock()) throws(SystemError) {
+        signal(SIGPIPE, SIG_IGN)
         let descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
         if descriptor < 0 { throw SystemError("epoll_create1") }
         do throws(SystemError) {

@@ -69,6 +69,8 @@ public final class Connection: IOHandler {
     var pending: Pending = []
     /// TLS, where there is.
     var secure: SecureLayer?
+    /// Bytes to be written that are in the kernel; before those in `output`.
+    var pipe: SplicePipe?
     var readsLeft = Connection.readBudget
     /// The last read said that there is nothing more, and no event has come since.
     var isReadDrained = true
@@ -266,6 +268,7 @@ public final class Connection: IOHandler {
 
     private func tearDown(abort: Bool) {
         _ = localAddress
+        dropPipe()
         if descriptor >= 0 {
             if abort {
                 SocketCalls.abortOnClose(descriptor)

@@ -32,8 +32,10 @@ extension Connection {
 
     /// Bytes of output that the system has not taken yet.
     public var unwrittenBytes: Int {
-        guard let secure else { return output.count }
-        return output.count &+ secure.rawOutput.count
+        var count = output.count
+        if let secure { count &+= secure.rawOutput.count }
+        if let pipe { count &+= pipe.count }
+        return count
     }
 
     func writeOut() {
@@ -48,6 +50,11 @@ extension Connection {
                 break
             }
             rounds &-= 1
+            if pipe != nil {
+                // These bytes are older than those in the queues.
+                drainPipe()
+                continue
+            }
             if let secure {
                 seal(secure)
                 if secure.rawOutput.isEmpty { break }
@@ -105,7 +112,7 @@ extension Connection {
     }
 
     /// The peer is gone for writing. It may have answered before it went: reading goes on to its end.
-    private func breakWriting(_ error: SystemError) {
+    func breakWriting(_ error: SystemError) {
         writeError = error
         isWriteBlocked = true
         isReadDrained = false
