@@ -69,6 +69,25 @@ import Testing
             ])
     }
 
+    @Test func sanValidationOfAClusterNeedsACA() throws {
+        let options = """
+
+                typed_extension_protocol_options:
+                  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+                    "@type": \(types).upstreams.http.v3.HttpProtocolOptions
+                    explicit_http_config: {http_protocol_options: {}}
+                    upstream_http_protocol_options: {auto_sni: true, auto_san_validation: true}
+            """
+        let authority = try CertificateAuthority()
+        let trust = "common_tls_context: {validation_context: {trusted_ca: \(Self.text(authority.certificatePEM))}}"
+        let verified = try loaded(Self.upstream(trust) + options)
+        #expect(verified.spec.clusters.first?.tls?.autoSNI == true)
+        #expect(verified.spec.clusters.first?.tls?.autoSANValidation == true)
+        let blind = try loaded(Self.upstream("sni: a") + options)
+        #expect(blind.spec.clusters.first?.tls?.autoSANValidation == false)
+        #expect(blind.warnings.map(\.message) == ["auto_san_validation has no effect: there is no trusted_ca"])
+    }
+
     @Test func secretsByName() throws {
         let (authority, leaf) = try Self.issue("a")
         let text = """

@@ -89,9 +89,14 @@ struct TLSSpecBuilder {
         var spec = common(tls.commonTlsContext, &places)
         spec.sni = tls.sni.isEmpty ? nil : tls.sni
         spec.autoSNI = tls.autoHostSni || http?.upstreamHTTPProtocolOptions.autoSni == true
-        spec.autoSANValidation =
-            tls.autoSniSanValidation
-            || http?.upstreamHTTPProtocolOptions.autoSanValidation == true
+        spec.autoSANValidation = tls.autoSniSanValidation
+        if http?.upstreamHTTPProtocolOptions.autoSanValidation == true {
+            if spec.trustedCA != nil {
+                spec.autoSANValidation = true
+            } else {
+                context.report.warn(path: place, "auto_san_validation has no effect: there is no trusted_ca")
+            }
+        }
         spec.allowRenegotiation = tls.allowRenegotiation
         if tls.hasMaxSessionKeys { spec.maxSessionKeys = Int(tls.maxSessionKeys.value) }
         report(TLSContext.problems(in: spec, isServer: false), places)
