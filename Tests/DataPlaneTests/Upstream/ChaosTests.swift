@@ -12,7 +12,8 @@ struct ChaosTests {
         ScriptedServer.ok(extra: "keep-alive: timeout=1\r\n"), "HTTP/1.1 204 No Content\r\n\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nend: yes\r\n\r\n",
         "HTTP/1.1 100 Continue\r\n\r\n" + ScriptedServer.ok(), ScriptedServer.ok() + "extra",
-        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nuntil the end", "",
+        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nuntil the end",
+        "",
     ]
 
     @Test(arguments: 1...12)
