@@ -2,7 +2,7 @@
 
 enum ReadingEndpoints {
     static let all: [AdminEndpoint] = [
-        .reading("/", "this page") { desk, _ in HomePage.answer(desk) },
+        .reading("/", "the home page: all of this, to click") { desk, _ in HomePage.answer(desk) },
         .reading("/help", "the list of endpoints as text") { desk, _ in
             AdminAnswer(HelpPage.text(desk.endpoints))
         },

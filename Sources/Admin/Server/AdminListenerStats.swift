@@ -29,6 +29,7 @@ struct AdminListenerStats {
             _ = cells.counter(prefix + name)
         }
         _ = cells.gauge(prefix + "downstream_pre_cx_active")
+        _ = cells.histogram(prefix + "connections_accepted_per_socket_event")
     }
 
     func opened() {
