@@ -27,7 +27,7 @@ struct AdminParameters: Equatable {
         func append(_ name: ByteView, _ value: ByteView) {
             pairs.append(Pair(name: AdminParameters.text(name), value: AdminParameters.text(value)))
         }
-        QueryParameters(path: target).forEach(append)
+        QueryParameters(path: target).forEachParameter(append)
     }
 
     private static func text(_ bytes: ByteView) -> String {
