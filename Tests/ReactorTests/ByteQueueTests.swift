@@ -157,4 +157,63 @@ import Testing
         pool.trim(to: 0)
         #expect(pool.slabsKept == 0)
     }
+
+    /// Random operations on three queues, two of one pool, against plain arrays.
+    @Test func agreesWithArrays() {
+        var random = SplitMix(state: 7)
+        let pools = [SlabPool(keepLimit: 4), SlabPool(keepLimit: 0)]
+        var first = ByteQueue(pool: pools[0])
+        var second = ByteQueue(pool: pools[0])
+        var third = ByteQueue(pool: pools[1])
+        var models: [[UInt8]] = [[], [], []]
+        func length() -> Int { Int(random.next() % (1 << (random.next() % 17))) }
+        for step in 0..<4000 {
+            let bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: step), count: length())
+            switch random.next() % 9 {
+            case 0, 1:
+                first.append(bytes)
+                models[0] += bytes
+            case 2:
+                third.append(bytes)
+                models[2] += bytes
+            case 3:
+                let part = length()
+                first.move(part, to: &second)
+                models[1] += models[0].prefix(part)
+                models[0].removeFirst(min(part, models[0].count))
+            case 4:
+                let part = length()
+                second.move(part, to: &first)
+                models[0] += models[1].prefix(part)
+                models[1].removeFirst(min(part, models[1].count))
+            case 5:
+                second.moveAll(to: &third)
+                models[2] += models[1]
+                models[1] = []
+            case 6:
+                let part = length()
+                third.consume(part)
+                models[2].removeFirst(min(part, models[2].count))
+            case 7:
+                let part = length()
+                #expect(first.contiguous(part).array == Array(models[0].prefix(part)))
+            default:
+                let room = second.writable(atLeast: length())
+                let part = min(room.count, length())
+                room.copyBytes(from: repeatElement(UInt8(truncatingIfNeeded: step), count: part))
+                second.commit(part)
+                models[1] += [UInt8](repeating: UInt8(truncatingIfNeeded: step), count: part)
+            }
+            #expect(first.count == models[0].count && second.count == models[1].count)
+            if step % 50 == 0 {
+                #expect(first.array == models[0] && second.array == models[1] && third.array == models[2])
+                third.clear()
+                models[2] = []
+            }
+        }
+        first.clear()
+        second.clear()
+        third.clear()
+        #expect(pools.allSatisfy { $0.slabsInUse == 0 && $0.oversizeInUse == 0 })
+    }
 }

@@ -100,7 +100,7 @@ extension ByteQueue {
                 target.count &+= used
                 count &-= used
                 left &-= used
-            } else if pool === target.pool && left >= ByteQueue.linkThreshold && used &- left < left {
+            } else if pool === target.pool && used > left && left >= ByteQueue.linkThreshold && used &- left < left {
                 // Most of the slab goes: the rest is what is copied.
                 splitHead(slab, at: left)
             } else {
