@@ -73,6 +73,7 @@ struct RequestDriver: ~Copyable {
                 parser.beginNext()
             case .failure(let failure):
                 lastFailure = failure
+            readAll(headers)
                 transcript.add("failure \(failure.kind)")
             }
         }
@@ -128,10 +129,18 @@ struct ResponseDriver: ~Copyable {
             return false
         case .failure(let failure):
             lastFailure = failure
+            readAll(headers)
             transcript.add("failure \(failure.kind)")
         }
         return true
     }
+}
+
+/// Looks at all that a map holds: what a refused head leaves behind is read by the access log.
+private func readAll(_ headers: HeaderMap) {
+    for pseudo in [HeaderKey.Pseudo.method, .path, .authority, .scheme, .status] { _ = headers.value(pseudo) }
+    _ = headers.reason
+    headers.forEachField { _, _ in }
 }
 
 /// Parses requests in one piece, then byte by byte, then in two pieces cut at every place, and across a slab's end;

@@ -90,10 +90,15 @@ struct HTTP1FieldBlock: ~Copyable {
                     return .complete
                 }
                 if stop < front.count && (front.contains(0x0a, from: stop) || !canBegin(front, at: stop)) {
-                    return .failure(diagnose(front, at: stop, base: base, table))
+                    let failure = diagnose(front, at: stop, base: base, table)
+                    keepTaken(front.prefix(stop), &table)
+                    return .failure(failure)
                 }
                 lineStart = base &+ stop
-                if let failure = stash(front, &queue, &table) { return .failure(failure) }
+                if let failure = stash(front, &queue, &table) {
+                    keepTaken(front.prefix(stop), &table)
+                    return .failure(failure)
+                }
             }
             if reachedEnd { return .complete }
         }
@@ -108,6 +113,12 @@ struct HTTP1FieldBlock: ~Copyable {
         table.arena.append(front)
         queue.consume(front.count)
         return nil
+    }
+
+    /// Leaves a table that can be read (the access log does) when a head is refused after some of its lines were taken
+    /// where they lay: their bytes go where the entries point to.
+    private func keepTaken(_ lines: ByteView, _ table: inout HeaderTable) {
+        if startLineDone { table.arena.append(lines) } else { table.removeAll() }
     }
 
     /// Parses lines as long as they are complete and right; returns where it stopped.
