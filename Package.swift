@@ -16,7 +16,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        // Without its traits SwiftProtobuf needs FoundationEssentials only; with them, Foundation and ICU (40 MB).
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     ],
     targets: [
         // C libraries: module maps and the few macros Swift cannot import.
@@ -51,7 +52,7 @@ let package = Package(
         .target(
             name: "Configuration",
             dependencies: [
-                "CYAML", "DataPlane", "EnvoyAPI",
+                "CYAML", "DataPlane", "EnvoyAPI", "Matching", "Reactor",
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
             swiftSettings: house),
