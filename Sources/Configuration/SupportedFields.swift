@@ -124,7 +124,7 @@ enum SupportedFields {
         envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
           name
         envoy.config.route.v3.RouteAction.UpgradeConfig
-          upgrade_type enabled
+          upgrade_type enabled connect_config
         envoy.config.route.v3.RouteAction.MaxStreamDuration
           max_stream_duration grpc_timeout_header_max grpc_timeout_header_offset
         envoy.config.route.v3.WeightedCluster

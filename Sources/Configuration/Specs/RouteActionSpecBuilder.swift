@@ -158,7 +158,9 @@ struct RouteActionSpecBuilder {
             if !seen.insert(config.upgradeType.lowercased()).inserted {
                 context.duplicate(path[index], "\(quotedForMessage(config.upgradeType)) is in the list twice")
             }
-            return UpgradeSpec(name: config.upgradeType, enabled: !config.hasEnabled || config.enabled.value)
+            return UpgradeSpec(
+                name: config.upgradeType, enabled: !config.hasEnabled || config.enabled.value,
+                endsConnect: config.hasConnectConfig)
         }
     }
 

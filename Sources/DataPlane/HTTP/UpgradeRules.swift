@@ -37,8 +37,11 @@ enum UpgradeKind {
 /// `upgrade_configs` of a connection manager or a route, compiled.
 struct UpgradeRules {
     private let rules: [(name: FixedBytes, enabled: Bool)]
+    /// A CONNECT ends at the proxy.
+    let endsConnect: Bool
 
     init(_ specs: [UpgradeSpec]) {
+        endsConnect = specs.contains { $0.enabled && $0.endsConnect }
         rules = specs.map { (FixedBytes($0.name), $0.enabled) }
     }
 

@@ -11,6 +11,8 @@ protocol RequestCluster: AnyObject {
         _ waiter: any PoolWaiter, priority: ForwardSpec.Priority, authority: ByteView, avoiding: [Host],
         selectionAttempts: Int, fresh: Bool
     ) -> NewStreamOutcome
+    /// For a CONNECT that ends here.
+    func newTunnel(_ waiter: any PoolWaiter, avoiding: [Host], selectionAttempts: Int) -> NewStreamOutcome
     func tryStartRetry(_ priority: ForwardSpec.Priority) -> Bool
     func endRetry(_ priority: ForwardSpec.Priority)
     /// This worker's counters of a host.

@@ -25,10 +25,16 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         // `poolReady` may come before the call returns, and see this state.
         attempt = .none
         let avoiding = facts.retry?.spec.avoidPreviousHosts == true ? triedHosts : []
-        switch cluster.newStream(
-            self, priority: facts.spec.priority, authority: stream.requestHeaders.authority, avoiding: avoiding,
-            selectionAttempts: facts.retry?.spec.hostSelectionAttempts ?? 1, fresh: fresh)
-        {
+        let picks = facts.retry?.spec.hostSelectionAttempts ?? 1
+        let outcome: NewStreamOutcome
+        if facts.upgrades.endsConnect && stream.requestHeaders.methodKind == .connect {
+            outcome = cluster.newTunnel(self, avoiding: avoiding, selectionAttempts: picks)
+        } else {
+            outcome = cluster.newStream(
+                self, priority: facts.spec.priority, authority: stream.requestHeaders.authority, avoiding: avoiding,
+                selectionAttempts: picks, fresh: fresh)
+        }
+        switch outcome {
         case .started:
             break
         case .waiting(let ticket):

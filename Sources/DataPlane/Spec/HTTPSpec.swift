@@ -96,9 +96,12 @@ public struct UpgradeSpec: Sendable, Equatable {
     /// "websocket", "CONNECT", ... compared without case.
     public var name: String
     public var enabled: Bool
-    public init(name: String, enabled: Bool = true) {
+    /// `connect_config` of a CONNECT: the proxy ends it and carries its bytes over TCP. Routes only.
+    public var endsConnect: Bool
+    public init(name: String, enabled: Bool = true, endsConnect: Bool = false) {
         self.name = name
         self.enabled = enabled
+        self.endsConnect = endsConnect
     }
 }
 

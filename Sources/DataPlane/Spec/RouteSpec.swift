@@ -140,7 +140,10 @@ public struct ForwardSpec: Sendable {
         case clusterHeader(String)
         case weighted([WeightedRouteCluster])
     }
-    public enum Priority: Int, Sendable { case `default` = 0, high = 1 }
+    public enum Priority: Int, Sendable {
+        case `default` = 0
+        case high = 1
+    }
 
     public struct WeightedRouteCluster: Sendable {
         public enum Name: Sendable {

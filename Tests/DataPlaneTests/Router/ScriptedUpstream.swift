@@ -164,6 +164,12 @@ final class ScriptedCluster: RequestCluster {
         }
     }
 
+    func newTunnel(_ waiter: any PoolWaiter, avoiding: [Host], selectionAttempts: Int) -> NewStreamOutcome {
+        newStream(
+            waiter, priority: .default, authority: ByteView(), avoiding: avoiding,
+            selectionAttempts: selectionAttempts, fresh: true)
+    }
+
     /// Gives the first waiter its connection.
     func connectWaiter() { connect(waiters.removeFirst(), fresh: false) }
 
