@@ -13,7 +13,8 @@ public struct ListenerSockets: Sendable {
 
     /// Binds all addresses of `spec`. With `enable_reuse_port` each worker gets a socket and accept queue of its own,
     /// otherwise they share one. `loop` is the caller's and is only borrowed.
-    public static func bind(_ spec: ListenerSpec, workers: Int, loop: EventLoop) throws(SystemError) -> ListenerSockets {
+    public static func bind(_ spec: ListenerSpec, workers: Int, loop: EventLoop) throws(SystemError) -> ListenerSockets
+    {
         var addresses: [SocketAddress] = []
         var descriptors: [[Int32]] = []
         for wanted in spec.addresses {

@@ -62,7 +62,8 @@ public struct LogFormat: Sendable {
         return out
     }
 
-    private static func append(_ flag: Character, _ record: Record, _ now: timespec, _ local: tm, to out: inout String) {
+    private static func append(_ flag: Character, _ record: Record, _ now: timespec, _ local: tm, to out: inout String)
+    {
         switch flag {
         case "v": out += record.message
         case "n": out += record.component

@@ -23,7 +23,8 @@ struct CPUBudget: Equatable, Sendable {
     /// Reads the affinity mask and the cgroup files (v2 `cpu.max`, v1 `cpu.cfs_quota_us`).
     static func ofThisProcess() -> CPUBudget {
         CPUBudget(
-            affinity: text("/proc/self/status").flatMap { allowedCPUs(inStatus: $0) } ?? 1, quota: CgroupQuota(read: text).cpus)
+            affinity: text("/proc/self/status").flatMap { allowedCPUs(inStatus: $0) } ?? 1,
+            quota: CgroupQuota(read: text).cpus)
     }
 
     /// The count in the line `Cpus_allowed_list: 0-3,8` of /proc/self/status.

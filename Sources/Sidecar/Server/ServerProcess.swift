@@ -68,7 +68,8 @@ final class ServerProcess {
         let budget = CPUBudget.ofThisProcess()
         workerCount = options.concurrency ?? budget.workers(limit: options.cpusetThreads ? .max : 2)
         log.info(
-            "\(workerCount) worker\(workerCount == 1 ? "" : "s") (\(options.concurrency == nil ? budget.explanation : "--concurrency"))")
+            "\(workerCount) worker\(workerCount == 1 ? "" : "s") (\(options.concurrency == nil ? budget.explanation : "--concurrency"))"
+        )
         var logging = AccessLogOptions()
         logging.flushInterval = .milliseconds(Int64(options.fileFlushInterval))
         logging.flushSize = options.fileFlushMinSize << 10

@@ -45,7 +45,8 @@ struct ServerStats {
         // Envoy shows these from the start; nothing here can move them before there is dynamic configuration or a
         // process to take over from.
         for name in [
-            "server.parent_connections", "server.hot_restart_epoch", "server.seconds_until_first_ocsp_response_expiring",
+            "server.parent_connections", "server.hot_restart_epoch",
+            "server.seconds_until_first_ocsp_response_expiring",
             "listener_manager.total_filter_chains_draining", "listener_manager.total_listeners_warming",
         ] {
             _ = cells.gauge(name)
