@@ -231,7 +231,7 @@ class Proxy:
     def _ready(self):
         if self.process.poll() is not None:
             raise AssertionError(f"proxy ended with {self.process.returncode}:\n{self.log.read_text()}")
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, IndexError):
             self.admin = int(self.admin_file.read_text().strip().rsplit(":", 1)[1])
             return self.get_admin("/ready").status == 200
 
