@@ -98,7 +98,6 @@ extension HTTP1ServerConnection {
     private func fail(_ receiver: RequestReceiver, _ failure: HTTP1Failure) {
         closeAfterResponse()
         if failure.kind == .underscoreInName { settings.stats.requestsRejectedWithUnderscores.increment() }
-        session?.protocolError()
         receiver.requestFailed(failure)
     }
 

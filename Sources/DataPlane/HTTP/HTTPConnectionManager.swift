@@ -21,12 +21,16 @@ public final class HTTPConnectionManager {
     /// Made once: a closure a turn would be an allocation a turn.
     private lazy var collect: () -> Void = { [weak self] in self?.collectEndedStreams() }
 
-    /// `makeHandler` makes the handler of a new stream, which holds the stream unowned.
+    /// `makeHandler` makes the handler of a new stream.
     public init(
         _ spec: HTTPConnectionManagerSpec, _ environment: HTTPEnvironment, makeHandler: @escaping HandlerFactory
     ) {
         core = HTTPManagerCore(spec, environment)
         self.makeHandler = makeHandler
+    }
+
+    deinit {
+        for stream in freeStreams + endedStreams { stream.handler = nil }
     }
 
     /// Connections that are open.
@@ -82,6 +86,8 @@ public final class HTTPConnectionManager {
             stream.forget()
             if freeStreams.count < HTTPConnectionManager.maxFreeStreams {
                 freeStreams.append(stream)
+            } else {
+                stream.handler = nil
             }
         }
         endedStreams.removeAll(keepingCapacity: true)

@@ -85,8 +85,6 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         return stream
     }
 
-    func protocolError() { core.stats.cxProtocolError.increment() }
-
     func delayClose() {
         guard life != .closed else { return }
         guard let wait = core.spec.delayedCloseTimeout, wait > .zero else {

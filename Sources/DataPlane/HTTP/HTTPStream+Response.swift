@@ -23,6 +23,8 @@ extension HTTPStream {
             isUpgrade: opensTunnel && upgrade == .upgrade, date: core.dateText, &core.scratch)
         if opensTunnel {
             isTunnel = true
+            // Envoy's reckoning: a request that upgrades is not complete.
+            core.stats.rqResponseBeforeComplete.increment()
             requestPhase = .body
             deadlines.clear(StreamDeadline.response.rawValue)
             writer.becomeTunnel()

@@ -163,9 +163,12 @@ public final class HTTPStream: RequestReceiver {
         writer?.closeAfterResponse()
         isHeadRequest = requestHeaders.methodKind == .head
         switch failure.kind {
-        // Messages that are whole and only ask for what is not there.
-        case .missingHost, .fragmentInTarget: break
-        default: info.flags.insert(.downstreamProtocolError)
+        // Well-formed messages that Envoy refuses later than its parser does.
+        case .missingHost: break
+        case .fragmentInTarget: core.stats.rqFailedPathNormalization.increment()
+        default:
+            core.stats.cxProtocolError.increment()
+            info.flags.insert(.downstreamProtocolError)
         }
         reply(LocalReply(failure.status, failure.text, details: failure.details.description))
     }
@@ -252,6 +255,8 @@ public final class HTTPStream: RequestReceiver {
         }
         if responseComplete {
             info.marks.lastDownstreamSent = now
+            // As Envoy counts it: what is left of the request is reset.
+            if requestPhase != .complete { core.stats.rqRxReset.increment() }
             core.stats.rqTime.record(UInt64(max(0, (now - info.marks.start).milliseconds)))
         }
         core.stats.rqActive.decrement()

@@ -3,7 +3,7 @@ import HTTPWire
 import Reactor
 
 /// Envoy's order: host, path present and relative, path normalisation, host port.
-struct RequestChecks {
+final class RequestChecks {
     private let paths: PathRules
     private let stripAnyPort: Bool
     private let stripMatchingPort: Bool

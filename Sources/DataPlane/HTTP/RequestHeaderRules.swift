@@ -14,8 +14,16 @@ public struct ProxyIdentity: Sendable {
 }
 
 /// The header rules of one connection manager, compiled. Follows Envoy's `ConnectionManagerUtility`.
-struct RequestHeaderRules {
-    private let spec: HTTPConnectionManagerSpec
+final class RequestHeaderRules {
+    private let useRemoteAddress: Bool
+    private let skipXFFAppend: Bool
+    private let appendXForwardedPort: Bool
+    private let addUserAgent: Bool
+    private let generateRequestID: Bool
+    private let preserveExternalRequestID: Bool
+    private let internalUnixSockets: Bool
+    private let trustedHops: Int
+    private let internalAddresses: [CIDRRange]
     private let via: FixedBytes?
     private let serviceCluster: FixedBytes
     private let serviceNode: FixedBytes
@@ -31,7 +39,15 @@ struct RequestHeaderRules {
     }
 
     init(_ spec: HTTPConnectionManagerSpec, identity: ProxyIdentity) {
-        self.spec = spec
+        useRemoteAddress = spec.useRemoteAddress
+        skipXFFAppend = spec.skipXFFAppend
+        appendXForwardedPort = spec.appendXForwardedPort
+        addUserAgent = spec.addUserAgent
+        generateRequestID = spec.generateRequestID
+        preserveExternalRequestID = spec.preserveExternalRequestID
+        internalUnixSockets = spec.internalUnixSockets
+        trustedHops = spec.xffTrustedHops
+        internalAddresses = spec.internalAddresses
         via = spec.via.isEmpty ? nil : FixedBytes(spec.via)
         serviceCluster = FixedBytes(identity.serviceCluster)
         serviceNode = FixedBytes(identity.serviceNode)
@@ -46,14 +62,14 @@ struct RequestHeaderRules {
         cleanReferer(headers)
         var verdict = Verdict()
         var mayBeInternal: Bool
-        if spec.useRemoteAddress {
+        if useRemoteAddress {
             mayBeInternal = !headers.contains(.xForwardedFor)
-            if spec.xffTrustedHops > 0 {
-                verdict.client = ForwardedFor.client(headers, skip: spec.xffTrustedHops - 1).address
+            if trustedHops > 0 {
+                verdict.client = ForwardedFor.client(headers, skip: trustedHops - 1).address
             }
             appendPeer(headers, downstream, &scratch)
         } else {
-            let client = ForwardedFor.client(headers, skip: spec.xffTrustedHops)
+            let client = ForwardedFor.client(headers, skip: trustedHops)
             verdict.client = client.address
             mayBeInternal = client.isOnlyEntry && client.address != nil
         }
@@ -61,7 +77,7 @@ struct RequestHeaderRules {
         if mayBeInternal { mayBeInternal = isInternal(verdict.client, downstream) }
         verdict.isInternal = mayBeInternal
 
-        let isEdge = !verdict.isInternal && spec.useRemoteAddress
+        let isEdge = !verdict.isInternal && useRemoteAddress
         if verdict.isInternal {
             headers.set(.xEnvoyInternal, "true")
         } else {
@@ -78,18 +94,18 @@ struct RequestHeaderRules {
 
     /// Whether an id has to be made: always at the edge (unless the client's is preserved), else when there is none.
     func needsRequestID(_ headers: HeaderMap, _ verdict: Verdict) -> Bool {
-        guard spec.generateRequestID else { return false }
-        if spec.useRemoteAddress && !verdict.isInternal && !spec.preserveExternalRequestID { return true }
+        guard generateRequestID else { return false }
+        if useRemoteAddress && !verdict.isInternal && !preserveExternalRequestID { return true }
         return headers.value(.xRequestID)?.isEmpty ?? true
     }
 
     private func appendPeer(_ headers: HeaderMap, _ downstream: DownstreamInfo, _ scratch: inout ByteArena) {
-        if !spec.skipXFFAppend, let peer = downstream.directRemoteAddress.ip {
+        if !skipXFFAppend, let peer = downstream.directRemoteAddress.ip {
             ForwardedFor.append(headers, peer.isLoopback ? localAddress : peer, &scratch)
         }
         // What the hop before us says of itself only counts when it is trusted.
-        if spec.xffTrustedHops == 0 || !headers.contains(.xForwardedProto) { setTransportProto(headers, downstream) }
-        if spec.appendXForwardedPort && (spec.xffTrustedHops == 0 || !headers.contains(.xForwardedPort)) {
+        if trustedHops == 0 || !headers.contains(.xForwardedProto) { setTransportProto(headers, downstream) }
+        if appendXForwardedPort && (trustedHops == 0 || !headers.contains(.xForwardedPort)) {
             setPort(headers, downstream)
         }
     }
@@ -106,7 +122,7 @@ struct RequestHeaderRules {
     /// x-forwarded-proto, -port and the scheme.
     private func setProto(_ headers: HeaderMap, _ downstream: DownstreamInfo) {
         if !headers.contains(.xForwardedProto) { setTransportProto(headers, downstream) }
-        if spec.appendXForwardedPort && !headers.contains(.xForwardedPort) { setPort(headers, downstream) }
+        if appendXForwardedPort && !headers.contains(.xForwardedPort) { setPort(headers, downstream) }
         if let schemeOverwrite {
             headers.setScheme(schemeOverwrite.view)
             headers.set(.xForwardedProto, schemeOverwrite.view)
@@ -127,8 +143,8 @@ struct RequestHeaderRules {
     }
 
     private func isInternal(_ client: IPAddress?, _ downstream: DownstreamInfo) -> Bool {
-        guard let address = client ?? downstream.directRemoteAddress.ip else { return spec.internalUnixSockets }
-        return spec.internalAddresses.contains { $0.contains(address) }
+        guard let address = client ?? downstream.directRemoteAddress.ip else { return internalUnixSockets }
+        return internalAddresses.contains { $0.contains(address) }
     }
 
     /// Headers by which a client could steer us: only internal clients may.
@@ -158,7 +174,7 @@ struct RequestHeaderRules {
     }
 
     private func addIdentity(_ headers: HeaderMap) {
-        guard spec.addUserAgent else { return }
+        guard addUserAgent else { return }
         headers.set(.xEnvoyDownstreamServiceCluster, serviceCluster.view)
         if headers.value(.userAgent)?.isEmpty ?? true { headers.set(.userAgent, serviceCluster.view) }
         if serviceNode.count > 0 { headers.set(.xEnvoyDownstreamServiceNode, serviceNode.view) }

@@ -3,7 +3,7 @@ import HTTPWire
 import Reactor
 
 /// The response rules of one connection manager, compiled. Follows Envoy's `mutateResponseHeaders`.
-struct ResponseHeaderRules {
+final class ResponseHeaderRules {
     private let serverName: FixedBytes
     private let serverHeader: HTTPConnectionManagerSpec.ServerHeader
     private let via: FixedBytes?

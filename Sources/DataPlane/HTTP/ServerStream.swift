@@ -80,9 +80,6 @@ public protocol ServerSession: AnyObject {
     var downstream: DownstreamInfo { get }
     /// The first byte of a request is there. The codec parses into the receiver's maps.
     func openStream(_ writer: ResponseWriter) -> RequestReceiver
-    /// The client broke the protocol (counted once per connection): called before `requestFailed`, or alone when no
-    /// request can be told.
-    func protocolError()
     /// All is flushed and our side is shut down: the codec reads on and throws away, until the client closes or
     /// `delayed_close_timeout` passes and the session calls `closeNow()`.
     func delayClose()

@@ -2,8 +2,8 @@
 import HTTPWire
 import Reactor
 
-/// Answers requests. One object a stream, made with it and used again for every request that the stream serves; it
-/// holds the stream unowned. Loop thread only.
+/// Answers requests. One object a stream, made with it and used again for every request that the stream serves. It
+/// may hold the stream: the manager parts the two when it throws the stream away. Loop thread only.
 ///
 /// The answer goes through the stream: `sendInformational`, `sendHead`, `sendBody`, `sendTrailers`, or `reply`. Any of
 /// them, and `reset`, may end the stream, which calls `abandon` unless the handler was done by itself.

@@ -23,7 +23,8 @@ extension Router {
             if isStale && replaceStale(reason, requestStarted: requestStarted) { return }
             if retryAfter(.reset(reason, requestStarted: requestStarted)) { return }
             chargeCode(reason.status)
-        } else {
+        } else if awaitsGRPCStatus {
+            // The head was no error yet; a response without its gRPC status is one.
             if let host { cluster?.cells(of: host).requestFailed() }
             config.stats.rqResetAfterResponseStarted.increment()
         }

@@ -21,7 +21,7 @@ final class Router: StreamHandler {
         case backingOff
     }
 
-    unowned let stream: HTTPStream
+    let stream: HTTPStream
     let config: RouterConfig
     @exclusivity(unchecked) var route: Route?
     /// Set when the route forwards.
