@@ -148,7 +148,7 @@ extension HeaderMap {
     /// "name: value" of each field, in order.
     var lines: [String] {
         var lines: [String] = []
-        forEach { name, value in lines.append("\(name.string): \(value.string)") }
+        forEachField { name, value in lines.append("\(name.string): \(value.string)") }
         return lines
     }
 }
