@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <netinet/in.h>
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 // GNU extensions. Defining _GNU_SOURCE here would give types another shape than they have in Swift's Glibc module, so
 // the few functions that it hides are declared by hand.
@@ -22,6 +24,13 @@ extern void *memmem(const void *haystack, size_t haystack_length, const void *ne
 extern void *memrchr(const void *bytes, int byte, size_t length);
 extern int pthread_setname_np(pthread_t thread, const char *name);
 extern long syscall(long number, ...);
+
+// A variadic function and a global that Swift cannot use.
+extern char **environ;
+static inline char **clinux_environment(void) { return environ; }
+static inline int clinux_signal_at_parents_end(int number) {
+    return prctl(PR_SET_PDEATHSIG, (unsigned long)number, 0UL, 0UL, 0UL);
+}
 
 // Affinity of the calling thread as bytes of CPU bits; the result is the number of bytes written, or negative.
 static inline long clinux_getaffinity(void *mask, size_t size) {

@@ -13,9 +13,10 @@ struct Outrider: ParsableCommand {
               outrider -c envoy.yaml
 
             SIGTERM drains and then ends; a second SIGTERM ends at once. SIGUSR1 reopens the logs.
+            See it work before you have a file of your own: outrider demo
             """,
         version: Version.line,
-        subcommands: [Validate.self])
+        subcommands: [Validate.self, Demo.self, Certs.self])
 
     @OptionGroup(title: "Configuration") var source: ConfigurationFlags
     @OptionGroup(title: "Run") var running: RunFlags
@@ -23,14 +24,12 @@ struct Outrider: ParsableCommand {
     @OptionGroup(title: "Identity") var identity: IdentityFlags
     @OptionGroup(title: "Taken for compatibility with Envoy") var compatibility: CompatibilityFlags
 
-    func validate() throws {
+    func run() throws {
+        // Not in `validate`, which is called before a subcommand, too.
         guard source.configPath != nil || source.configYaml != nil else {
-            throw ValidationError("give a configuration: -c FILE, or --config-yaml TEXT")
+            throw ValidationError("give a configuration: -c FILE, or --config-yaml TEXT (or try: outrider demo)")
         }
         try running.check()
-    }
-
-    func run() throws {
         var options = ServerOptions()
         source.apply(to: &options)
         running.apply(to: &options)

@@ -73,7 +73,7 @@ struct RequestDriver: ~Copyable {
                 parser.beginNext()
             case .failure(let failure):
                 lastFailure = failure
-            readAll(headers)
+                readAll(headers)
                 transcript.add("failure \(failure.kind)")
             }
         }

@@ -62,8 +62,9 @@ final class RawTunnel: UpstreamStream, TCPWaiter, ConnectionDelegate {
     var isBackedUp: Bool { lease?.connection?.isAboveHighWatermark ?? false }
 
     var connectionInfo: UpstreamConnectionInfo {
-        info ?? UpstreamConnectionInfo(
-            connectionID: 0, local: nil, remote: .v4(.any, port: 0), httpVersion: .http11, tls: nil)
+        info
+            ?? UpstreamConnectionInfo(
+                connectionID: 0, local: nil, remote: .v4(.any, port: 0), httpVersion: .http11, tls: nil)
     }
 
     /// The head goes nowhere: the connection itself is the answer.

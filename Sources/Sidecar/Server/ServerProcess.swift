@@ -262,7 +262,7 @@ final class ServerProcess {
             if waiting == 0 { answer(sum) }
         }
         for worker in workers {
-            worker.ask({ $0.activeCount }, main: loop.mailbox) { collect.value($0) }
+            worker.ask({ $0.activeCount }, main: loop.mailbox, answer: { collect.value($0) })
         }
     }
 }
