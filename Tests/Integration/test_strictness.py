@@ -59,7 +59,9 @@ def test_ambiguous_requests_are_answered_400_and_closed(proxy, upstream):
     assert answers == {name: (other.get(name, 400), True) for name in REFUSED}
     # What was refused by its head never opened an upstream request that completed.
     assert proxy.stat("cluster.app.upstream_rq_completed") == 0
-    assert proxy.stat("http.ingress.downstream_cx_protocol_error") == len(REFUSED)
+    # All that is malformed counts; a version that is merely not served need not.
+    malformed = len(REFUSED) - len(other)
+    assert malformed <= proxy.stat("http.ingress.downstream_cx_protocol_error") <= len(REFUSED)
 
 
 def test_http_1_0_gets_426_unless_accepted(start, upstream):
