@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from bootstrap import DOWNSTREAM_TLS, UPSTREAM_TLS, bootstrap, cluster, forward, http, listener, manager
-from harness import response, serve
+from harness import response, serve, wait_until
 from pki import Authority, client_context
 
 
@@ -87,7 +87,8 @@ def test_refuses_clients_and_says_why(start, ca, server_leaf, client_leaf, tmp_p
     }[which]()
     proxy = start(tls_config(downstream(server_leaf, ca, True, uri_is("spiffe://test/client"))), arguments=["-l", "debug"])
     assert refused(proxy, client_context(ca, leaf))
-    assert reason in proxy.log_text()
+    # The client hears of the refusal a moment before the log does.
+    wait_until(lambda: reason in proxy.log_text(), f"'{reason}' in the log")
     assert sum(proxy.stats(r"ssl\.(fail_verify|connection_error)").values()) >= 1
     assert not refused(proxy, client_context(ca, client_leaf))
 
