@@ -56,7 +56,7 @@ struct Certs: ParsableCommand {
             let path = "\(out)/\(file.name)"
             print("wrote \(path)\(String(repeating: " ", count: max(1, 36 - path.count)))\(file.note)")
         }
-        print("\n\(snippet(server: services[0], client: services.count > 1 ? services[1] : services[0]))")
+        if let first = services.first, let last = services.last { print("\n\(snippet(server: last, client: first))") }
     }
 
     /// How a bootstrap uses them.
