@@ -24,6 +24,7 @@ extension Connection {
     ///
     /// While a stream is relayed, nobody else appends to the target's `output`.
     public func relay(to target: Connection) -> RelayResult {
+        if state == .failing || state == .closed { return .failed }
         if target.isAboveHighWatermark || target.pipe != nil { return .targetFull }
         if canSplice(to: target), let result = splice(to: target) { return result }
         if input.isEmpty {

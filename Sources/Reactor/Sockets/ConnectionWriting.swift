@@ -6,8 +6,12 @@ extension Connection {
     private static let vectorCount = 32
 
     /// Writes as much of `output` as the socket takes. The rest follows by itself when the socket is writable again.
+    /// Before the connection is up, everything waits; after it is closed, everything is dropped.
     public func flush() {
-        guard state == .open else { return }
+        guard state == .open else {
+            if state == .closed { output.clear() }
+            return
+        }
         writeOut()
         // Told by way of the loop: never from inside a call of the owner.
         if takeDrained() { schedule(.drained) }
