@@ -62,10 +62,11 @@ extension HeaderMap {
         withDecimal(value) { set(name, $0) }
     }
 
-    /// Makes `value` the only value of `key`; pseudo-headers are set.
+    /// Makes `value` the only value of `key`: in the place and under the name of the first one, or behind all fields in
+    /// the key's own spelling. Pseudo-headers are set.
     public func set(_ key: HeaderKey, _ value: ByteView) {
         if let pseudo = key.pseudo { return set(pseudo, value) }
-        if let known = key.known { return set(known, value) }
+        if let known = key.known, table.first(known) >= 0 { return set(known, value) }
         let index = table.next(key)
         guard index >= 0 else {
             append(name: key.name, value: value)
