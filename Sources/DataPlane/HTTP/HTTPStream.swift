@@ -170,7 +170,8 @@ public final class HTTPStream: RequestReceiver {
             core.stats.cxProtocolError.increment()
             info.flags.insert(.downstreamProtocolError)
         }
-        reply(LocalReply(failure.status, failure.text, details: failure.details.description))
+        let text = failure.text.isEmpty ? "" : "\(HTTPStatus.reason(failure.status)): \(failure.text)"
+        reply(LocalReply(failure.status, text, details: failure.details.description))
     }
 
     public func downstreamBackedUp() {

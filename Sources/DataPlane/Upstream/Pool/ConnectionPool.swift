@@ -230,6 +230,7 @@ final class ConnectionPool {
             connection.position = all.count
             all.append(connection)
             connecting += 1
+            stats.cxHTTP1Total.increment()
             if !allowed { return }
         }
     }
@@ -267,7 +268,6 @@ extension ConnectionPool: UpstreamConnectionOwner {
     func connectionReady(_ connection: UpstreamConnection) {
         connecting -= 1
         guard let socket = connection.connection else { return }
-        stats.cxHTTP1Total.increment()
         connection.attach(
             codec: HTTP1ClientConnection(connection, socket: socket, pool: self, cluster: cluster))
         if let lifetime = cluster.spec.http.maxConnectionDuration { connection.armLifetime(lifetime) }
