@@ -97,7 +97,9 @@ struct StreamTests {
         let exchange = rig.open()
         exchange.fail(.headersTooLarge, "70000 bytes of headers: max_request_headers_kb is 60")
         #expect(exchange.status == 431 && exchange.closesAfter)
-        #expect(exchange.body == "70000 bytes of headers: max_request_headers_kb is 60")
+        #expect(
+            exchange.body
+                == "Request Header Fields Too Large: 70000 bytes of headers: max_request_headers_kb is 60")
     }
 
     @Test func expectationsAreAnsweredByTheProxy() throws {
