@@ -58,7 +58,8 @@ class Upstream:
             threading.Thread(target=self._serve, args=(sock, self.connections), daemon=True).start()
 
     def _serve(self, sock, number):
-        with contextlib.suppress(OSError), sock:
+        # A peer that goes away in the middle of a message ends the script.
+        with contextlib.suppress(OSError, EOFError), sock:
             if self.tls:
                 try:
                     sock = self.tls.wrap_socket(sock, server_side=True)
@@ -95,18 +96,30 @@ class Peer:
         return head + mark
 
     def exactly(self, count):
-        while len(self.buffer) < count:
-            if not self.fill():
-                raise EOFError(f"{len(self.buffer)} of {count} bytes")
-        data, self.buffer = self.buffer[:count], self.buffer[count:]
-        return data
+        data, self.buffer = bytearray(self.buffer[:count]), self.buffer[count:]
+        while len(data) < count:
+            more = self.sock.recv(min(count - len(data), 1 << 20))
+            if not more:
+                raise EOFError(f"{len(data)} of {count} bytes")
+            data += more
+        return bytes(data)
 
     def rest(self):
+        """All bytes up to the end, in order or not."""
+        data, self.buffer = bytearray(self.buffer), b""
         with contextlib.suppress(ConnectionError, TimeoutError):
-            while self.fill():
-                pass
-        data, self.buffer = self.buffer, b""
-        return data
+            while more := self.sock.recv(1 << 20):
+                data += more
+        return bytes(data)
+
+    def discard(self, count):
+        """Reads `count` bytes and forgets them; how many came before the end."""
+        room, left = memoryview(bytearray(1 << 20)), count - len(self.buffer)
+        assert left >= 0
+        self.buffer = b""
+        while left and (got := self.sock.recv_into(room[:min(left, len(room))])):
+            left -= got
+        return count - left
 
     def closed(self):
         """Waits for the peer's end; False when bytes came instead."""

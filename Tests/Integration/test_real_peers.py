@@ -220,7 +220,7 @@ def test_promtool_finds_nothing_to_complain_of(metrics):
 def test_the_official_parser_reads_every_line(metrics):
     from prometheus_client.parser import text_string_to_metric_families
     families = list(text_string_to_metric_families(metrics.decode()))
-    # By sample: the parser gives `x` and `x_total` one family name, and Envoy has both.
+    # By sample: the parser gives the counters `x` and `x_total` one name, and Envoy has both.
     samples = {}
     for sample in (sample for family in families for sample in family.samples):
         labels = {key.removeprefix("envoy_"): value for key, value in sample.labels.items()}
@@ -229,7 +229,7 @@ def test_the_official_parser_reads_every_line(metrics):
     counts = [(labels["le"], value) for labels, value in samples["cluster_upstream_rq_time_bucket"] if labels["cluster_name"] == "app"]
     assert counts[-1] == ("+Inf", 3)
     assert [value for _, value in counts] == sorted(value for _, value in counts)
-    assert ({"cluster_name": "app", "response_code": "200"}, 3) in samples["cluster_upstream_rq"]
+    assert ({"cluster_name": "app", "response_code": "200"}, 3) in samples["cluster_upstream_rq_total"]
     assert ({"cluster_name": "app"}, 3) in samples["cluster_upstream_rq_total"]
     lines = [line for line in metrics.decode().splitlines() if line and not line.startswith("#")]
     assert sum(map(len, samples.values())) == len(lines) == len(set(line.rpartition(" ")[0] for line in lines))
