@@ -66,6 +66,12 @@ static inline size_t cossl_bio_memory(BIO *bio, const unsigned char **data) {
     return count > 0 ? (size_t)count : 0;
 }
 
+// Called for every ClientHello, with or without a server name.
+typedef int (*cossl_servername_cb)(SSL *, int *, void *);
+static inline void cossl_ctx_set_servername_cb(SSL_CTX *ctx, cossl_servername_cb callback) {
+    SSL_CTX_set_tlsext_servername_callback(ctx, callback);
+}
+
 // Error codes.
 static inline int cossl_err_lib(unsigned long code) { return ERR_GET_LIB(code); }
 static inline int cossl_err_reason(unsigned long code) { return ERR_GET_REASON(code); }

@@ -74,10 +74,6 @@ enum SkippedFields {
         ),
         ("envoy.config.route.v3.WeightedCluster", "total_weight", "the sum of the weights counts, as in Envoy"),
         ("envoy.type.matcher.v3.RegexMatcher.GoogleRE2", "max_program_size", "Outrider bounds every regex by itself"),
-        (
-            "envoy.config.core.v3.SubstitutionFormatString", "content_type",
-            "sets a header of local replies; an access log has none"
-        ),
 
         // Clusters
         (cluster, "metadata", "read by extensions that Outrider does not have"),

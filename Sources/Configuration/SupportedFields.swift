@@ -31,7 +31,8 @@ enum SupportedFields {
           name address additional_addresses stat_prefix filter_chains default_filter_chain
           per_connection_buffer_limit_bytes deprecated_v1 drain_type listener_filters transparent freebind
           socket_options traffic_direction reuse_port enable_reuse_port access_log tcp_backlog_size
-          max_connections_to_accept_per_socket_event bind_to_port
+          max_connections_to_accept_per_socket_event bind_to_port listener_filters_timeout
+          continue_on_listener_filters_timeout tcp_fast_open_queue_length
         envoy.config.listener.v3.Listener.DeprecatedV1
           bind_to_port
         envoy.config.listener.v3.AdditionalAddress
@@ -56,7 +57,11 @@ enum SupportedFields {
           forward_client_cert_details set_current_client_cert_details upgrade_configs normalize_path merge_slashes
           path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port
           stream_error_on_invalid_http_message strip_trailing_host_dot proxy_status_config append_x_forwarded_port
-          append_local_overload
+          append_local_overload local_reply_config
+        envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
+          mappers body_format
+        envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper
+          filter status_code body body_format_override headers_to_add
         envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig
           unix_sockets cidr_ranges
         envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.SetCurrentClientCertDetails
@@ -215,13 +220,15 @@ enum SupportedFields {
         envoy.config.core.v3.Address
           socket_address pipe
         envoy.config.core.v3.SocketAddress
-          protocol address port_value
+          protocol address port_value ipv4_compat
         envoy.config.core.v3.Pipe
-          path
+          path mode
         envoy.config.core.v3.CidrRange
           address_prefix prefix_len
         envoy.config.core.v3.SocketOption
-          description level name int_value buf_value state
+          description level name int_value buf_value state type
+        envoy.config.core.v3.SocketOption.SocketType
+          stream datagram
         envoy.config.core.v3.SocketOptionsOverride
           socket_options
         envoy.config.core.v3.TcpKeepalive
@@ -259,7 +266,7 @@ enum SupportedFields {
         envoy.config.core.v3.SchemeHeaderTransformation
           scheme_to_overwrite
         envoy.config.core.v3.SubstitutionFormatString
-          text_format json_format text_format_source omit_empty_values json_format_options
+          text_format json_format text_format_source omit_empty_values json_format_options content_type
         envoy.config.core.v3.JsonFormatOptions
           sort_properties
         envoy.config.core.v3.DnsResolutionConfig
@@ -310,8 +317,9 @@ enum SupportedFields {
           log_format
         # TLS
         envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
-          common_tls_context require_client_certificate session_ticket_keys disable_stateless_session_resumption
-          disable_stateful_session_resumption session_timeout
+          common_tls_context require_client_certificate require_sni session_ticket_keys
+          disable_stateless_session_resumption disable_stateful_session_resumption session_timeout
+          full_scan_certs_on_sni_mismatch prefer_client_ciphers
         envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
           common_tls_context sni auto_host_sni auto_sni_san_validation allow_renegotiation max_session_keys
         envoy.extensions.transport_sockets.tls.v3.CommonTlsContext

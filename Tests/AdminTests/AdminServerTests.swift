@@ -21,8 +21,10 @@ private final class Port {
     ) throws {
         loop = try EventLoop()
         backend = try FakeBackend(loop: loop)
-        var spec = AdminSpec(address: address)
-        if smallBuffers { spec.socketOptions.raw = [Port.small(SO_SNDBUF)] }
+        var listen = ListenAddress(address)
+        listen.unixMode = unixMode
+        if smallBuffers { listen.socketOptions.raw = [Port.small(SO_SNDBUF)] }
+        var spec = AdminSpec(listen: listen)
         if let log {
             spec.accessLogs = [
                 AccessLogSpec(
@@ -33,7 +35,7 @@ private final class Port {
         // The test's own loop writes the lines.
         let sinks = AccessLogSinks(options: AccessLogOptions(), writer: loop.mailbox, cells: backend.cells)
         server = try AdminServer(
-            spec, loop: loop, backend: backend, cells: backend.cells, accessLogs: sinks, unixMode: unixMode)
+            spec, loop: loop, backend: backend, cells: backend.cells, accessLogs: sinks)
     }
 
     deinit { server.close() }

@@ -25,7 +25,10 @@ import Testing
     @Test func everythingAListenerHas() throws {
         let text = Self.listener(
             """
-            additional_addresses: [{address: {pipe: {path: /tmp/l}}}]
+            additional_addresses: [{address: {pipe: {path: /tmp/l, mode: 416}}}]
+            listener_filters_timeout: 0s
+            continue_on_listener_filters_timeout: true
+            tcp_fast_open_queue_length: 12
             stat_prefix: s
             per_connection_buffer_limit_bytes: 4096
             tcp_backlog_size: 7
@@ -56,8 +59,14 @@ import Testing
         #expect(spec.addresses.map(\.address.description) == ["127.0.0.1:1", "/tmp/l"])
         #expect(
             spec.addresses[0].socketOptions.raw == [
-                RawSocketOption(level: 6, name: 9, value: .int(1), state: .listening)
+                RawSocketOption(level: 6, name: 9, value: .int(1), state: .listening),
+                RawSocketOption(level: 6, name: 23, value: .int(12), state: .listening),
             ])
+        #expect(spec.addresses[0].unixMode == nil)
+        #expect(spec.addresses[1].unixMode == 0o640)
+        #expect(spec.addresses[1].socketOptions.raw.count == 1)
+        #expect(spec.listenerFiltersTimeout == nil)
+        #expect(spec.continueOnListenerFiltersTimeout)
         #expect(spec.statPrefix == "s")
         #expect(spec.perConnectionBufferLimit == 4096)
         #expect(spec.tcpBacklogSize == 7)
@@ -176,6 +185,81 @@ import Testing
             found == [
                 "f:5:12: static_resources.listeners[1].name: \"l\" is the name of another listener (line 4)",
                 "f:5:15: static_resources.listeners[1].address: 127.0.0.1:1 is already the address of listener \"l\"",
+            ])
+    }
+
+    @Test func permissionsAndIPv4AreForWhoListens() throws {
+        let text = """
+            admin: {address: {pipe: {path: /tmp/admin, mode: 384}}}
+            static_resources:
+              listeners:
+              - name: l
+                address: {socket_address: {address: "::", port_value: 1, ipv4_compat: true}}
+                default_filter_chain: {filters: [\(Self.proxy)]}
+              clusters:
+              - name: a
+                load_assignment:
+                  cluster_name: a
+                  endpoints:
+                  - lb_endpoints:
+                    - endpoint: {address: {pipe: {path: /tmp/app, mode: 384}}}
+                    - endpoint: {address: {socket_address: {address: "::1", port_value: 1, ipv4_compat: true}}}
+            """
+        let configuration = try loaded(text)
+        #expect(configuration.spec.admin?.listen.unixMode == 0o600)
+        #expect(configuration.spec.listeners.first?.addresses.first?.acceptsIPv4 == true)
+        #expect(
+            configuration.skipped.map { $0.split(separator: ":").last } == [
+                " permissions are set by who listens on the socket", " it is about what a listening socket takes",
+            ])
+        #expect(
+            errors("admin: {address: {pipe: {path: \"@admin\", mode: 384}}}") == [
+                "f:1:48: admin.address.pipe.mode: an abstract socket has no file and so no permissions"
+            ])
+    }
+
+    @Test func localReplies() throws {
+        let text = http(
+            hosts: "{name: v, domains: [\"*\"]}",
+            fields: """
+                local_reply_config:
+                  mappers:
+                  - filter: {response_flag_filter: {flags: [NR]}}
+                    status_code: 410
+                    body: {inline_string: gone}
+                    headers_to_add: [{header: {key: x-a, value: "%RESPONSE_FLAGS%"}}]
+                    body_format_override: {json_format: {b: "%LOCAL_REPLY_BODY%"}}
+                  body_format: {text_format: "%LOCAL_REPLY_BODY%\\n", content_type: text/html}
+                """)
+        guard case .http(let manager)? = try loaded(text).spec.listeners.first?.filterChains.first?.filter else {
+            Issue.record("no connection manager")
+            return
+        }
+        let replies = try #require(manager.localReplies)
+        let mapper = try #require(replies.mappers.first)
+        #expect(mapper.status == 410)
+        #expect(mapper.body == Array("gone".utf8))
+        #expect(mapper.headersToAdd.map(\.name) == ["x-a"])
+        #expect(mapper.format?.contentType == "application/json")
+        #expect(replies.format?.contentType == "text/html")
+    }
+
+    @Test func localRepliesWithMistakes() {
+        let place = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.local_reply_config"
+        let text = http(
+            hosts: "{name: v, domains: [\"*\"]}",
+            fields: """
+                local_reply_config:
+                  mappers:
+                  - {status_code: 99, headers_to_add: [{header: {key: ":path", value: x}}]}
+                  body_format: {text_format: "%NOTHING%"}
+                """)
+        #expect(
+            errors(text) == [
+                "f:17:15: \(place).mappers[0].filter: is required",
+                "f:17:29: \(place).mappers[0].status_code: must be at least 200, found 99",
+                "f:17:65: \(place).mappers[0].headers_to_add[0].header.key: \":path\" cannot be changed by this list",
+                "f:18:40: \(place).body_format.text_format: unknown operator NOTHING (at byte 0 of the format)",
             ])
     }
 

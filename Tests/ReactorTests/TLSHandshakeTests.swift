@@ -125,6 +125,49 @@ import Testing
         #expect(pair.server.session.info?.cipherSuite == "ECDHE-ECDSA-CHACHA20-POLY1305")
     }
 
+    @Test func suitesAreTheClientsChoiceWhereItMay() throws {
+        var server = try pki.serverSpec(pki.server())
+        server.cipherSuites = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256"]
+        server.prefersClientCiphers = true
+        var client = pki.clientSpec()
+        client.maxVersion = .tls12
+        client.cipherSuites = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"]
+        let pair = try TLSPair(client: client, server: server)
+        pair.handshake()
+        #expect(pair.server.session.info?.cipherSuite == "ECDHE-ECDSA-AES128-GCM-SHA256")
+    }
+
+    @Test(arguments: [("LOCALHOST", true), ("other", false), (nil, false)] as [(String?, Bool)])
+    func aServerMayInsistOnAName(name: String?, accepted: Bool) throws {
+        var server = try pki.serverSpec(pki.server())
+        server.requireSNI = true
+        let pair = try TLSPair(client: pki.clientSpec(), server: server, serverName: name)
+        pair.handshake()
+        #expect(pair.bothDone == accepted)
+        if accepted { return }
+        let said = "unrecognized name: it does not know the server name (SNI) (alert 112)"
+        #expect(pair.client.failure == "server refused the handshake or connection: " + said)
+        let reason =
+            name.map { "require_sni: no certificate is good for the server name (SNI) '\($0)'" }
+            ?? "the client sent no server name (SNI), but require_sni is set"
+        #expect(pair.server.failure == reason)
+    }
+
+    @Test func anUnknownNameMayBeServedByAnyCertificate() throws {
+        let rsa = try pki.issue("rsa") { $0.keyType = .rsa2048 }
+        var server = try pki.serverSpec(rsa, pki.server())
+        var client = pki.clientSpec()
+        client.maxVersion = .tls12
+        client.cipherSuites = ["ECDHE-ECDSA-AES128-GCM-SHA256"]
+        let first = try TLSPair(client: client, server: server, serverName: "nobody")
+        first.handshake()
+        #expect(first.server.failure == "no cipher suite in common with the client")
+        server.fullScanOnSNIMismatch = true
+        let scanned = try TLSPair(client: client, server: server, serverName: "nobody")
+        scanned.handshake()
+        #expect(scanned.server.session.info?.cipherSuite == "ECDHE-ECDSA-AES128-GCM-SHA256")
+    }
+
     @Test func signatureAlgorithmsNarrowTheChoice() throws {
         var server = try pki.serverSpec(pki.issue("rsa") { $0.keyType = .rsa2048 })
         server.signatureAlgorithms = ["rsa_pss_rsae_sha384"]

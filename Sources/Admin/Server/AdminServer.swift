@@ -43,11 +43,10 @@ public final class AdminServer {
     ///   - cells: the main thread's.
     ///   - access: which endpoints there are.
     ///   - name: stands in stats: `listener.<name>.`, `http.<name>.`.
-    ///   - unixMode: permission bits of the socket's file, where the address is a path.
     public init(
         _ spec: AdminSpec, loop: EventLoop, backend: any AdminBackend, cells: StatCells,
         accessLogs sinks: AccessLogSinks,
-        access: AdminAccess = .full, name: String = "admin", unixMode: UInt32? = nil
+        access: AdminAccess = .full, name: String = "admin"
     ) throws(AdminServerError) {
         self.loop = loop
         accessLogs = AccessLogBuffers(loop: loop, sinks: sinks, cells: cells)
@@ -64,11 +63,9 @@ public final class AdminServer {
         codecSettings = HTTP1ServerSettings(
             settings, bufferLimit: AdminServer.bufferLimit, stats: HTTP1CodecStats(cells, prefix: "http1."))
         do throws(SystemError) {
-            var options = ListenOptions()
+            var options = spec.listen.listenOptions
             options.backlog = 128
-            options.socket = spec.socketOptions
-            options.unixMode = unixMode
-            socket = try ListeningSocket.bind(spec.address, loop: loop, options: options)
+            socket = try ListeningSocket.bind(spec.listen.address, loop: loop, options: options)
             try socket.start { [unowned self] accepted in take(accepted) }
         } catch {
             throw .socket(error)

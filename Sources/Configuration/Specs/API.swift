@@ -37,6 +37,8 @@ enum API {
     typealias FilterChainMatch = Envoy_Config_Listener_V3_FilterChainMatch
     typealias NetworkFilter = Envoy_Config_Listener_V3_Filter
     typealias ConnectionManager = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager
+    typealias LocalReplyConfig = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig
+    typealias ResponseMapper = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper
     typealias HTTPFilter = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter
     typealias Router = Envoy_Extensions_Filters_Http_Router_V3_Router
     typealias TCPProxy = Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy

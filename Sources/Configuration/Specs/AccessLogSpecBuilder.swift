@@ -57,7 +57,7 @@ struct AccessLogSpecBuilder {
 
     // MARK: - Formats
 
-    private func format(_ format: API.FormatString, _ path: FieldPath) -> AccessLogFormatSpec {
+    func format(_ format: API.FormatString, _ path: FieldPath) -> AccessLogFormatSpec {
         switch format.format {
         case .textFormat(let text)?:
             return self.text(text, path.field("text_format"), omitEmpty: format.omitEmptyValues)
@@ -113,7 +113,7 @@ struct AccessLogSpecBuilder {
 
     // MARK: - Filters
 
-    private func filter(_ filter: API.AccessLogFilter, _ path: FieldPath) -> AccessLogFilterSpec? {
+    func filter(_ filter: API.AccessLogFilter, _ path: FieldPath) -> AccessLogFilterSpec? {
         switch filter.filterSpecifier {
         case .statusCodeFilter(let status)?:
             return .statusCode(comparison(status.comparison))

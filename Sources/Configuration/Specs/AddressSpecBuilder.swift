@@ -1,11 +1,46 @@
 // Addresses, address ranges and socket options.
 import DataPlane
 import EnvoyAPI
+import Glibc
 import Reactor
 
 extension SpecContext {
-    /// An IP address with its port, or a Unix socket. Names are refused: only clusters resolve them.
+    /// An address to listen on, with what the file says about its socket.
+    func listenAddress(_ address: API.Address, isSet: Bool = true, _ path: FieldPath) -> ListenAddress? {
+        guard let found = place(address, isSet: isSet, path) else { return nil }
+        var listen = ListenAddress(found)
+        listen.acceptsIPv4 = address.socketAddress.ipv4Compat
+        if address.pipe.mode != 0 {
+            if address.pipe.path.hasPrefix("@") {
+                bad(path.field("pipe.mode"), "an abstract socket has no file and so no permissions")
+            }
+            listen.unixMode = address.pipe.mode
+        }
+        return listen
+    }
+
+    /// An IP address with its port, or a Unix socket, that is not listened on. Names are refused: only clusters resolve
+    /// them.
     func address(_ address: API.Address, isSet: Bool = true, _ path: FieldPath) -> SocketAddress? {
+        noteListenOnly(address, path)
+        return place(address, isSet: isSet, path)
+    }
+
+    /// Notes the fields of an address that only mean something to who listens on it.
+    func noteListenOnly(_ address: API.Address, _ path: FieldPath) {
+        if address.pipe.mode != 0 {
+            report.skip(
+                "Pipe.mode of a peer", reason: "permissions are set by who listens on the socket",
+                path: path.field("pipe.mode"))
+        }
+        if address.socketAddress.ipv4Compat {
+            report.skip(
+                "SocketAddress.ipv4_compat of a peer", reason: "it is about what a listening socket takes",
+                path: path.field("socket_address.ipv4_compat"))
+        }
+    }
+
+    private func place(_ address: API.Address, isSet: Bool, _ path: FieldPath) -> SocketAddress? {
         guard isSet else {
             missing(path)
             return nil
@@ -62,29 +97,35 @@ extension SpecContext {
     }
 
     func socketOptions(_ options: [API.SocketOption], _ path: FieldPath) -> [RawSocketOption] {
-        options.enumerated().compactMap { index, option in
-            let path = path[index]
-            guard let level = Int32(exactly: option.level) else {
-                bad(path.field("level"), "is out of range")
-                return nil
-            }
-            guard let name = Int32(exactly: option.name) else {
-                bad(path.field("name"), "is out of range")
-                return nil
-            }
-            let value: RawSocketOption.Value
-            switch option.value {
-            case .intValue(let number)?:
-                guard let number = Int32(exactly: number) else {
-                    bad(path.field("int_value"), "must fit 32 bits, found \(number)")
-                    return nil
-                }
-                value = .int(number)
-            case .bufValue(let bytes)?: value = .bytes([UInt8](bytes))
-            case nil: return nil
-            }
-            return RawSocketOption(level: level, name: name, value: value, state: option.state.socketState)
+        options.enumerated().compactMap { socketOption($1, path[$0]) }
+    }
+
+    private func socketOption(_ option: API.SocketOption, _ path: FieldPath) -> RawSocketOption? {
+        guard let level = Int32(exactly: option.level) else {
+            bad(path.field("level"), "is out of range")
+            return nil
         }
+        guard let name = Int32(exactly: option.name) else {
+            bad(path.field("name"), "is out of range")
+            return nil
+        }
+        let value: RawSocketOption.Value
+        switch option.value {
+        case .intValue(let number)?:
+            guard let number = Int32(exactly: number) else {
+                bad(path.field("int_value"), "must fit 32 bits, found \(number)")
+                return nil
+            }
+            value = .int(number)
+        case .bufValue(let bytes)?: value = .bytes([UInt8](bytes))
+        case nil: return nil
+        }
+        if option.type.hasDatagram, !option.type.hasStream {
+            report.skip(
+                "socket option for datagrams", reason: "there are only stream sockets here", path: path)
+            return nil
+        }
+        return RawSocketOption(level: level, name: name, value: value, state: option.state.socketState)
     }
 
     func keepalive(_ options: Envoy_Config_Core_V3_TcpKeepalive) -> TCPKeepalive {
@@ -102,6 +143,15 @@ extension SpecContext {
         let most = hasMax ? amount(max) : base * 10
         if most < base { bad(path.field("max_interval"), "must be at least base_interval (\(base)), found \(most)") }
         return BackoffSpec(base: base, max: most)
+    }
+}
+
+extension RawSocketOption {
+    /// `tcp_fast_open_queue_length`: how many connections may bring data with their SYN; 0 switches that off.
+    static func tcpFastOpen(queueLength: UInt32) -> RawSocketOption {
+        RawSocketOption(
+            level: Int32(IPPROTO_TCP), name: TCP_FASTOPEN, value: .int(Int32(clamping: queueLength)),
+            state: .listening)
     }
 }
 

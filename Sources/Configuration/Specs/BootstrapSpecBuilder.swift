@@ -50,9 +50,10 @@ struct BootstrapSpecBuilder {
         if !admin.accessLogPath.isEmpty { accessLogs.append(logs.log(path: admin.accessLogPath)) }
         let allowed = context.matchers(admin.allowPaths, path.field("allow_paths"))
         let raw = context.socketOptions(admin.socketOptions, path.field("socket_options"))
-        guard admin.hasAddress, let address = context.address(admin.address, path.field("address")) else { return nil }
-        var spec = AdminSpec(address: address)
-        spec.socketOptions.raw = raw
+        guard admin.hasAddress, var listen = context.listenAddress(admin.address, path.field("address"))
+        else { return nil }
+        listen.socketOptions.raw = raw
+        var spec = AdminSpec(listen: listen)
         spec.accessLogs = accessLogs
         spec.allowPaths = allowed
         return spec

@@ -77,6 +77,7 @@ struct EndpointSpecBuilder {
         guard case .socketAddress(let socket)? = address.address else {
             return context.address(address, path).map { .socket($0) }
         }
+        context.noteListenOnly(address, path)
         let path = path.field("socket_address")
         let port = context.port(socket.portValue, path.field("port_value"))
         if socket.address.isEmpty { return nil }

@@ -24,6 +24,10 @@ struct HTTPSpecBuilder {
         headers(manager, path, into: &spec)
         identity(manager, path, into: &spec)
         limits(manager, path, into: &spec)
+        if manager.hasLocalReplyConfig {
+            spec.localReplies = LocalReplySpecBuilder(context: context).replies(
+                manager.localReplyConfig, path.field("local_reply_config"))
+        }
         spec.upgrades = upgrades(manager.upgradeConfigs, path.field("upgrade_configs"))
         return spec
     }

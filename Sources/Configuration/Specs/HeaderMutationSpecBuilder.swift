@@ -18,7 +18,7 @@ struct HeaderMutationSpecBuilder {
         return spec
     }
 
-    private func add(_ options: [API.HeaderValueOption], _ path: FieldPath) -> [HeaderAddSpec] {
+    func add(_ options: [API.HeaderValueOption], _ path: FieldPath) -> [HeaderAddSpec] {
         options.enumerated().map { index, option in
             let path = path[index]
             let header = option.header

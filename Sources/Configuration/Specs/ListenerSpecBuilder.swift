@@ -80,6 +80,9 @@ struct ListenerSpecBuilder {
             spec.bindToPort = listener.deprecatedV1.bindToPort.value
         }
         spec.connectionLimit = connectionLimit(of: spec.name)
+        spec.listenerFiltersTimeout = context.timeout(
+            listener.listenerFiltersTimeout, isSet: listener.hasListenerFiltersTimeout, default: .seconds(15))
+        spec.continueOnListenerFiltersTimeout = listener.continueOnListenerFiltersTimeout
         spec.accessLogs = accessLogs
         spec.drainType = listener.drainType == .modifyOnly ? .modifyOnly : .default
         switch listener.trafficDirection {
@@ -102,21 +105,30 @@ struct ListenerSpecBuilder {
 
     private func addresses(
         _ listener: API.Listener, _ options: SocketOptions, _ path: FieldPath
-    ) -> [ListenerSpec.ListenAddress] {
-        var found: [ListenerSpec.ListenAddress] = []
-        if let address = context.address(listener.address, isSet: listener.hasAddress, path.field("address")) {
-            found.append(ListenerSpec.ListenAddress(address, socketOptions: options))
+    ) -> [ListenAddress] {
+        var found: [ListenAddress] = []
+        if var address = context.listenAddress(listener.address, isSet: listener.hasAddress, path.field("address")) {
+            address.socketOptions = options
+            found.append(address)
         }
         for (index, additional) in listener.additionalAddresses.enumerated() {
             let path = path.field("additional_addresses")[index]
-            guard let address = context.address(additional.address, isSet: additional.hasAddress, path.field("address"))
+            guard
+                var address = context.listenAddress(
+                    additional.address, isSet: additional.hasAddress, path.field("address"))
             else { continue }
-            var own = options
+            address.socketOptions = options
             if additional.hasSocketOptions {
-                own.raw = context.socketOptions(
+                address.socketOptions.raw = context.socketOptions(
                     additional.socketOptions.socketOptions, path.field("socket_options.socket_options"))
             }
-            found.append(ListenerSpec.ListenAddress(address, socketOptions: own))
+            found.append(address)
+        }
+        if listener.hasTcpFastOpenQueueLength {
+            let fastOpen = RawSocketOption.tcpFastOpen(queueLength: listener.tcpFastOpenQueueLength.value)
+            for index in found.indices where !found[index].address.isUnix {
+                found[index].socketOptions.raw.append(fastOpen)
+            }
         }
         return found
     }

@@ -54,6 +54,9 @@ struct TLSSpecBuilder {
         var places = Places(place, after: context.report.issueCount)
         var spec = common(tls.commonTlsContext, &places)
         spec.verify.required = tls.requireClientCertificate.value
+        spec.prefersClientCiphers = tls.preferClientCiphers
+        spec.requireSNI = tls.requireSni.value
+        spec.fullScanOnSNIMismatch = tls.fullScanCertsOnSniMismatch.value
         spec.statefulResumption = !tls.disableStatefulSessionResumption
         if tls.hasSessionTimeout {
             let seconds = context.amount(tls.sessionTimeout).seconds

@@ -28,11 +28,7 @@ public final class AccessLogger {
         _ spec: AccessLogSpec, buffers: AccessLogBuffers, runtime: RuntimeSpec = RuntimeSpec()
     ) throws(AccessLogError) {
         do throws(FormatError) {
-            switch spec.format {
-            case .text(let template, let omitEmpty): format = .text(try Formatter(template, omitEmpty: omitEmpty))
-            case .json(let template, let omitEmpty, let sortKeys):
-                format = .json(try JSONFormatter(template, omitEmpty: omitEmpty, sortKeys: sortKeys))
-            }
+            format = try LineFormat(spec.format)
         } catch { throw .format(error) }
         do throws(SystemError) {
             buffer = try buffers.buffer(for: spec.sink)
@@ -53,6 +49,14 @@ public final class AccessLogger {
 enum LineFormat {
     case text(Formatter)
     case json(JSONFormatter)
+
+    init(_ spec: AccessLogFormatSpec) throws(FormatError) {
+        switch spec {
+        case .text(let template, let omitEmpty): self = .text(try Formatter(template, omitEmpty: omitEmpty))
+        case .json(let template, let omitEmpty, let sortKeys):
+            self = .json(try JSONFormatter(template, omitEmpty: omitEmpty, sortKeys: sortKeys))
+        }
+    }
 
     func append(to sink: inout ByteArena, _ context: borrowing FormatContext) {
         switch self {

@@ -11,14 +11,14 @@ public struct FormatContext {
     public let trailers: HeaderMap?
     public var logType: AccessLogType
     /// The body of our own answer (`%LOCAL_REPLY_BODY%`).
-    public var localReplyBody: String
+    public var localReplyBody: ByteView
     /// The loop's clocks.
     public let now: MonotonicTime
     public let wallNow: WallTime
 
     public init(
         _ info: StreamInfo, request: HeaderMap?, response: HeaderMap? = nil, trailers: HeaderMap? = nil,
-        logType: AccessLogType = .notSet, localReplyBody: String = "", now: MonotonicTime, wallNow: WallTime
+        logType: AccessLogType = .notSet, localReplyBody: ByteView = ByteView(), now: MonotonicTime, wallNow: WallTime
     ) {
         self.info = info
         self.request = request

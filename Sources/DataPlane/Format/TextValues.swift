@@ -48,7 +48,7 @@ extension FormatContext {
             sink.append(uuid: generator.next(), generator.next())
             return true
         case .localReplyBody:
-            sink.append(text: localReplyBody)
+            sink.append(localReplyBody)
             return true
         case .accessLogType:
             sink.append(literal: logType.text)

@@ -12,12 +12,15 @@ public struct HTTPEnvironment {
     public var listenerStatPrefix: String
     public var drain: DrainSignal
     public var accessLogs: [AccessLogger]
+    /// nil: replies of the proxy's own go out as they are.
+    public var localReplies: LocalReplyRules?
     /// Soft watermark of a connection, bytes.
     public var bufferLimit: Int
 
     public init(
         loop: EventLoop, cells: StatCells, identity: ProxyIdentity = ProxyIdentity(), listenerStatPrefix: String,
-        drain: DrainSignal = DrainSignal(), accessLogs: [AccessLogger] = [], bufferLimit: Int = 1 << 20
+        drain: DrainSignal = DrainSignal(), accessLogs: [AccessLogger] = [], localReplies: LocalReplyRules? = nil,
+        bufferLimit: Int = 1 << 20
     ) {
         self.loop = loop
         self.cells = cells
@@ -25,6 +28,7 @@ public struct HTTPEnvironment {
         self.listenerStatPrefix = listenerStatPrefix
         self.drain = drain
         self.accessLogs = accessLogs
+        self.localReplies = localReplies
         self.bufferLimit = bufferLimit
     }
 }
@@ -36,6 +40,7 @@ final class HTTPManagerCore {
     let stats: HTTPManagerStats
     let drain: DrainSignal
     let accessLogs: [AccessLogger]
+    let localReplies: LocalReplyRules?
     let bufferLimit: Int
     let requestRules: RequestHeaderRules
     let responseRules: ResponseHeaderRules
@@ -53,6 +58,7 @@ final class HTTPManagerCore {
             environment.cells, statPrefix: spec.statPrefix, listenerPrefix: environment.listenerStatPrefix)
         drain = environment.drain
         accessLogs = environment.accessLogs
+        localReplies = environment.localReplies
         bufferLimit = environment.bufferLimit
         requestRules = RequestHeaderRules(spec, identity: environment.identity)
         responseRules = ResponseHeaderRules(spec)

@@ -86,9 +86,10 @@ extension HTTPStream {
     /// Answers with a reply of the proxy's own; a response that has begun is reset instead. Fields stand in Envoy's
     /// order: `location`, what the handler adds to all answers, `last`, then those of the body.
     func reply(
-        _ answer: LocalReply, location: (HeaderMap) -> Void = { _ in }, last: (HeaderMap) -> Void = { _ in }
+        _ given: LocalReply, location: (HeaderMap) -> Void = { _ in }, last: (HeaderMap) -> Void = { _ in }
     ) {
         guard phase == .active else { return }
+        var answer = given
         info.flags.formUnion(answer.flags)
         info.responseCodeDetails = answer.details
         if responsePhase != .none { return reset() }
@@ -100,10 +101,11 @@ extension HTTPStream {
         if answer.status == 400 && !core.spec.http1.streamErrorOnInvalidMessage { writer?.closeAfterResponse() }
         let isGRPC = GRPCRules.isRequest(requestHeaders)
         responseHeaders.removeAll()
-        responseHeaders.status = isGRPC ? 200 : answer.status
         location(responseHeaders)
         owner?.decorate(responseHeaders)
         last(responseHeaders)
+        core.localReplies?.apply(to: &answer, responseHeaders, of: self, isGRPC: isGRPC)
+        responseHeaders.status = isGRPC ? 200 : answer.status
         let hasBody = answer.writeContent(responseHeaders, isGRPC: isGRPC, isHead: isHeadRequest, &core.scratch)
         sendHead(end: !hasBody)
         guard hasBody, phase == .active else { return }

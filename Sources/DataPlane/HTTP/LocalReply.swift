@@ -31,8 +31,17 @@ struct LocalReply {
         }
     }
 
+    /// The `content-type` that goes with the body.
+    enum ContentType {
+        /// `text/plain`, unless the route gave another one.
+        case standard
+        /// This one, whatever the route says.
+        case replacing(String)
+    }
+
     var status: Int
     var body = Body.none
+    var contentType = ContentType.standard
     /// `%RESPONSE_CODE_DETAILS%`.
     var details: String
     var flags: ResponseFlags = []
@@ -51,7 +60,7 @@ struct LocalReply {
         _ headers: HeaderMap, isGRPC: Bool, isHead: Bool, _ scratch: inout ByteArena
     ) -> Bool {
         if isGRPC {
-            headers.append(.contentType, "application/grpc")
+            headers.set(.contentType, "application/grpc")
             let code = (grpcStatus ?? GRPCRules.Status(http: status)).rawValue
             headers.set(.grpcStatus, decimal: UInt64(code))
             if body.count > 0 {
@@ -63,7 +72,14 @@ struct LocalReply {
         }
         guard body.count > 0 else { return false }
         headers.set(.contentLength, decimal: UInt64(body.count))
-        headers.append(.contentType, "text/plain")
+        switch contentType {
+        case .standard:
+            if !headers.contains(.contentType) { headers.append(.contentType, "text/plain") }
+        case .replacing(let type):
+            scratch.removeAll()
+            scratch.append(text: type)
+            headers.set(.contentType, scratch.view)
+        }
         return !isHead
     }
 }

@@ -18,8 +18,6 @@ public final class Listener {
     let loop: EventLoop
     let stats: ListenerStats
     let matcher: FilterChainMatcher
-    /// Envoy's `listener_filters_timeout`: how long the first bytes may take where they are looked at.
-    let lookTimeout = TimeAmount.seconds(15)
     private let limit: ConnectionLimit?
     private let accessLogs: [AccessLogger]
     private var sockets: [ListeningSocket] = []

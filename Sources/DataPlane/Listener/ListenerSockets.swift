@@ -18,9 +18,8 @@ public struct ListenerSockets: Sendable {
         var addresses: [SocketAddress] = []
         var descriptors: [[Int32]] = []
         for wanted in spec.addresses {
-            var options = ListenOptions()
+            var options = wanted.listenOptions
             if spec.tcpBacklogSize > 0 { options.backlog = Int32(clamping: spec.tcpBacklogSize) }
-            options.socket = wanted.socketOptions
             options.reusePort = spec.enableReusePort && !wanted.address.isUnix
             let first = try ListeningSocket.bind(wanted.address, loop: loop, options: options)
             addresses.append(first.localAddress)

@@ -33,7 +33,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         switch state {
         case .accepted where listener.matcher.looksAtFirstBytes:
             state = .looking
-            arm(listener.lookTimeout)
+            arm(listener.spec.listenerFiltersTimeout)
         case .accepted: choose()
         case .handshaking(let chain): serve(chain)
         case .looking, .done: break
@@ -55,7 +55,13 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
 
     func timerFired(_ timer: LoopTimer) {
         switch state {
-        case .accepted, .looking: listener.stats.preConnectionTimeout.increment()
+        case .accepted, .looking:
+            listener.stats.preConnectionTimeout.increment()
+            if listener.spec.continueOnListenerFiltersTimeout {
+                // As Envoy: what has not shown itself as TLS is plain.
+                facts.isTLS = false
+                return choose()
+            }
         case .handshaking: listener.stats.handshakeTimeout.increment()
         case .done: return
         }
@@ -103,7 +109,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
             return
         }
         state = .handshaking(chain)
-        if let limit = chain.handshakeTimeout { arm(limit) } else { timer?.disarm() }
+        arm(chain.handshakeTimeout)
         connection.upgradeToTLS(context)
     }
 
@@ -138,8 +144,12 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         listener.forget(self)
     }
 
-    private func arm(_ limit: TimeAmount) {
-        guard limit > .zero else { return }
+    /// nil: no limit, and an earlier one is off.
+    private func arm(_ limit: TimeAmount?) {
+        guard let limit else {
+            timer?.disarm()
+            return
+        }
         if timer == nil { timer = LoopTimer(loop: listener.loop, target: self) }
         timer?.arm(after: limit)
     }

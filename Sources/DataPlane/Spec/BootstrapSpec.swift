@@ -28,13 +28,12 @@ public struct NodeSpec: Sendable, Equatable {
 
 /// The admin listener (`admin`).
 public struct AdminSpec: Sendable {
-    public var address: SocketAddress
-    public var socketOptions = SocketOptions()
+    public var listen: ListenAddress
     public var accessLogs: [AccessLogSpec] = []
     /// Empty: every path is answered. Otherwise a path that no matcher takes is answered 403.
     public var allowPaths: [StringMatcher] = []
 
-    public init(address: SocketAddress) { self.address = address }
+    public init(listen: ListenAddress) { self.listen = listen }
 }
 
 /// `stats_config` and `stats_flush_interval`.

@@ -61,6 +61,8 @@ public struct HTTPConnectionManagerSpec: Sendable {
     public var delayedCloseTimeout: TimeAmount? = .seconds(1)
 
     public var upgrades: [UpgradeSpec] = []
+    /// nil: the answers that the proxy makes itself go out as they are.
+    public var localReplies: LocalReplySpec?
 
     public enum Codec: Sendable { case auto, http1, http2 }
     public enum ServerHeader: Sendable { case overwrite, appendIfAbsent, passThrough }

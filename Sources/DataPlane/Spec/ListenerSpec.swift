@@ -19,6 +19,10 @@ public struct ListenerSpec: Sendable {
     /// `connection_limit` of the runtime key `envoy.resource_limits.listener.<name>.connection_limit`, or none.
     public var connectionLimit: Int?
     public var accessLogs: [AccessLogSpec] = []
+    /// `listener_filters_timeout`: how long the first bytes may take where they are looked at; nil: for ever.
+    public var listenerFiltersTimeout: TimeAmount? = .seconds(15)
+    /// Past that time a connection goes on without what its first bytes would have told, and is not closed.
+    public var continueOnListenerFiltersTimeout = false
     public var drainType = DrainType.default
     /// Inbound listeners (`traffic_direction: INBOUND`) can be drained alone.
     public var direction = TrafficDirection.unspecified
@@ -27,16 +31,6 @@ public struct ListenerSpec: Sendable {
 
     public enum DrainType: Sendable { case `default`, modifyOnly }
     public enum TrafficDirection: Sendable { case unspecified, inbound, outbound }
-
-    /// One address with the socket options that go with it.
-    public struct ListenAddress: Sendable {
-        public var address: SocketAddress
-        public var socketOptions: SocketOptions
-        public init(_ address: SocketAddress, socketOptions: SocketOptions = SocketOptions()) {
-            self.address = address
-            self.socketOptions = socketOptions
-        }
-    }
 
     public init(name: String, addresses: [ListenAddress]) {
         self.name = name

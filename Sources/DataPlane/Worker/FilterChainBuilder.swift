@@ -60,12 +60,15 @@ struct FilterChainBuilder {
                     proxy, loop: loop, cells: cells, clusters: clusters,
                     accessLogs: try loggers(proxy.accessLogs), bufferLimit: bufferLimit))
         case .http(let http):
-            let environment = HTTPEnvironment(
+            var environment = HTTPEnvironment(
                 loop: loop, cells: cells, identity: identity, listenerStatPrefix: listener.stats.prefix,
                 drain: listener.drain, accessLogs: try loggers(http.accessLogs), bufferLimit: bufferLimit)
             let upstreamLogs = try loggers(http.router.upstreamLogs)
             let manager: HTTPConnectionManager
             do throws(FormatError) {
+                if let replies = http.localReplies {
+                    environment.localReplies = try LocalReplyRules(replies, runtime: runtime)
+                }
                 manager = try HTTPConnectionManager(
                     forwarding: http, environment, clusters: clusters, runtime: runtime, upstreamLogs: upstreamLogs)
             } catch {

@@ -8,12 +8,15 @@ import COpenSSL
 /// RSA.
 final class CertificateSelector {
     private let certificates: [LoadedCertificate]
+    private let fullScanOnMismatch: Bool
     /// By lower-case name; `.example.com` for `*.example.com`.
     private var byName: [String: [Int]] = [:]
     private var withoutName: [Int] = []
 
-    init(_ certificates: [LoadedCertificate]) {
+    /// - Parameter fullScanOnMismatch: all are candidates for a name that is nobody's, and not the first alone.
+    init(_ certificates: [LoadedCertificate], fullScanOnMismatch: Bool = false) {
         self.certificates = certificates
+        self.fullScanOnMismatch = fullScanOnMismatch
         for (index, certificate) in certificates.enumerated() {
             for name in certificate.serverNames {
                 let name = lowercased(name)
@@ -32,12 +35,15 @@ final class CertificateSelector {
     /// Indexes of the certificates to present for a server name.
     func candidates(for serverName: String?) -> [Int] {
         guard let serverName, !serverName.isEmpty else { return withoutName }
+        return named(serverName) ?? (fullScanOnMismatch ? withoutName : [0])
+    }
+
+    /// The certificates that are good for a server name; nil: there is none.
+    func named(_ serverName: String) -> [Int]? {
         let name = lowercased(serverName)
         if let exact = byName[name] { return exact }
-        if let dot = name.firstIndex(of: "."), dot != name.startIndex, let wild = byName[String(name[dot...])] {
-            return wild
-        }
-        return [0]
+        guard let dot = name.firstIndex(of: "."), dot != name.startIndex else { return nil }
+        return byName[String(name[dot...])]
     }
 
     /// Gives a session its certificates; called after the ClientHello was read.

@@ -14,7 +14,7 @@ public final class TLSContext {
     let stats: TLSStats?
     /// Our certificates, in the spec's order.
     let certificates: [LoadedCertificate]
-    /// Server with several certificates.
+    /// Server with several certificates, or one that insists on a server name.
     let selector: CertificateSelector?
     let tickets: TicketSealer?
     /// Client: sessions to resume.
@@ -47,7 +47,9 @@ public final class TLSContext {
         self.sslContext = sslContext
         certificates = parts.certificates
         verifier = PeerVerifier(spec, isServer: isServer)
-        selector = isServer && certificates.count > 1 ? CertificateSelector(certificates) : nil
+        selector =
+            isServer && (certificates.count > 1 || spec.requireSNI)
+            ? CertificateSelector(certificates, fullScanOnMismatch: spec.fullScanOnSNIMismatch) : nil
         if isServer, case .enabled(let keys) = spec.sessionTickets {
             tickets = TicketSealer(keys)
         } else {

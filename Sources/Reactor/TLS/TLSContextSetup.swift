@@ -17,7 +17,8 @@ extension TLSContext {
     }
 
     private func setMode() {
-        var options = cossl_op_no_compression | cossl_op_server_preference
+        var options = cossl_op_no_compression
+        if !spec.prefersClientCiphers { options |= cossl_op_server_preference }
         if isServer || !spec.allowRenegotiation { options |= cossl_op_no_renegotiation }
         SSL_CTX_set_options(sslContext, options)
         // Read and write buffers (2 x 16 KiB) only while there is something in them; writes may be cut and moved, as
@@ -62,6 +63,7 @@ extension TLSContext {
             _ = SSL_CTX_use_cert_and_key(sslContext, first.leaf, first.key, first.chain, 1)
         }
         if selector != nil { SSL_CTX_set_cert_cb(sslContext, TLSContext.chooseCertificate, nil) }
+        if spec.requireSNI { cossl_ctx_set_servername_cb(sslContext, TLSContext.checkServerName) }
         ERR_clear_error()
     }
 
@@ -141,6 +143,13 @@ extension TLSContext {
     private static let chooseCertificate: SessionCallback = { ssl, _ in
         guard let ssl, let selector = TLSContext.of(ssl)?.selector else { return 0 }
         return selector.present(to: ssl) ? 1 : 0
+    }
+
+    private static let checkServerName: cossl_servername_cb = { ssl, alert, _ in
+        guard let ssl, let session = TLSSession.of(ssl) else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+        if session.checkServerName() { return SSL_TLSEXT_ERR_OK }
+        alert?.pointee = SSL_AD_UNRECOGNIZED_NAME
+        return SSL_TLSEXT_ERR_ALERT_FATAL
     }
 
     private static let verifyPeer: SessionCallback = { store, _ in

@@ -42,6 +42,14 @@ public struct TLSContextSpec: Sendable, Equatable {
     /// Client: how many sessions are kept for resumption; 0 resumes none.
     public var maxSessionKeys = 1
 
+    /// Server: the client's order of cipher suites counts, not ours.
+    public var prefersClientCiphers = false
+    /// Server: a client has to name a server, and one that a certificate is good for. Envoy knows the field and does not
+    /// act on it.
+    public var requireSNI = false
+    /// Server: a client that names no server of ours gets the certificate that suits it best, not the first.
+    public var fullScanOnSNIMismatch = false
+
     /// Client: the server name that is sent when the connection brings none.
     public var sni: String?
     /// Client: whether connections bring the server name (`auto_sni`, `auto_host_sni`).

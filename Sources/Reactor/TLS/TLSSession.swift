@@ -252,6 +252,17 @@ extension TLSSession {
         }
     }
 
+    /// Whether the client named a server that a certificate is good for (`require_sni`).
+    func checkServerName() -> Bool {
+        guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map({ String(cString: $0) }) else {
+            refusal = "the client sent no server name (SNI), but require_sni is set"
+            return false
+        }
+        if context.selector?.named(name) != nil { return true }
+        refusal = "require_sni: no certificate is good for the server name (SNI) '\(name)'"
+        return false
+    }
+
     /// Returns true when the reference was taken over.
     func keepForResumption(_ session: OpaquePointer) -> Bool {
         guard let store = context.resumable else { return false }

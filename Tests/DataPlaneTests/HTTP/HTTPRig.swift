@@ -29,6 +29,7 @@ final class HTTPRig {
     /// `settings` changes the manager's spec; the only route sends everything to `app`, and `route` changes it.
     init(
         peer: String = "10.0.0.9", routes: [RouteSpec]? = nil, router: RouterSpec = RouterSpec(),
+        localReplies: LocalReplyRules? = nil,
         settings: (inout HTTPConnectionManagerSpec) -> Void = { _ in },
         route: (inout ForwardSpec) -> Void = { _ in }, virtualHost: (inout VirtualHostSpec) -> Void = { _ in }
     ) throws {
@@ -49,7 +50,7 @@ final class HTTPRig {
         settings(&spec)
         let table = try RouteTable(spec.routes, clusterIndex: { $0 == "app" ? 0 : nil })
         var environment = HTTPEnvironment(
-            loop: loop, cells: cells, listenerStatPrefix: "listener.here.", drain: drain)
+            loop: loop, cells: cells, listenerStatPrefix: "listener.here.", drain: drain, localReplies: localReplies)
         environment.identity.localAddress = .v4(IPv4Address("192.0.2.1") ?? .loopback)
         environment.identity.serviceCluster = "svc"
         let config = RouterConfig(

@@ -1,0 +1,80 @@
+"""What a listener says about its sockets and about the first bytes of a connection. All of it holds for Envoy too."""
+import pathlib
+import socket
+import stat
+
+import pytest
+from bootstrap import DOWNSTREAM_TLS, bootstrap, cluster, listener, tcp_proxy
+from harness import WAIT, Peer, connect
+from pki import Authority, client_context
+
+INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+
+
+def speaks_first(peer, _number):
+    peer.send("welcome\n")
+    peer.rest()
+
+
+def looked_at(port, **settings):
+    """A listener whose chain only takes connections that are not TLS."""
+    plain = listener(
+        tcp_proxy(), chain={"filter_chain_match": {"transport_protocol": "raw_buffer"}}, stat_prefix="looked",
+        listener_filters=[{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": INSPECTOR}}], **settings)
+    return bootstrap([plain], [cluster("app", port)])
+
+
+def test_a_silent_client_is_closed(start, upstream):
+    proxy = start(looked_at(upstream(speaks_first).port, listener_filters_timeout="0.2s"))
+    assert proxy.client().closed()
+    assert proxy.stat("listener.looked.downstream_pre_cx_timeout") == 1
+    assert proxy.stat("cluster.app.upstream_cx_total") == 0
+
+
+def test_a_silent_client_goes_on_where_it_may(start, upstream):
+    proxy = start(looked_at(
+        upstream(speaks_first).port, listener_filters_timeout="0.2s", continue_on_listener_filters_timeout=True))
+    assert proxy.client().until(b"\n") == b"welcome\n"
+    assert proxy.stat("listener.looked.downstream_pre_cx_timeout") == 1
+
+
+def test_a_pipe_gets_its_permissions(start, upstream, tmp_path):
+    path = tmp_path / "listen"
+    app = upstream(speaks_first)
+    proxy = start(bootstrap(
+        [listener(tcp_proxy(), address={"pipe": {"path": str(path), "mode": 0o640}})], [cluster("app", app.port)]))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        assert Peer(client).until(b"\n") == b"welcome\n"
+    assert proxy.process.poll() is None
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/net/if_inet6").read_text(), reason="no IPv6")
+def test_an_ipv6_listener_may_take_ipv4(start, upstream):
+    app = upstream(speaks_first)
+    every = [
+        listener(tcp_proxy(), name=name, address={"socket_address": {"address": "::", "port_value": 0, **more}})
+        for name, more in (("both", {"ipv4_compat": True}), ("only", {}))]
+    proxy = start(bootstrap(every, [cluster("app", app.port)]))
+    for name in ("both", "only"):
+        assert connect(proxy.port(name), "::1").until(b"\n") == b"welcome\n"
+    assert connect(proxy.port("both")).until(b"\n") == b"welcome\n"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", proxy.port("only")), timeout=WAIT)
+
+
+def test_require_sni(start, upstream, tmp_path):
+    """Envoy knows this field and does not act on it; here it does what its description says."""
+    authority = Authority(tmp_path)
+    leaf = authority.leaf("server", dns=["a.example"])
+    tls = {"@type": DOWNSTREAM_TLS, "require_sni": True, "common_tls_context": {"tls_certificates": [leaf.config]}}
+    proxy = start(bootstrap(
+        [listener(tcp_proxy(), chain={"transport_socket": {"name": "tls", "typed_config": tls}})],
+        [cluster("app", upstream(speaks_first).port)]))
+    context = client_context(authority, check_hostname=False)
+    assert proxy.client(tls=context, server_name="a.example").until(b"\n") == b"welcome\n"
+    for name in (None, "b.example"):
+        with pytest.raises(OSError, match="(?i)unrecognized.name"):
+            proxy.client(tls=context, server_name=name)
+    assert "the client sent no server name (SNI), but require_sni is set" in proxy.log_text()
