@@ -25,7 +25,7 @@ public struct ServerOptions: Sendable {
     public var concurrency: Int?
     public var cpusetThreads = false
     public var logLevel = "info"
-    public var componentLogLevels = ""
+    public var componentLogLevels = ComponentLogLevels()
     public var logFormat: String?
     public var logPath: String?
     /// A file that gets the admin listener's address once it is bound.
@@ -38,8 +38,8 @@ public struct ServerOptions: Sendable {
     public var serviceCluster = ""
     public var serviceNode = ""
     public var serviceZone = ""
-    /// `name:value` pairs that every stat carries.
-    public var statsTags: [String] = []
+    /// Tags that every stat carries.
+    public var statsTags: [StatsTag] = []
     /// Milliseconds between flushes of access-log files.
     public var fileFlushInterval = 10_000
     /// KiB of buffered access log that flush at once.

@@ -71,8 +71,9 @@ struct LoggingFlags: ParsableArguments {
     @Option(name: [.short, .long], help: "trace, debug, info, warning, error, critical or off.")
     var logLevel = "info"
 
-    @Option(help: "Levels of single components: upstream:debug,http:trace.")
-    var componentLogLevel = ""
+    @Option(
+        help: "Levels of single components: upstream:debug,http:trace.", transform: { try ComponentLogLevels($0) })
+    var componentLogLevel = ComponentLogLevels()
 
     @Option(help: "The pattern of a log line, in spdlog's flags.")
     var logFormat: String?
@@ -118,17 +119,10 @@ struct IdentityFlags: ParsableArguments {
     @Option(help: "The zone: node.locality.zone where the file has none.")
     var serviceZone = ""
 
-    @Option(name: .customLong("stats-tag"), help: "name:value, added to every metric. Can be given again.")
-    var statsTags: [String] = []
-
-    func validate() throws {
-        for tag in statsTags {
-            let parts = tag.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
-                throw ValidationError("--stats-tag '\(tag)' is not name:value")
-            }
-        }
-    }
+    @Option(
+        name: .customLong("stats-tag"), help: "name:value, added to every metric. Can be given again.",
+        transform: { try StatsTag($0) })
+    var statsTags: [StatsTag] = []
 
     func apply(to options: inout ServerOptions) {
         options.serviceCluster = serviceCluster

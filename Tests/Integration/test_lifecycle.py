@@ -297,6 +297,8 @@ def test_port_in_use_is_a_clear_error(tmp_path, where):
 @pytest.mark.parametrize("arguments, word", [
     ([], "-c FILE"), (["-c", "/nonexistent.yaml"], "/nonexistent.yaml"), (["--concurrency", "x", "-c", "f"], "concurrency"),
     (["--no-such-flag", "-c", "f"], "no-such-flag"), (["-l", "loud", "-c", "f"], "loud"), (["--stats-tag", "x", "-c", "f"], "stats-tag"),
+    (["--stats-tag", "a_b:c", "-c", "f"], "a tag's name has letters and digits only"),
+    (["--component-log-level", "foo:debug", "-c", "f"], "there is no component 'foo'; it is one of a2a, admin, "),
 ])
 def test_bad_command_line_ends_with_a_reason(arguments, word):
     result = run(*arguments)

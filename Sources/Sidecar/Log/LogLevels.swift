@@ -39,63 +39,101 @@ final class LogComponent: Sendable {
     }
 }
 
-/// All components that logged so far or were named. Thread-safe.
+/// The levels of all components. Thread-safe.
 public final class LogLevels: Sendable {
-    private struct State {
-        var defaultRank: Int
-        var components: [String: LogComponent] = [:]
-    }
+    /// What Envoy calls its loggers, in its order: all of them, so that its command lines and scripts work here too.
+    /// Outrider writes under `main`, `config`, `upstream` and `connection`.
+    public static let names = [
+        "a2a", "admin", "ai_protocol_manager", "alternate_protocols_cache", "aws", "assert", "backtrace", "basic_auth",
+        "cache_filter", "client", "config", "connection", "conn_handler", "compression", "credential_injector",
+        "decompression", "dns", "dubbo", "envoy_bug", "ext_authz", "ext_proc", "rocketmq", "file", "filter",
+        "forward_proxy", "geolocation", "grpc", "happy_eyeballs", "hc", "health_checker", "http", "http2", "hystrix",
+        "init", "io", "jwt", "json_rpc", "kafka", "key_value_store", "lua", "local_rate_limit", "main", "matcher",
+        "mcp",
+        "misc", "mongo", "multi_connection", "notification", "oauth2", "quic", "quic_stream", "pool",
+        "rate_limit_quota", "rbac", "rds", "redis", "router", "runtime", "stats", "secret", "sse", "tap", "testing",
+        "thrift", "tracing", "upstream", "udp", "wasm", "websocket", "golang", "stats_sinks", "dynamic_modules",
+        "ip_tagging",
+    ]
+    /// Takes what is logged under a name that is none of `names`.
+    private static let other = "misc"
 
-    private let state: Mutex<State>
+    private let components: [LogComponent]
+    private let byName: [String: LogComponent]
 
     /// - Parameter level: a name of `LogLevelName.all`; anything else is taken as "info".
     public init(level: String) {
-        state = Mutex(State(defaultRank: LogLevelName.rank(of: level) ?? 2))
+        let rank = LogLevelName.rank(of: level) ?? 2
+        let components = Self.names.map { LogComponent(name: $0, rank: rank) }
+        self.components = components
+        byName = Dictionary(uniqueKeysWithValues: components.map { ($0.name, $0) })
     }
 
-    func component(_ name: String) -> LogComponent {
-        state.withLock { state in
-            if let known = state.components[name] { return known }
-            let made = LogComponent(name: name, rank: state.defaultRank)
-            state.components[name] = made
-            return made
-        }
+    /// The component that `label` logs under.
+    func component(_ label: String) -> LogComponent {
+        byName[label] ?? byName[Self.other] ?? LogComponent(name: label, rank: 2)
     }
 
-    /// Sets every component, those to come included. False when `level` is no level.
+    /// Sets every component. False when `level` is no level.
     public func setAll(_ level: String) -> Bool {
         guard let rank = LogLevelName.rank(of: level) else { return false }
-        state.withLock { state in
-            state.defaultRank = rank
-            for component in state.components.values { component.rank.store(rank, ordering: .relaxed) }
-        }
+        for component in components { component.rank.store(rank, ordering: .relaxed) }
         return true
     }
 
-    /// Sets one component, made when it is new. False when `level` is no level.
+    /// Sets one component. False when there is no such component, or `level` is no level.
     public func set(_ name: String, _ level: String) -> Bool {
-        guard let rank = LogLevelName.rank(of: level) else { return false }
-        component(name).rank.store(rank, ordering: .relaxed)
+        guard let rank = LogLevelName.rank(of: level), let component = byName[name] else { return false }
+        component.rank.store(rank, ordering: .relaxed)
         return true
     }
 
-    /// Component names with their levels, sorted by name.
+    /// Component names with their levels, in Envoy's order.
     public func list() -> [(name: String, level: String)] {
-        state.withLock { state in
-            state.components.values.map { ($0.name, LogLevelName.all[$0.rank.load(ordering: .relaxed)]) }
-        }
-        .sorted { $0.name < $1.name }
+        components.map { ($0.name, LogLevelName.all[$0.rank.load(ordering: .relaxed)]) }
+    }
+}
+
+/// `--component-log-level upstream:debug,http:trace`.
+public struct ComponentLogLevels: Sendable {
+    /// As it was given.
+    public let text: String
+    /// In the order given; a later one wins.
+    public let entries: [(name: String, level: String)]
+
+    /// No component has a level of its own.
+    public init() {
+        text = ""
+        entries = []
     }
 
-    /// `--component-log-level upstream:debug,http:trace`. Returns what was wrong with it, or nil.
-    public func apply(_ list: String) -> String? {
-        for entry in list.split(separator: ",") {
-            let parts = entry.split(separator: ":", omittingEmptySubsequences: false)
-            guard parts.count == 2, set(String(parts[0]), String(parts[1])) else {
-                return "component log level '\(entry)' is not 'component:level' with a level of "
-                    + LogLevelName.all.joined(separator: ", ")
+    /// - Throws: what is wrong with the first entry that cannot be taken.
+    public init(_ text: String) throws(ComponentLogLevelError) {
+        var entries: [(name: String, level: String)] = []
+        if !text.isEmpty {
+            for entry in text.split(separator: ",", omittingEmptySubsequences: false) {
+                let parts = entry.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+                guard parts.count == 2 else {
+                    throw ComponentLogLevelError("'\(entry)' is not component:level")
+                }
+                guard LogLevels.names.contains(parts[0]) else {
+                    throw ComponentLogLevelError(
+                        "there is no component '\(parts[0])'; it is one of \(LogLevels.names.joined(separator: ", "))")
+                }
+                guard LogLevelName.rank(of: parts[1]) != nil else {
+                    throw ComponentLogLevelError(
+                        "'\(parts[1])' is no level; it is one of \(LogLevelName.all.joined(separator: ", "))")
+                }
+                entries.append((parts[0], parts[1]))
             }
         }
-        return nil
+        self.text = text
+        self.entries = entries
     }
+}
+
+/// A list of component levels that cannot be taken.
+public struct ComponentLogLevelError: Error, Equatable, CustomStringConvertible {
+    public let description: String
+    init(_ description: String) { self.description = description }
 }

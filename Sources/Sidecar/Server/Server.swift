@@ -25,10 +25,7 @@ public enum Server {
         }
         do {
             let levels = LogLevels(level: options.logLevel)
-            if let problem = levels.apply(options.componentLogLevels) {
-                say("--component-log-level: \(problem)")
-                return 1
-            }
+            for (name, level) in options.componentLogLevels.entries { _ = levels.set(name, level) }
             let output = try LogOutput(
                 path: options.logPath, format: LogFormat(options.logFormat ?? LogFormat.envoyDefault))
             LoggingSystem.bootstrap { ComponentLogHandler(component: levels.component($0), output: output) }

@@ -90,7 +90,7 @@ extension ServerProcess: AdminBackend {
             ("admin_address_path", .string(options.adminAddressPath ?? "")),
             ("local_address_ip_version", .string(options.localAddressIPVersion.rawValue)),
             ("log_level", .string(options.logLevel)),
-            ("component_log_level", .string(options.componentLogLevels)),
+            ("component_log_level", .string(options.componentLogLevels.text)),
             ("log_format", .string(options.logFormat ?? LogFormat.envoyDefault)),
             ("log_path", .string(options.logPath ?? "")),
             ("service_cluster", .string(configuration.spec.node.cluster)),
@@ -101,7 +101,7 @@ extension ServerProcess: AdminBackend {
             ("parent_shutdown_time", .string("\(options.parentShutdownTime)s")),
             ("file_flush_interval", .string(TimeAmount.milliseconds(Int64(options.fileFlushInterval)).description)),
             ("file_flush_min_size_kb", .number("\(options.fileFlushMinSize)")),
-            ("stats_tag", .array(options.statsTags.map { .string($0) })),
+            ("stats_tag", .array(options.statsTags.map { .string("\($0.name):\($0.value)") })),
         ]
     }
 

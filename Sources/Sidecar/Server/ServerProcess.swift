@@ -22,6 +22,10 @@ final class ServerProcess {
     let levels: LogLevels
     let logOutput: LogOutput
     let log = Logger(label: "main")
+    /// What is said about the file.
+    private let configLog = Logger(label: "config")
+    /// What is said about clusters.
+    private let upstreamLog = Logger(label: "upstream")
     let loop: EventLoop
     let stats: StatStore
     let cells: StatCells
@@ -86,8 +90,9 @@ final class ServerProcess {
 
     /// Serves until it is told to end; returns the exit code.
     func run() -> Int32 {
-        for line in options.compatibilityNotes + configuration.skipped { log.info("\(line)") }
-        for warning in configuration.warnings { log.warning("\(warning)") }
+        for line in options.compatibilityNotes { log.info("\(line)") }
+        for line in configuration.skipped { configLog.info("\(line)") }
+        for warning in configuration.warnings { configLog.warning("\(warning)") }
         do {
             try start()
         } catch {
@@ -162,7 +167,7 @@ final class ServerProcess {
     private func serve() {
         guard life == .starting else { return }
         for name in clusters.uninitialised {
-            log.warning("cluster '\(name)': no answer from DNS yet; serving without its hosts")
+            upstreamLog.warning("cluster '\(name)': no answer from DNS yet; serving without its hosts")
         }
         if options.mode == .initOnly {
             log.info("everything is built; ending because of --mode init_only")

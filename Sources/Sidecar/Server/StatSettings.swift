@@ -4,15 +4,11 @@ import Matching
 import Metrics
 
 extension StatOptions {
-    /// - Parameter fixedTags: `--stats-tag` values, `name:value` each.
-    init(_ spec: StatsSpec, fixedTags tags: [String]) {
+    /// - Parameter tags: those of `--stats-tag`.
+    init(_ spec: StatsSpec, fixedTags tags: [StatsTag]) {
         self.init()
         useDefaultTags = spec.useAllDefaultTags
-        fixedTags = tags.compactMap { tag in
-            let parts = tag.split(separator: ":", maxSplits: 1)
-            guard parts.count == 2 else { return nil }
-            return StatTagRule(name: String(parts[0]), source: .fixed(String(parts[1])))
-        }
+        fixedTags = tags.map { StatTagRule(name: $0.name, source: .fixed($0.value)) }
         customTags = spec.tags.map { tag in
             switch tag.value {
             case .fixed(let value): StatTagRule(name: tag.name, source: .fixed(value))

@@ -1,4 +1,4 @@
-// EnvoyAPI: the v3 messages that Outrider knows. Generated holds them; scripts/generate-envoy-api makes them.
+// How messages are named in files and on the wire.
 
 /// The prefix of the type URLs that Envoy's files and control planes use.
 public let envoyTypeURLPrefix = "type.googleapis.com/"

@@ -1,1 +1,0 @@
-// TestKit: scripted upstreams and clients, certificates, a clock that the test owns.
