@@ -150,6 +150,7 @@ def test_circuit_breaker_overflow_is_503_with_its_header(start, upstream):
     answer = ask(proxy)
     assert answer.status == 503
     assert answer.get("x-envoy-overloaded") == "true"
+    assert answer.body.endswith(b"reset reason: overflow: cluster 'app' max_pending_requests 1")
     assert proxy.stat("cluster.app.upstream_rq_pending_overflow") == 1
 
 

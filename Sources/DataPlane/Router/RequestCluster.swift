@@ -15,11 +15,17 @@ protocol RequestCluster: AnyObject {
     func newTunnel(_ waiter: any PoolWaiter, avoiding: [Host], selectionAttempts: Int) -> NewStreamOutcome
     func tryStartRetry(_ priority: ForwardSpec.Priority) -> Bool
     func endRetry(_ priority: ForwardSpec.Priority)
+    /// The circuit breaker that is full.
+    func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)?
     /// This worker's counters of a host.
     func cells(of host: Host) -> HostCells
 }
 
-extension Cluster: RequestCluster {}
+extension Cluster: RequestCluster {
+    func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
+        shared.breakers.set(priority).fullLimit
+    }
+}
 
 /// The clusters that a router may use.
 protocol RequestClusters: AnyObject {

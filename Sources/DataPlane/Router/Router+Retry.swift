@@ -18,7 +18,6 @@ extension Router {
     /// answer.
     func failed(_ reason: StreamResetReason, detail: String, requestStarted: Bool, isStale: Bool) {
         stream.info.upstream.transportFailureReason = detail
-        let isOverflow = reason == .overflow
         if !stream.hasResponseStarted {
             if isStale && replaceStale(reason, requestStarted: requestStarted) { return }
             if retryAfter(.reset(reason, requestStarted: requestStarted)) { return }
@@ -30,8 +29,23 @@ extension Router {
         }
         replyLocally(
             UpstreamFailure.reply(
-                reason, detail: detail, wasRetried: wasRetried, isLate: stream.hasResponseStarted),
-            isOverload: isOverflow)
+                reason, detail: detail, setting: settingBehind(reason), wasRetried: wasRetried,
+                isLate: stream.hasResponseStarted),
+            isOverload: reason == .overflow)
+    }
+
+    /// Our own limit that ended a try, with its value; empty when it was none.
+    private func settingBehind(_ reason: StreamResetReason) -> String {
+        guard let cluster, let facts else { return "" }
+        switch reason {
+        case .connectTimeout:
+            return "cluster '\(cluster.name)' connect_timeout \(cluster.spec.connectTimeout)"
+        case .overflow:
+            guard let full = cluster.fullLimit(facts.spec.priority) else { return "" }
+            return "cluster '\(cluster.name)' \(full.setting) \(full.value)"
+        default:
+            return ""
+        }
     }
 
     // MARK: A keep-alive connection that died under the request

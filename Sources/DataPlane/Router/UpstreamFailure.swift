@@ -35,11 +35,15 @@ extension StreamResetReason {
 /// The answers to failed tries.
 enum UpstreamFailure {
     /// "upstream connect error or disconnect/reset before headers. reset reason: ..."; the transport's own text
-    /// (`detail`) stands in the code details and not in the body, as in Envoy 1.40: it names addresses.
-    static func reply(_ reason: StreamResetReason, detail: String, wasRetried: Bool, isLate: Bool) -> LocalReply {
+    /// (`detail`) stands in the code details and not in the body, as in Envoy 1.40: it names addresses. `setting`, the
+    /// limit of ours that decided, stands in the body.
+    static func reply(
+        _ reason: StreamResetReason, detail: String, setting: String, wasRetried: Bool, isLate: Bool
+    ) -> LocalReply {
         let retried = wasRetried ? "retried and the latest " : ""
+        let decided = setting.isEmpty ? "" : ": \(setting)"
         let body =
-            "upstream connect error or disconnect/reset before headers. \(retried)reset reason: \(reason.words)"
+            "upstream connect error or disconnect/reset before headers. \(retried)reset reason: \(reason.words)\(decided)"
         let kind = isLate ? CodeDetails.lateReset : CodeDetails.earlyReset
         let inside = detail.isEmpty ? reason.words : "\(reason.words)|\(detail)"
         return LocalReply(

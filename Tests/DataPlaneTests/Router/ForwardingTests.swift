@@ -19,7 +19,8 @@ struct ForwardingTests {
         let exchange = rig.request()
         rig.app.last?.reset(reason, "delayed connect error: Connection refused")
         #expect(exchange.status == status)
-        #expect(exchange.body == ForwardingTests.connectError + "reset reason: \(words)")
+        let setting = reason == .connectTimeout ? ": cluster 'app' connect_timeout 5s" : ""
+        #expect(exchange.body == ForwardingTests.connectError + "reset reason: \(words)\(setting)")
         let details = words.split(separator: " ").joined(separator: "_")
         #expect(
             exchange.value("proxy-status")?.contains(
@@ -41,7 +42,7 @@ struct ForwardingTests {
         rig.app.mode = .overflow
         let exchange = rig.request()
         #expect(exchange.status == 503 && exchange.value("x-envoy-overloaded") == "true")
-        #expect(exchange.body == ForwardingTests.connectError + "reset reason: overflow")
+        #expect(exchange.body == ForwardingTests.connectError + "reset reason: overflow: cluster 'app' max_requests 7")
         var quiet = RouterSpec()
         quiet.suppressEnvoyHeaders = true
         let silent = try HTTPRig(router: quiet)

@@ -136,6 +136,10 @@ final class ScriptedCluster: RequestCluster {
     var retryLimit = 3
     private(set) var retriesInFlight = 0
 
+    func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
+        mode == .overflow ? ("max_requests", 7) : nil
+    }
+
     init(_ name: String, _ loop: EventLoop, _ cells: StatCells) {
         self.name = name
         self.loop = loop

@@ -43,6 +43,13 @@ public final class BreakerSet: Sendable {
         pools = BreakerResource(limit: thresholds.maxConnectionPools)
     }
 
+    /// A limit that is reached, by its name in the configuration: why a request was refused. Who finds no connection
+    /// free asks for a place among the pending first.
+    var fullLimit: (setting: String, value: Int)? {
+        let limits = [("max_pending_requests", pending), ("max_requests", requests), ("max_connections", connections)]
+        return limits.first { !$0.1.canAcquire }.map { ($0.0, $0.1.limit) }
+    }
+
     /// Retries in flight.
     public var currentRetries: Int { retries.load(ordering: .relaxed) }
 
