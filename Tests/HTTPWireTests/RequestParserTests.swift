@@ -60,11 +60,7 @@ import Testing
         ("connection: foo, Close\r\n", " close"),
         ("Proxy-Connection: close\r\n", " close"),
         ("Connection: keep-alive\r\n", ""),
-        ("Connection: upgrade\r\nUpgrade: websocket\r\n", " upgrade"),
         ("Upgrade: websocket\r\n", ""),
-        ("Expect: 100-continue\r\nContent-Length: 1\r\n", " expects"),
-        ("Expect: 100-continue\r\n", ""),
-        ("Expect: 100-Continue\r\nTransfer-Encoding: Chunked\r\n", " expects"),
     ])
     func connectionFacts(fields: String, facts: String) throws {
         let (transcript, _) = parseRequests("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n")

@@ -57,8 +57,6 @@ struct RequestDriver: ~Copyable {
                 if headers.hasAuthority { facts += " authority=\(headers.authority)" }
                 if !headers.scheme.isEmpty { facts += " scheme=\(headers.scheme)" }
                 if !parser.keepAlive { facts += " close" }
-                if parser.expectsContinue { facts += " expects" }
-                if parser.wantsUpgrade { facts += " upgrade" }
                 transcript.add(facts)
                 headers.forEachField { transcript.add("  \($0): \($1)") }
             case .body(let count):

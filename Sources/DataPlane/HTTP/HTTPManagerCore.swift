@@ -47,7 +47,6 @@ final class HTTPManagerCore {
     let requestChecks: RequestChecks
     let upgrades: UpgradeRules
     @exclusivity(unchecked) var random = FastRandom()
-    @exclusivity(unchecked) var requestIDs = RequestIDGenerator()
     @exclusivity(unchecked) private var date = HTTPDateCache()
     @exclusivity(unchecked) var scratch = ByteArena()
 

@@ -16,8 +16,8 @@ public final class HTTPStream: RequestReceiver {
 
     public let requestHeaders = HeaderMap()
     public let responseHeaders = HeaderMap()
-    public private(set) lazy var requestTrailers = HeaderMap()
-    public private(set) lazy var responseTrailers = HeaderMap()
+    public let requestTrailers = HeaderMap()
+    public let responseTrailers = HeaderMap()
     public let info = StreamInfo()
     let core: HTTPManagerCore
     /// Set once, right after the stream was made.
@@ -224,7 +224,7 @@ public final class HTTPStream: RequestReceiver {
         isInternal = verdict.isInternal
         if let client = verdict.client { downstream.remoteAddress = SocketAddress(client, port: 0) }
         if core.requestRules.needsRequestID(requestHeaders, verdict) {
-            core.requestIDs.make(&core.random) { requestHeaders.set(.xRequestID, $0) }
+            RequestID.make(&core.random) { requestHeaders.set(.xRequestID, $0) }
         }
         let mode = core.spec.clientCert.mode
         let element = mode == .sanitize ? nil : session?.certificateElement

@@ -147,29 +147,21 @@ final class RequestHeaderRules {
         return internalAddresses.contains { $0.contains(address) }
     }
 
+    private static let edgeHeaders: HeaderNameSet = [
+        .xEnvoyDecoratorOperation, .xEnvoyDownstreamServiceCluster, .xEnvoyDownstreamServiceNode,
+        .xEnvoyOriginalPath, .xEnvoyOriginalHost,
+    ]
+    private static let controlHeaders: HeaderNameSet = [
+        .xEnvoyRetriableStatusCodes, .xEnvoyRetriableHeaderNames, .xEnvoyRetryOn, .xEnvoyRetryGRPCOn,
+        .xEnvoyMaxRetries, .xEnvoyUpstreamAltStatName, .xEnvoyUpstreamRQTimeoutMs,
+        .xEnvoyUpstreamRQPerTryTimeoutMs, .xEnvoyUpstreamRQTimeoutAltResponse, .xEnvoyExpectedRQTimeoutMs,
+        .xEnvoyForceTrace, .xEnvoyIPTags, .xEnvoyHedgeOnPerTryTimeout, .xEnvoyOriginalURL,
+    ]
+
     /// Headers by which a client could steer us: only internal clients may.
     private func removeControlHeaders(_ headers: HeaderMap, isEdge: Bool) {
-        if isEdge {
-            headers.remove(.xEnvoyDecoratorOperation)
-            headers.remove(.xEnvoyDownstreamServiceCluster)
-            headers.remove(.xEnvoyDownstreamServiceNode)
-            headers.remove(.xEnvoyOriginalPath)
-            headers.remove(.xEnvoyOriginalHost)
-        }
-        headers.remove(.xEnvoyRetriableStatusCodes)
-        headers.remove(.xEnvoyRetriableHeaderNames)
-        headers.remove(.xEnvoyRetryOn)
-        headers.remove(.xEnvoyRetryGRPCOn)
-        headers.remove(.xEnvoyMaxRetries)
-        headers.remove(.xEnvoyUpstreamAltStatName)
-        headers.remove(.xEnvoyUpstreamRQTimeoutMs)
-        headers.remove(.xEnvoyUpstreamRQPerTryTimeoutMs)
-        headers.remove(.xEnvoyUpstreamRQTimeoutAltResponse)
-        headers.remove(.xEnvoyExpectedRQTimeoutMs)
-        headers.remove(.xEnvoyForceTrace)
-        headers.remove(.xEnvoyIPTags)
-        headers.remove(.xEnvoyHedgeOnPerTryTimeout)
-        headers.remove(named: ByteView("x-envoy-original-url"))
+        if isEdge { headers.remove(RequestHeaderRules.edgeHeaders) }
+        headers.remove(RequestHeaderRules.controlHeaders)
         for key in internalOnly { headers.remove(key) }
     }
 

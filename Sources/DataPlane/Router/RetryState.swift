@@ -69,7 +69,13 @@ struct RetryState {
     /// Whether any failure at all is retried: the request's body is kept then.
     var isEnabled: Bool { !conditions.isEmpty }
 
+    private static let headers: HeaderNameSet = [
+        .xEnvoyRetryOn, .xEnvoyRetryGRPCOn, .xEnvoyMaxRetries, .xEnvoyRetriableStatusCodes,
+        .xEnvoyRetriableHeaderNames, .xEnvoyHedgeOnPerTryTimeout,
+    ]
+
     private mutating func readHeaders(_ request: HeaderMap) {
+        guard request.containsAny(of: RetryState.headers) else { return }
         if let words = request.value(.xEnvoyRetryOn) {
             conditions.formUnion(RetryState.conditions(words).known)
             request.remove(.xEnvoyRetryOn)

@@ -22,11 +22,27 @@ struct TimeoutPolicy {
     init() {}
 
     /// Reads and removes the request's timeout headers.
-    init(_ forward: ForwardSpec, _ retry: RetryPolicySpec?, _ request: HeaderMap, respectsExpected: Bool) {
+    init(
+        _ forward: borrowing ForwardSpec, _ retry: RetryPolicySpec?, _ request: HeaderMap,
+        respectsExpected: Bool
+    ) {
         // A route with max_stream_duration is limited by that alone.
         if forward.maxStreamDuration == nil { response = forward.timeout }
         perTry = retry?.perTryTimeout
         perTryIdle = retry?.perTryIdleTimeout
+        if request.containsAny(of: TimeoutPolicy.headers) { readHeaders(request, respectsExpected) }
+        response = response.flatMap { $0 > .zero ? $0 : nil }
+        perTry = perTry.flatMap { $0 > .zero ? $0 : nil }
+        perTryIdle = perTryIdle.flatMap { $0 > .zero ? $0 : nil }
+        if let limit = perTry, let response, limit >= response { perTry = nil }
+    }
+
+    private static let headers: HeaderNameSet = [
+        .xEnvoyExpectedRQTimeoutMs, .xEnvoyUpstreamRQTimeoutMs, .xEnvoyUpstreamRQPerTryTimeoutMs,
+        .xEnvoyUpstreamStreamDurationMs, .xEnvoyUpstreamRQTimeoutAltResponse,
+    ]
+
+    private mutating func readHeaders(_ request: HeaderMap, _ respectsExpected: Bool) {
         if respectsExpected, let expected = request.value(.xEnvoyExpectedRQTimeoutMs) {
             setResponse(expected)
         } else if let wanted = request.value(.xEnvoyUpstreamRQTimeoutMs) {
@@ -48,10 +64,6 @@ struct TimeoutPolicy {
             answersWithNoContent = true
             request.remove(.xEnvoyUpstreamRQTimeoutAltResponse)
         }
-        response = response.flatMap { $0 > .zero ? $0 : nil }
-        perTry = perTry.flatMap { $0 > .zero ? $0 : nil }
-        perTryIdle = perTryIdle.flatMap { $0 > .zero ? $0 : nil }
-        if let limit = perTry, let response, limit >= response { perTry = nil }
     }
 
     private mutating func setResponse(_ value: ByteView) {

@@ -3,7 +3,7 @@ import Reactor
 
 /// Exact paths by hash, prefixes by a tree, the rest in order. Each candidate carries its position in the configured
 /// list, and the lowest position that matches wins: exactly what trying one after the other would find.
-struct RouteIndex {
+final class RouteIndex {
     /// By position; nil: nothing to ask beyond the path.
     private let conditions: [RouteConditions?]
     private let exact: ByteIndex
@@ -49,8 +49,8 @@ struct RouteIndex {
         if !question.path.isEmpty {
             look(in: exact.find(question.path), question, &best)
             if !exactIgnoringCase.isEmpty { look(in: exactIgnoringCase.find(question.path), question, &best) }
-            look(in: prefixes, question, &best)
-            look(in: prefixesIgnoringCase, question, &best)
+            if !prefixes.isEmpty { look(in: prefixes, question, &best) }
+            if !prefixesIgnoringCase.isEmpty { look(in: prefixesIgnoringCase, question, &best) }
         }
         for position in others {
             if position >= best { break }
@@ -62,7 +62,7 @@ struct RouteIndex {
         return best == .max ? nil : Int(best)
     }
 
-    private func look(in tree: PrefixTree, _ question: borrowing RouteQuestion, _ best: inout Int32) {
+    private func look(in tree: borrowing PrefixTree, _ question: borrowing RouteQuestion, _ best: inout Int32) {
         var walk = tree.start
         var list = tree.next(&walk, question.path)
         while list >= 0 {

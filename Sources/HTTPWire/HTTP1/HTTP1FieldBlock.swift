@@ -238,7 +238,9 @@ struct HTTP1FieldBlock: ~Copyable {
         let shown = limit % 1024 == 0 ? "\(limit / 1024) KiB (\(limit) bytes)" : "\(limit) bytes"
         var largest = ""
         var most = 0
-        for entry in table.entries where entry.isLive && Int(entry.valueCount) > most {
+        for index in 0..<table.entries.count {
+            let entry = table.entries[index]
+            guard entry.isLive && Int(entry.valueCount) > most else { continue }
             // Entries of lines that were parsed in place are not in the arena yet.
             guard Int(entry.valueStart) &+ Int(entry.valueCount) <= table.arena.count else { continue }
             most = Int(entry.valueCount)

@@ -5,8 +5,6 @@ import Reactor
 struct HTTP1RequestFacts {
     private(set) var framing = HTTP1Framing.none
     private(set) var keepAlive = true
-    private(set) var expectsContinue = false
-    private(set) var wantsUpgrade = false
 
     /// Reads the complete head in `table` and puts path, authority and scheme in place.
     mutating func read(
@@ -18,10 +16,6 @@ struct HTTP1RequestFacts {
         if let failure = readFraming(&table, startLine, options) { return failure }
         if table.first(.connection) >= 0 || table.first(.proxyConnection) >= 0 {
             readConnection(table, startLine)
-        }
-        let expect = table.first(.expect)
-        if expect >= 0 && framing != .none && startLine.version != .http10 {
-            expectsContinue = table.value(table.entries[expect]).equalsIgnoringCase("100-continue")
         }
         return nil
     }
@@ -152,8 +146,7 @@ struct HTTP1RequestFacts {
         if startLine.version == .http10 {
             keepAlive = !close && table.hasToken(.connection, "keep-alive")
         } else {
-            if close { keepAlive = false }
-            wantsUpgrade = table.first(.upgrade) >= 0 && table.hasToken(.connection, "upgrade")
+            keepAlive = keepAlive && !close
         }
     }
 }

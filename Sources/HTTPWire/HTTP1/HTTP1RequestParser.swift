@@ -21,6 +21,17 @@ public struct HTTP1RequestParser: ~Copyable {
     private var facts = HTTP1RequestFacts()
     private let options: HTTP1Options
 
+    // Stored, not computed: asking a computed property of a value this large copies all of it.
+
+    /// The version of the request; valid from `head` on, and after a failure behind a whole start line.
+    public private(set) var version = HTTPVersion.http11
+    /// How the body's length is known; valid from `head` on.
+    public private(set) var framing = HTTP1Framing.none
+    /// True when the client wants the connection kept and the framing allows it; valid from `head` on.
+    public private(set) var keepAlive = true
+    /// Fields of the head that were dropped because their names have underscores.
+    public private(set) var droppedFields = 0
+
     /// A parser for a new connection.
     public init(limits: HTTP1Limits = .request, options: HTTP1Options = HTTP1Options()) {
         self.options = options
@@ -33,6 +44,10 @@ public struct HTTP1RequestParser: ~Copyable {
         state = .head
         head.reset()
         facts = HTTP1RequestFacts()
+        version = .http11
+        framing = .none
+        keepAlive = true
+        droppedFields = 0
     }
 
     /// True when a request was begun and its end not seen yet.
@@ -43,19 +58,6 @@ public struct HTTP1RequestParser: ~Copyable {
         case .ended, .failed: false
         }
     }
-
-    /// The version of the request; valid from `head` on.
-    public var version: HTTPVersion { head.startLine.version }
-    /// How the body's length is known; valid from `head` on.
-    public var framing: HTTP1Framing { facts.framing }
-    /// True when the client wants the connection kept and the framing allows it; valid from `head` on.
-    public var keepAlive: Bool { facts.keepAlive }
-    /// True when the client waits for a 100 before it sends the body; valid from `head` on.
-    public var expectsContinue: Bool { facts.expectsContinue }
-    /// True when the client asks for another protocol by `Upgrade`; valid from `head` on.
-    public var wantsUpgrade: Bool { facts.wantsUpgrade }
-    /// Fields of the head that were dropped because their names have underscores.
-    public var droppedFields: Int { head.droppedFields }
 
     /// Parses on. `headers` and `trailers` must be the same from the first call for a request to its end; they are
     /// emptied when something is about to be written into them.
@@ -68,6 +70,10 @@ public struct HTTP1RequestParser: ~Copyable {
             case .complete: break
             }
             if let failure = facts.read(&headers.table, head.startLine, options) { return fail(failure) }
+            version = head.startLine.version
+            framing = facts.framing
+            keepAlive = facts.keepAlive
+            droppedFields = head.droppedFields
             state = .body(HTTP1Body(facts.framing))
             return .head
         case .body(var body):
@@ -113,6 +119,7 @@ public struct HTTP1RequestParser: ~Copyable {
     }
 
     private mutating func fail(_ failure: HTTP1Failure) -> HTTP1Event {
+        version = head.startLine.version
         state = .failed(failure)
         return .failure(failure)
     }

@@ -50,29 +50,32 @@ public enum HTTP1Serializer {
         _ headers: HeaderMap, framing: HTTP1SendFraming, connection: HTTP1ConnectionField = .none,
         style: HTTP1Style = HTTP1Style(), to queue: inout ByteQueue
     ) {
-        queue.append(headers.method)
-        queue.append(byte: 0x20)
         if headers.methodKind == .connect {
-            queue.append(headers.authority)
-        } else {
+            queue.append(headers.method, ByteView(" "), headers.authority, ByteView(" HTTP/1.1\r\n"))
+        } else if style.absoluteTarget || headers.path.isEmpty {
+            queue.append(headers.method)
+            queue.append(byte: 0x20)
             if style.absoluteTarget && headers.hasAuthority && headers.path.first == 0x2f {
                 if headers.scheme.isEmpty { put("http", &queue) } else { queue.append(headers.scheme) }
                 put("://", &queue)
                 queue.append(headers.authority)
             }
             if headers.path.isEmpty { queue.append(byte: 0x2f) } else { queue.append(headers.path) }
+            put(" HTTP/1.1\r\n", &queue)
+        } else {
+            queue.append(headers.method, ByteView(" "), headers.path, ByteView(" HTTP/1.1\r\n"))
         }
-        put(" HTTP/1.1\r\n", &queue)
         let capitals = headers.table.usesCapitals
         if headers.hasAuthority {
             if style.names == .preserve && headers.table.hostName.isPresent {
-                queue.append(headers.table.view(headers.table.hostName))
+                let name = headers.table.view(headers.table.hostName)
+                queue.append(name, ByteView(": "), headers.authority, ByteView("\r\n"))
             } else {
                 name("host", capitals, style, &queue)
+                put(": ", &queue)
+                queue.append(headers.authority)
+                put("\r\n", &queue)
             }
-            put(": ", &queue)
-            queue.append(headers.authority)
-            put("\r\n", &queue)
         }
         fields(headers.table, framing, connection, style, capitals, &queue)
     }
@@ -165,10 +168,14 @@ public enum HTTP1Serializer {
                 continue
             }
             flush(table, &runStart, &runEnd, &queue)
-            name(table.name(entry), false, style, &queue)
-            put(": ", &queue)
-            queue.append(table.value(entry))
-            put("\r\n", &queue)
+            if style.names == .preserve {
+                queue.append(table.name(entry), ByteView(": "), table.value(entry), ByteView("\r\n"))
+            } else {
+                name(table.name(entry), false, style, &queue)
+                put(": ", &queue)
+                queue.append(table.value(entry))
+                put("\r\n", &queue)
+            }
         }
         flush(table, &runStart, &runEnd, &queue)
         if !framingWritten { addFraming(framing, capitals, style, &queue) }
@@ -275,7 +282,9 @@ extension HeaderTable {
     /// True when the message's own names are written with capitals.
     fileprivate var usesCapitals: Bool {
         if hostName.isPresent { return view(hostName).first == 0x48 }
-        for entry in entries where entry.isLive && entry.nameStart != HeaderEntry.staticName {
+        for index in 0..<entries.count {
+            let entry = entries[index]
+            guard entry.isLive && entry.nameStart != HeaderEntry.staticName else { continue }
             let first = name(entry).first ?? 0
             return first &- 0x41 < 26
         }

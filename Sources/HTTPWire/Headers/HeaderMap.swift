@@ -66,6 +66,8 @@ public final class HeaderMap {
     public func value(named name: StaticString) -> ByteView? { value(named: ByteView(name)) }
 
     public func contains(_ name: HeaderName) -> Bool { value(name) != nil }
+    /// True when a field of one of `names` is there at least.
+    public func containsAny(of names: HeaderNameSet) -> Bool { !table.present.isDisjoint(with: names) }
     public func contains(_ key: HeaderKey) -> Bool { value(key) != nil }
     public func contains(named name: ByteView) -> Bool { value(named: name) != nil }
 

@@ -96,6 +96,9 @@ extension HeaderMap {
     /// Removes all fields of `name`; `.host` in a request cannot be removed.
     public func remove(_ name: HeaderName) { table.removeAll(name) }
 
+    /// Removes all fields of every name in `names`.
+    public func remove(_ names: HeaderNameSet) { table.removeAll(names) }
+
     /// Removes all fields of `key`; pseudo-headers stay.
     public func remove(_ key: HeaderKey) {
         guard key.pseudo == nil else { return }

@@ -56,18 +56,20 @@ extension HeaderMap {
     /// stays, and the serializer is told to write `Connection: Upgrade`.
     @discardableResult
     public func removeHopByHop(keepUpgrade: Bool = false) -> Nominations {
-        var outcome = Nominations.ordinary
-        if contains(.connection) { outcome = removeNominated() }
-        remove(.connection)
-        remove(.keepAlive)
-        remove(.proxyConnection)
-        remove(.transferEncoding)
+        guard containsAny(of: HeaderMap.hopByHop) else { return .ordinary }
+        let outcome = contains(.connection) ? removeNominated() : .ordinary
+        remove(HeaderMap.alwaysForOneHop)
         if !keepUpgrade { remove(.upgrade) }
         if contains(.te) {
             if hasToken(.te, "trailers") { set(.te, "trailers") } else { remove(.te) }
         }
         return outcome
     }
+
+    private static let hopByHop: HeaderNameSet = [
+        .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .te,
+    ]
+    private static let alwaysForOneHop: HeaderNameSet = [.connection, .keepAlive, .proxyConnection, .transferEncoding]
 
     private func removeNominated() -> Nominations {
         var nominated: [[UInt8]] = []

@@ -1,7 +1,8 @@
-// The field names that Outrider knows: each has its own slot in a HeaderMap.
+// The field names that Outrider knows: each has its own bit in a HeaderMap.
 import Reactor
 
-/// A well-known field name. Looking one up in a `HeaderMap` costs one array access.
+/// A well-known field name. A `HeaderMap` has a bit for each, so that asking for one that is not
+/// there costs one test.
 public enum HeaderName: UInt8, Sendable, CaseIterable {
     case accept
     case acceptEncoding
@@ -96,6 +97,7 @@ public enum HeaderName: UInt8, Sendable, CaseIterable {
     case xEnvoyOriginalHost
     case xEnvoyOriginalMethod
     case xEnvoyOriginalPath
+    case xEnvoyOriginalURL
     case xEnvoyOverloaded
     case xEnvoyRateLimited
     case xEnvoyRetriableHeaderNames
@@ -219,6 +221,7 @@ extension HeaderName {
         case .xEnvoyOriginalHost: "x-envoy-original-host"
         case .xEnvoyOriginalMethod: "x-envoy-original-method"
         case .xEnvoyOriginalPath: "x-envoy-original-path"
+        case .xEnvoyOriginalURL: "x-envoy-original-url"
         case .xEnvoyOverloaded: "x-envoy-overloaded"
         case .xEnvoyRateLimited: "x-envoy-ratelimited"
         case .xEnvoyRetriableHeaderNames: "x-envoy-retriable-header-names"

@@ -1,4 +1,4 @@
-// The storage of a HeaderMap: one arena of bytes, a flat table of entries, and a slot for each well-known name.
+// The storage of a HeaderMap: one arena of bytes, a flat table of entries, and a bit for each well-known name.
 import Reactor
 
 /// A field line: where its name and value lie in the arena.
@@ -48,13 +48,15 @@ struct HeaderTable: ~Copyable {
     static var maxBytes: Int { 1 << 30 }
 
     var arena = ByteArena()
-    var entries: [HeaderEntry] = []
+    var entries = FlatArray<HeaderEntry>()
     /// Entries not removed.
     var count = 0
     /// Bytes of the names and values of live entries and of the pseudo-headers.
     var byteSize = 0
-    /// Index + 1 of the first live entry of each well-known name; `several` when there is more than one.
-    private var slots = InlineArray<128, UInt16>(repeating: 0)
+    /// The well-known names that have a live entry.
+    private(set) var present = HeaderNameSet()
+    /// Those of them that may have more than one.
+    private var repeated = HeaderNameSet()
     /// A bit for each mark that an unknown name in the table has.
     private var marks: UInt64 = 0
     let names = HeaderNameIndex.shared
@@ -73,19 +75,18 @@ struct HeaderTable: ~Copyable {
     var combined = Piece.absent
     var combinedEntry = -1
 
-    private static var several: UInt16 { 0x8000 }
-    private static var indexMask: UInt16 { 0x7fff }
-    /// Entries that a table can hold; one more than any configured limit comes near.
+    /// Entries that a table can hold; more than any configured limit comes near.
     static var maxEntries: Int { 0x7ffe }
 
     init() {}
 
     mutating func removeAll() {
-        for entry in entries where entry.known < 128 { slots[Int(entry.known)] = 0 }
         entries.removeAll(keepingCapacity: entries.capacity <= HeaderTable.keptEntries)
         arena.removeAll(keepingCapacity: arena.capacity <= HeaderTable.keptCapacity)
         count = 0
         byteSize = 0
+        present = HeaderNameSet()
+        repeated = HeaderNameSet()
         marks = 0
         method = .absent
         path = .absent
@@ -102,10 +103,11 @@ struct HeaderTable: ~Copyable {
     mutating func copy(from other: borrowing HeaderTable) {
         removeAll()
         arena.append(other.arena.view)
-        entries = other.entries
+        entries.copy(from: other.entries)
         count = other.count
         byteSize = other.byteSize
-        slots = other.slots
+        present = other.present
+        repeated = other.repeated
         marks = other.marks
         method = other.method
         path = other.path
@@ -136,13 +138,13 @@ struct HeaderTable: ~Copyable {
     }
 
     /// Index of the first live entry of `name`, or -1.
+    @inline(__always)
     func first(_ name: HeaderName) -> Int {
-        Int(slots[Int(name.rawValue)] & HeaderTable.indexMask) &- 1
+        present.contains(name.rawValue) ? next(known: name.rawValue, from: 0) : -1
     }
 
-    func hasSeveral(_ name: HeaderName) -> Bool {
-        slots[Int(name.rawValue)] & HeaderTable.several != 0
-    }
+    /// False when there is one live entry of `name` at most.
+    func hasSeveral(_ name: HeaderName) -> Bool { repeated.contains(name.rawValue) }
 
     /// Index of the first live entry of `key` at or after `from`, or -1.
     func next(_ key: borrowing HeaderKey, from: Int = 0) -> Int {
@@ -187,9 +189,7 @@ struct HeaderTable: ~Copyable {
         count &+= 1
         byteSize &+= Int(entry.nameCount) &+ Int(entry.valueCount)
         if entry.known < 128 {
-            let slot = slots[Int(entry.known)]
-            slots[Int(entry.known)] =
-                slot == 0 ? UInt16(truncatingIfNeeded: entries.count) : slot | HeaderTable.several
+            if present.contains(entry.known) { repeated.insert(entry.known) } else { present.insert(entry.known) }
         } else {
             marks |= HeaderTable.bit(entry.mark)
         }
@@ -204,30 +204,38 @@ struct HeaderTable: ~Copyable {
         count &-= 1
         byteSize &-= Int(entry.nameCount) &+ Int(entry.valueCount)
         forgetCombined()
-        guard entry.known < 128 else { return }
-        let slot = slots[Int(entry.known)]
-        if slot & HeaderTable.several == 0 {
-            slots[Int(entry.known)] = 0
-            return
+        if entry.known < 128 && (!repeated.contains(entry.known) || next(known: entry.known, from: 0) < 0) {
+            present.remove(entry.known)
+            repeated.remove(entry.known)
         }
-        let first = next(known: entry.known, from: 0)
-        let second = first < 0 ? -1 : next(known: entry.known, from: first &+ 1)
-        slots[Int(entry.known)] =
-            UInt16(truncatingIfNeeded: first &+ 1) | (second >= 0 ? HeaderTable.several : 0)
     }
 
+    @inline(__always)
     mutating func removeAll(_ name: HeaderName) {
-        let slot = slots[Int(name.rawValue)]
-        guard slot != 0 else { return }
-        var index = first(name)
-        slots[Int(name.rawValue)] = 0
+        if present.contains(name.rawValue) { removePresent(name.rawValue) }
+    }
+
+    /// Removes all entries of every name in `names`.
+    @inline(__always)
+    mutating func removeAll(_ names: HeaderNameSet) {
+        if present.isDisjoint(with: names) { return }
+        var found = present.intersection(names)
+        while let name = found.popFirst() { removePresent(name.rawValue) }
+    }
+
+    @inline(never)
+    private mutating func removePresent(_ known: UInt8) {
+        let several = repeated.contains(known)
+        present.remove(known)
+        repeated.remove(known)
+        var index = next(known: known, from: 0)
         while index >= 0 {
             let entry = entries[index]
             entries[index].known = HeaderEntry.removed
             count &-= 1
             byteSize &-= Int(entry.nameCount) &+ Int(entry.valueCount)
-            if slot & HeaderTable.several == 0 { break }
-            index = next(known: name.rawValue, from: index &+ 1)
+            if !several { break }
+            index = next(known: known, from: index &+ 1)
         }
         forgetCombined()
     }

@@ -23,6 +23,27 @@ extension ByteQueue {
         }
     }
 
+    /// Appends copies of four pieces, one behind the other, with one look for room: what a line is made of.
+    public mutating func append(_ first: ByteView, _ second: ByteView, _ third: ByteView, _ fourth: ByteView) {
+        let length = first.count &+ second.count &+ third.count &+ fourth.count
+        guard let slab = tail, slab.room >= length else {
+            append(first)
+            append(second)
+            append(third)
+            return append(fourth)
+        }
+        var place = slab.payload + slab.pointee.end
+        place.copyMemory(from: first.start, byteCount: first.count)
+        place += first.count
+        place.copyMemory(from: second.start, byteCount: second.count)
+        place += second.count
+        place.copyMemory(from: third.start, byteCount: third.count)
+        place += third.count
+        place.copyMemory(from: fourth.start, byteCount: fourth.count)
+        slab.pointee.end &+= length
+        count &+= length
+    }
+
     /// Appends the bytes of a literal.
     public mutating func append(_ literal: StaticString) {
         append(ByteView(literal))

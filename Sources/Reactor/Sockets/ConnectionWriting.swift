@@ -93,6 +93,10 @@ extension Connection {
             vectors -> (Int, Int) in
             guard let base = vectors.baseAddress else { return (0, 0) }
             let (parts, bytes) = queue.describe(into: base, capacity: Connection.vectorCount)
+            // One part, as almost always: the system has no list to copy in.
+            if parts == 1 {
+                return (Glibc.send(descriptor, base.pointee.iov_base, bytes, Int32(MSG_NOSIGNAL)), bytes)
+            }
             var message = msghdr()
             message.msg_iov = base
             message.msg_iovlen = parts

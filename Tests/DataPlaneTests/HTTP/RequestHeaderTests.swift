@@ -95,9 +95,8 @@ struct RequestHeaderTests {
 
     @Test func requestIDsAreRandomUUIDs() {
         var random = FastRandom()
-        var generator = RequestIDGenerator()
         var made: Set<String> = []
-        for _ in 0..<100 { generator.make(&random) { made.insert($0.string) } }
+        for _ in 0..<100 { RequestID.make(&random) { made.insert($0.string) } }
         #expect(made.count == 100)
         for id in made {
             let parts = id.split(separator: "-")

@@ -112,7 +112,7 @@ private func requests(_ parts: [[UInt8]], _ limits: HTTP1Limits, _ options: HTTP
                 break events
             case .head:
                 log.add("head \(headers.method.array) \(headers.path.array) \(headers.authority.array)")
-                log.add("\(parser.version) \(parser.framing) \(parser.keepAlive) \(parser.wantsUpgrade)")
+                log.add("\(parser.version) \(parser.framing) \(parser.keepAlive)")
                 log.add(headers)
                 checkWritten(headers, parser.framing)
             case .body(let count):
