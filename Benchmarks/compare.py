@@ -67,6 +67,7 @@ def table(rows, baseline):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--outrider", help="the binary (release build)")
+    parser.add_argument("--beside", action="append", default=[], metavar="NAME=BINARY", help="another build of it")
     parser.add_argument("--seconds", type=int, default=5, help="of load in each run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="default: all")
@@ -81,7 +82,8 @@ def main():
             for title in arguments.scenario or SCENARIOS:
                 scenario = SCENARIOS[title]
                 rows, running = {}, {}
-                peers = commands(folder, port, scenario[0], arguments.outrider)
+                builds = {"outrider": arguments.outrider, **dict(build.split("=", 1) for build in arguments.beside)}
+                peers = commands(folder, port, scenario[0], builds)
                 try:
                     for peer, (command, own_port) in peers.items():
                         if not arguments.only or peer in arguments.only:

@@ -180,12 +180,14 @@ http {{
     return path
 
 
-def commands(folder, origin, kind, outrider):
-    """name -> (command, port) for every peer that is installed."""
+def commands(folder, origin, kind, builds):
+    """name -> (command, port) for every peer that is installed, and for each build of Outrider (name -> binary)."""
     table = {}
-    if outrider:
+    for name, outrider in builds.items():
+        if not outrider:
+            continue
         port = free_port()
-        table["outrider"] = ([outrider, "-c", envoy_file(folder, port, origin, kind), "--concurrency", "1", "-l", "error"], port)
+        table[name] = ([outrider, "-c", envoy_file(folder, port, origin, kind), "--concurrency", "1", "-l", "error"], port)
     envoy = shutil.which("envoy") or pathlib.Path(sys.executable).with_name("envoy")
     if pathlib.Path(envoy).exists():
         port = free_port()
