@@ -51,6 +51,10 @@ enum SkippedFields {
         ),
         (
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "append_local_overload", "marks answers of the overload manager, and there is none"
+        ),
+        (
+            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "http2_protocol_options", "Outrider speaks HTTP/1 here, so that settings of HTTP/2 have nothing to act on"
         ),
         (
@@ -77,6 +81,14 @@ enum SkippedFields {
 
         // Clusters
         (cluster, "metadata", "read by extensions that Outrider does not have"),
+        (
+            cluster, "close_connections_on_host_health_failure",
+            "there are no health checks and no outlier ejection that a host could fail"
+        ),
+        (
+            cluster, "ignore_health_on_host_removal",
+            "a host that leaves goes at once: there are no health checks to wait for"
+        ),
         (cluster, "cleanup_interval", "only for clusters of type ORIGINAL_DST, and those are refused"),
         (
             "envoy.config.cluster.v3.Cluster.CommonLbConfig", "update_merge_window",

@@ -57,7 +57,7 @@ enum SupportedFields {
           forward_client_cert_details set_current_client_cert_details upgrade_configs normalize_path merge_slashes
           path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port
           stream_error_on_invalid_http_message strip_trailing_host_dot proxy_status_config append_x_forwarded_port
-          append_local_overload local_reply_config
+          local_reply_config
         envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
           mappers body_format
         envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper
@@ -162,7 +162,7 @@ enum SupportedFields {
           dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config upstream_bind_config
           least_request_lb_config round_robin_lb_config common_lb_config transport_socket
-          upstream_connection_options close_connections_on_host_health_failure ignore_health_on_host_removal
+          upstream_connection_options
           load_balancing_policy track_timeout_budgets track_cluster_stats
         envoy.config.cluster.v3.Cluster.CustomClusterType
           name typed_config

@@ -1,4 +1,5 @@
 """Timeouts say which setting decided; retries follow the policy and never do harm."""
+import pytest
 from bootstrap import cluster, forward, http
 from harness import response, serve
 
@@ -151,14 +152,42 @@ def test_previous_hosts_are_avoided(start, upstream):
     assert {ask(proxy).status for _ in range(10)} == {200}
 
 
-def test_stale_keep_alive_connection_is_replaced(start, upstream):
-    def one_each(peer, number):
-        peer.request()
-        peer.send(response(body=b"%d" % number))
-        # The close comes only after the next request is on its way: a FIN check cannot see it.
-        peer.sock.recv(1)
-        peer.reset()
+def one_each(peer, number):
+    peer.request()
+    peer.send(response(body=b"%d" % number))
+    # The close comes only after the next request is on its way: a FIN check cannot see it.
+    peer.sock.recv(1)
+    peer.reset()
 
+
+def turned_off(*keys):
+    """Runtime keys of docs/beyond-envoy.md; Envoy takes them too and has nothing to turn off."""
+    return {"layered_runtime": {"layers": [{"name": "off", "static_layer": dict.fromkeys(keys, False)}]}}
+
+
+def test_stale_keep_alive_connection_is_not_replaced_where_that_is_off(start, upstream):
+    server = upstream(one_each)
+    proxy = start({
+        **http(clusters=[cluster("app", server.port)]), **turned_off("outrider.upstream.replace_stale_connections")})
+    client = proxy.client()
+    statuses = []
+    for _ in range(4):
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        statuses.append(client.response().status)
+    assert statuses == [200, 503, 200, 503]
+
+
+@pytest.mark.parametrize("keys, status", [((), 503), (("outrider.retry.keep_within_deadline",), 504)])
+def test_no_retry_without_room_before_the_deadline(start, upstream, keys, status):
+    server = upstream(serve(lambda _request: response(503, headers=[("retry-after", "60")])))
+    policy = {"retry_on": "5xx", "rate_limited_retry_back_off": {"reset_headers": [{"name": "retry-after"}]}}
+    proxy = start({
+        **http([forward(retry_policy=policy, timeout="0.3s")], clusters=[cluster("app", server.port)]), **turned_off(*keys)})
+    assert ask(proxy).status == status
+    assert len(server.requests) == 1
+
+
+def test_stale_keep_alive_connection_is_replaced(start, upstream):
     server = upstream(one_each)
     proxy = start(http(clusters=[cluster("app", server.port)]))
     client = proxy.client()

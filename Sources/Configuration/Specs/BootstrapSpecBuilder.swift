@@ -11,8 +11,7 @@ struct BootstrapSpecBuilder {
         var spec = BootstrapSpec()
         let runtime = RuntimeSpecBuilder(context: context)
         let layers = FieldPath().field("layered_runtime")
-        spec.runtime = runtime.runtime(bootstrap.layeredRuntime, layers)
-        context.runtime = spec.runtime
+        spec.runtime = runtime.read(bootstrap.layeredRuntime, layers)
         spec.node = node(bootstrap)
         spec.stats = StatsSpecBuilder(context: context).stats(bootstrap)
         spec.admin = admin(bootstrap)

@@ -7,6 +7,10 @@ struct CircuitBreakerSpecBuilder {
 
     func breakers(_ breakers: API.CircuitBreakers, _ path: FieldPath) -> CircuitBreakersSpec {
         var spec = CircuitBreakersSpec()
+        if !context.isOn(.defaultRetryBudget) {
+            spec.default.retryBudget = nil
+            spec.high.retryBudget = nil
+        }
         var seen: Set<Bool> = []
         for (index, thresholds) in breakers.thresholds.enumerated() {
             let isHigh = thresholds.priority == .high
@@ -37,6 +41,7 @@ struct CircuitBreakerSpecBuilder {
 
     private func thresholds(_ thresholds: API.CircuitBreakers.Thresholds) -> ThresholdsSpec {
         var spec = ThresholdsSpec()
+        if !context.isOn(.defaultRetryBudget) { spec.retryBudget = nil }
         if thresholds.hasMaxConnections { spec.maxConnections = thresholds.maxConnections.value }
         if thresholds.hasMaxPendingRequests { spec.maxPendingRequests = thresholds.maxPendingRequests.value }
         if thresholds.hasMaxRequests { spec.maxRequests = thresholds.maxRequests.value }

@@ -46,6 +46,10 @@ struct ClusterSpecBuilder {
         let http = UpstreamHTTPSpecBuilder(context: context)
         let options = http.options(of: cluster, path)
         spec.http = http.spec(options.message, cluster, options.path)
+        spec.reuse.replacesStaleConnections = context.isOn(.replaceStaleConnections)
+        spec.reuse.peeksFirst = context.isOn(.peekBeforeReuse)
+        spec.reuse.learnsIdleTimeout = context.isOn(.learnIdleTimeout)
+        spec.detectsDeadPeers = context.isOn(.detectDeadPeers)
         spec.tls = tls(cluster, options.message, path)
         if spec.tls == nil {
             for (name, isSet) in [
@@ -77,8 +81,6 @@ struct ClusterSpecBuilder {
             spec.socketOptions.freebind = bind.freebind.value
             spec.socketOptions.raw = context.socketOptions(bind.socketOptions, place.field("socket_options"))
         }
-        spec.closeConnectionsOnHostHealthFailure = cluster.closeConnectionsOnHostHealthFailure
-        spec.ignoreHealthOnHostRemoval = cluster.ignoreHealthOnHostRemoval
         return spec
     }
 

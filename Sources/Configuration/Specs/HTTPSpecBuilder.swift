@@ -54,6 +54,7 @@ struct HTTPSpecBuilder {
         var spec = RouterSpec()
         if router.hasDynamicStats { spec.dynamicStats = router.dynamicStats.value }
         spec.suppressEnvoyHeaders = router.suppressEnvoyHeaders
+        spec.keepsRetriesWithinDeadline = context.isOn(.keepRetriesWithinDeadline)
         spec.respectExpectedRequestTimeout = router.respectExpectedRqTimeout
         spec.upstreamLogs = AccessLogSpecBuilder(context: context).logs(
             router.upstreamLog, place.field("upstream_log"))
@@ -100,7 +101,6 @@ struct HTTPSpecBuilder {
         spec.alwaysSetRequestIDInResponse = manager.alwaysSetRequestIDInResponse
         spec.addUserAgent = manager.addUserAgent.value
         spec.appendXForwardedPort = manager.appendXForwardedPort
-        spec.appendLocalOverload = manager.appendLocalOverload
         if case .schemeToOverwrite(let scheme)? = manager.schemeHeaderTransformation.transformation {
             spec.schemeOverwrite = scheme
         }

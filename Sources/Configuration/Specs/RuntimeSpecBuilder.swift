@@ -8,36 +8,54 @@ import SwiftProtobuf
 struct RuntimeSpecBuilder {
     let context: SpecContext
 
-    /// Keys of all layers in one table; later layers win.
-    func runtime(_ runtime: API.LayeredRuntime, _ path: FieldPath) -> RuntimeSpec {
+    /// The keys of all layers in one table, and where each has its value from: later layers win.
+    private struct Table {
+        var values: [String: RuntimeSpec.Value] = [:]
+        var places: [String: FieldPath] = [:]
+
+        mutating func set(_ key: String, _ value: RuntimeSpec.Value, _ place: FieldPath) {
+            values[key] = value
+            places[key] = place
+        }
+    }
+
+    /// Reads all layers into the context's runtime, and checks the keys that are Outrider's own.
+    func read(_ runtime: API.LayeredRuntime, _ path: FieldPath) -> RuntimeSpec {
         var spec = RuntimeSpec()
+        var table = Table()
         for (index, layer) in runtime.layers.enumerated() {
             let place = path.field("layers")[index]
             if spec.layerNames.contains(layer.name), !layer.name.isEmpty {
                 context.duplicate(place.field("name"), "\(quotedForMessage(layer.name)) is the name of another layer")
             }
             spec.layerNames.append(layer.name)
-            if case .staticLayer(let values)? = layer.layerSpecifier { flatten(values, "", into: &spec.values) }
+            if case .staticLayer(let values)? = layer.layerSpecifier {
+                flatten(values, "", place.field("static_layer"), into: &table)
+            }
         }
+        spec.values = table.values
+        context.runtime = spec
+        context.checkSwitches { table.places[$0] ?? path }
         return spec
     }
 
     /// `{a: {b: 1}}` is the key `a.b`; an object of a numerator and a denominator is one value.
     private func flatten(
-        _ object: Google_Protobuf_Struct, _ prefix: String, into values: inout [String: RuntimeSpec.Value]
+        _ object: Google_Protobuf_Struct, _ prefix: String, _ path: FieldPath, into table: inout Table
     ) {
         for (name, value) in object.fields {
             let key = prefix.isEmpty ? name : "\(prefix).\(name)"
+            let place = path.field(named: name)
             switch value.kind {
-            case .numberValue(let number)?: values[key] = .number(number)
-            case .boolValue(let flag)?: values[key] = .text(flag ? "true" : "false")
+            case .numberValue(let number)?: table.set(key, .number(number), place)
+            case .boolValue(let flag)?: table.set(key, .text(flag ? "true" : "false"), place)
             case .stringValue(let text)?:
-                values[key] = ScalarText.decimal(text).map { .number($0) } ?? .text(text)
+                table.set(key, ScalarText.decimal(text).map { .number($0) } ?? .text(text), place)
             case .structValue(let inner)?:
                 if let fraction = fraction(inner) {
-                    values[key] = .fraction(fraction)
+                    table.set(key, .fraction(fraction), place)
                 } else {
-                    flatten(inner, key, into: &values)
+                    flatten(inner, key, place, into: &table)
                 }
             case .listValue?, .nullValue?, nil: break
             }

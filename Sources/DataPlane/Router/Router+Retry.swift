@@ -53,7 +53,7 @@ extension Router {
     /// Beyond Envoy: the server may close an idle connection just when it is used again. Where it is safe, the request
     /// goes out once more on a fresh connection, without touching the retry policy.
     private func replaceStale(_ reason: StreamResetReason, requestStarted: Bool) -> Bool {
-        guard let cluster, cluster.spec.http.replaceStaleConnections, reason == .connectionTermination, !wasReplaced,
+        guard let cluster, cluster.spec.reuse.replacesStaleConnections, reason == .connectionTermination, !wasReplaced,
             !sentInformational, body.canBeSentAgain, !requestStarted || stream.requestHeaders.methodKind.isIdempotent
         else { return false }
         wasReplaced = true
@@ -117,7 +117,7 @@ extension Router {
             return false
         }
         let (wait, isRateLimited) = retry.backoff(&stream.core.random)
-        if let due = stream.time(of: .response), stream.loop.now + wait >= due {
+        if config.spec.keepsRetriesWithinDeadline, let due = stream.time(of: .response), stream.loop.now + wait >= due {
             config.stats.retryNoTime.increment()
             return false
         }

@@ -16,8 +16,11 @@ public struct ClusterSpec: Sendable {
     public var tls: TLSContextSpec?
     public var breakers = CircuitBreakersSpec()
     public var http = UpstreamHTTPSpec()
+    public var reuse = ConnectionReuseSpec()
     public var dns = DNSSpec()
     public var socketOptions = SocketOptions()
+    /// Keepalive probes and a limit on unacknowledged bytes, where the file sets none (Outrider's own).
+    public var detectsDeadPeers = true
     /// `upstream_bind_config.source_address`.
     public var sourceAddress: SocketAddress?
     /// Percent of healthy hosts under which health is ignored, 50.
@@ -26,8 +29,6 @@ public struct ClusterSpec: Sendable {
     public var trackTimeoutBudgets = false
     public var trackRequestResponseSizes = false
     public var perEndpointStats = false
-    public var closeConnectionsOnHostHealthFailure = false
-    public var ignoreHealthOnHostRemoval = false
 
     public enum Discovery: Sendable, Equatable { case `static`, strictDNS, logicalDNS }
 
@@ -111,8 +112,18 @@ public struct UpstreamHTTPSpec: Sendable, Equatable {
     public var autoSNI = false
     public var autoSANValidation = false
     public var http1 = HTTP1OptionsSpec()
-    /// Resend once on a fresh connection when a reused one dies before a response byte (Outrider's own; on by default).
-    public var replaceStaleConnections = true
+
+    public init() {}
+}
+
+/// How connections are used again, beyond what Envoy does.
+public struct ConnectionReuseSpec: Sendable, Equatable {
+    /// A request goes out once more on a fresh connection when a reused one dies before a response byte.
+    public var replacesStaleConnections = true
+    /// A connection that was idle is looked at for its peer's FIN before it is used.
+    public var peeksFirst = true
+    /// How long a host keeps idle connections open is learnt from those it closes.
+    public var learnsIdleTimeout = true
 
     public init() {}
 }

@@ -27,7 +27,6 @@ public struct HTTPConnectionManagerSpec: Sendable {
     public var internalAddresses: [CIDRRange] = []
     public var internalUnixSockets = false
     public var appendXForwardedPort = false
-    public var appendLocalOverload = false
     /// `scheme_header_transformation.scheme_to_overwrite`: "http", "https" or none.
     public var schemeOverwrite: String?
     public var clientCert = ClientCertForwarding()
@@ -138,6 +137,8 @@ public struct RouterSpec: Sendable {
     public var dynamicStats = true
     public var suppressEnvoyHeaders = false
     public var respectExpectedRequestTimeout = false
+    /// No retry is begun whose back-off ends behind the request's deadline (Outrider's own).
+    public var keepsRetriesWithinDeadline = true
     public var upstreamLogs: [AccessLogSpec] = []
     /// Headers whose values must be valid when present, else 400 IH: "x-envoy-max-retries", ...
     public var strictCheckHeaders: [String] = []

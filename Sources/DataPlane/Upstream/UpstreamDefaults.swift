@@ -12,6 +12,7 @@ enum UpstreamDefaults {
     static func socketOptions(_ spec: ClusterSpec) -> SocketOptions {
         var options = spec.socketOptions
         if let source = spec.sourceAddress { options.source = source }
+        guard spec.detectsDeadPeers else { return options }
         if options.userTimeoutMilliseconds == nil { options.userTimeoutMilliseconds = userTimeoutMilliseconds }
         if options.keepalive == nil { options.keepalive = keepalive }
         return options

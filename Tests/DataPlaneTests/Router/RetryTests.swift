@@ -201,6 +201,27 @@ struct RetryTests {
         #expect(rig.app.retriesInFlight == 0)
     }
 
+    @Test func aRetryWaitsForTheDeadlineWhereItMay() throws {
+        var router = RouterSpec()
+        router.keepsRetriesWithinDeadline = false
+        let rig = try HTTPRig(
+            router: router,
+            route: {
+                $0.timeout = .milliseconds(100)
+                $0.retryPolicy = policy(.serverError) {
+                    $0.rateLimitedBackoff = RateLimitedBackoffSpec(
+                        resetHeaders: [.init(name: "retry-after", format: .seconds)])
+                }
+            })
+        let exchange = rig.request()
+        rig.app.last?.answer(503, ["retry-after: 5"], "busy")
+        #expect(exchange.status == 0)
+        rig.pass(.milliseconds(100))
+        #expect(exchange.status == 504)
+        #expect(rig.stat("http.in.rq_retry_suppressed_deadline") == 0)
+        #expect(rig.app.retriesInFlight == 0)
+    }
+
     @Test func theUpstreamSaysWhenToComeBack() throws {
         let rig = try HTTPRig(route: {
             $0.retryPolicy = policy(.serverError) {
@@ -338,7 +359,7 @@ struct RetryTests {
         rig.app.last?.reset(.connectionTermination)
         rig.app.last?.reset(.connectionTermination)
         #expect(exchange.status == 503 && rig.app.tries.count == 2)
-        rig.app.spec.http.replaceStaleConnections = false
+        rig.app.spec.reuse.replacesStaleConnections = false
         let other = rig.request()
         rig.app.last?.reset(.connectionTermination)
         #expect(other.status == 503 && rig.app.tries.count == 3)

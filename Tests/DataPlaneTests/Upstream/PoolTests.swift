@@ -67,6 +67,44 @@ struct PoolTests {
         #expect(world.stat("upstream_cx_total") == 2)
     }
 
+    @Test func nobodyLooksForAFINWhereThatIsOff() throws {
+        let world = try World { $0.reuse.peeksFirst = false }
+        world.server.answer(ScriptedServer.ok())
+        world.exchange()
+        world.settle()
+        world.fixture.clock.advance(by: .seconds(5))
+        world.loop.turn(maxWait: .zero)
+        world.peer.finish()
+        let done = world.exchange()
+        #expect(done.earlierRequests == 1)
+        #expect(done.reset == .connectionTermination)
+    }
+
+    @Test(arguments: [true, false])
+    func whatAHostShowsIsLearntUnlessThatIsOff(learns: Bool) throws {
+        let world = try World { $0.reuse.learnsIdleTimeout = learns }
+        world.server.answer(ScriptedServer.ok())
+        for _ in 0..<2 {
+            world.exchange()
+            world.advance(.seconds(10))
+            world.peer.finish()
+            world.wait { world.stat("upstream_cx_active") == 0 }
+        }
+        world.exchange()
+        world.advance(.seconds(9))
+        #expect(world.stat("upstream_cx_active") == (learns ? 0 : 1))
+        #expect(world.stat("upstream_cx_idle_timeout") == (learns ? 1 : 0))
+    }
+
+    @Test func deadPeersAreLookedForUnlessThatIsOff() {
+        var spec = ClusterSpec(name: "c")
+        #expect(UpstreamDefaults.socketOptions(spec).keepalive == UpstreamDefaults.keepalive)
+        spec.detectsDeadPeers = false
+        #expect(UpstreamDefaults.socketOptions(spec) == SocketOptions())
+        spec.socketOptions.keepalive = TCPKeepalive(probes: 1)
+        #expect(UpstreamDefaults.socketOptions(spec).keepalive == TCPKeepalive(probes: 1))
+    }
+
     @Test func aServerThatClosesAfterEachResponse() throws {
         let world = try World()
         world.server.onBytes = { peer in

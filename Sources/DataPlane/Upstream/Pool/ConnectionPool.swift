@@ -90,7 +90,7 @@ final class ConnectionPool {
             connection.close()
             return false
         }
-        if socket.peekClosed() {
+        if cluster.spec.reuse.peeksFirst, socket.peekClosed() {
             discardStale(connection)
             return false
         }
@@ -105,7 +105,7 @@ final class ConnectionPool {
     /// The peer closed a connection that nobody used.
     func noteIdleClose(_ connection: UpstreamConnection) {
         stats.cxIdleClosedByPeer.increment()
-        if cluster.spec.http.replaceStaleConnections {
+        if cluster.spec.reuse.learnsIdleTimeout {
             place.idleLearner.peerClosed(after: cluster.loop.now - connection.idleSince, at: cluster.loop.now)
         }
     }

@@ -1,0 +1,39 @@
+// What Outrider does beyond Envoy, and the runtime keys that turn each of it off.
+import DataPlane
+
+/// A behaviour that Envoy does not have. All are on; `false` under the key in a static layer of `layered_runtime` turns
+/// one off. Envoy reads such a layer too and leaves keys alone that it does not know, so that the file stays good for
+/// both. docs/beyond-envoy.md tells what each does.
+enum RuntimeSwitch: String, CaseIterable {
+    case replaceStaleConnections = "outrider.upstream.replace_stale_connections"
+    case peekBeforeReuse = "outrider.upstream.peek_before_reuse"
+    case learnIdleTimeout = "outrider.upstream.learn_idle_timeout"
+    case detectDeadPeers = "outrider.upstream.detect_dead_peers"
+    case keepRetriesWithinDeadline = "outrider.retry.keep_within_deadline"
+    case defaultRetryBudget = "outrider.retry.default_budget"
+
+    /// The keys that are Outrider's own.
+    static let prefix = "outrider."
+}
+
+extension SpecContext {
+    /// Whether the file leaves a behaviour on.
+    func isOn(_ feature: RuntimeSwitch) -> Bool {
+        use(runtimeKey: feature.rawValue)
+        return runtime.values[feature.rawValue] != .text("false")
+    }
+
+    /// Notes what is wrong with the keys that begin with `outrider.`; `place` tells where a key stands.
+    func checkSwitches(place: (String) -> FieldPath) {
+        for (key, value) in runtime.values.sorted(by: { $0.key < $1.key }) where key.hasPrefix(RuntimeSwitch.prefix) {
+            guard RuntimeSwitch(rawValue: key) != nil else {
+                let known = RuntimeSwitch.allCases.map(\.rawValue)
+                bad(
+                    place(key),
+                    "Outrider has no runtime key \(quotedForMessage(key))" + Suggestion.clause(for: key, among: known))
+                continue
+            }
+            if value != .text("true"), value != .text("false") { bad(place(key), "must be true or false") }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// The runtime keys that turn off what Outrider does beyond Envoy.
+import DataPlane
+import Testing
+
+@testable import Configuration
+
+struct RuntimeSwitchTests {
+    private static func text(_ layer: String) -> String {
+        let bootstrap = http(route: "match: {prefix: /}, route: {cluster: a}")
+        return bootstrap + "\nlayered_runtime: {layers: [{name: s, static_layer: {\(layer)}}]}"
+    }
+
+    private struct Settings: Equatable {
+        var reuse = ConnectionReuseSpec()
+        var detectsDeadPeers = true
+        var keepsRetriesWithinDeadline = true
+        var hasBudget = [true, true]
+
+        init() {}
+
+        init(_ layer: String) throws {
+            let spec = try loaded(RuntimeSwitchTests.text(layer)).spec
+            let cluster = try #require(spec.clusters.first)
+            reuse = cluster.reuse
+            detectsDeadPeers = cluster.detectsDeadPeers
+            hasBudget = [cluster.breakers.default.retryBudget != nil, cluster.breakers.high.retryBudget != nil]
+            guard case .http(let manager)? = spec.listeners.first?.filterChains.first?.filter else { return }
+            keepsRetriesWithinDeadline = manager.router.keepsRetriesWithinDeadline
+        }
+    }
+
+    @Test func everythingIsOn() throws {
+        #expect(try Settings("") == Settings())
+        let all = RuntimeSwitch.allCases.map { "\($0.rawValue): true" }
+        #expect(try Settings(all.joined(separator: ", ")) == Settings())
+    }
+
+    @Test(arguments: RuntimeSwitch.allCases)
+    func eachIsOffAlone(feature: RuntimeSwitch) throws {
+        var expected = Settings()
+        switch feature {
+        case .replaceStaleConnections: expected.reuse.replacesStaleConnections = false
+        case .peekBeforeReuse: expected.reuse.peeksFirst = false
+        case .learnIdleTimeout: expected.reuse.learnsIdleTimeout = false
+        case .detectDeadPeers: expected.detectsDeadPeers = false
+        case .keepRetriesWithinDeadline: expected.keepsRetriesWithinDeadline = false
+        case .defaultRetryBudget: expected.hasBudget = [false, false]
+        }
+        #expect(try Settings("\(feature.rawValue): false") == expected)
+        let configuration = try loaded(Self.text("\(feature.rawValue): false"))
+        #expect(configuration.skipped == [])
+    }
+
+    @Test func keysMayBeNested() throws {
+        var expected = Settings()
+        expected.reuse.peeksFirst = false
+        #expect(try Settings("outrider: {upstream: {peek_before_reuse: false}}") == expected)
+    }
+
+    @Test func otherKeysAndValuesAreRefused() {
+        let found = errors(
+            Self.text("outrider.retry.default_budgte: false, outrider: {upstream: {detect_dead_peers: 7}}"))
+        let layer = "layered_runtime.layers[0].static_layer"
+        #expect(
+            found == [
+                "f:18:84: \(layer).outrider.retry.default_budgte: Outrider has no runtime key "
+                    + "\"outrider.retry.default_budgte\"; did you mean \"outrider.retry.default_budget\"?",
+                "f:18:132: \(layer).outrider.upstream.detect_dead_peers: must be true or false",
+            ])
+    }
+}
