@@ -3,7 +3,17 @@
 /// The default tags of Envoy 1.40 for what a sidecar has. Patterns that are regular expressions in Envoy are matched by
 /// hand here; each comment gives the expression.
 enum DefaultTags {
-    static let all = matched + tokenized
+    static let all = matched + tokenized + [endpointAddress]
+
+    /// `cluster.<name>.endpoint.<address>.<word>`: Envoy gives these stats their tags without looking at a name.
+    private static let endpointAddress = TagPattern(
+        name: "envoy.endpoint_address", firstToken: "cluster",
+        rule: .spelled { name in
+            let last = name.tokens.count - 1
+            guard last >= 4, name.hasToken(2, "endpoint") else { return nil }
+            let address = name.tokens[3].lowerBound..<name.tokens[last - 1].upperBound
+            return (addressText(name.text(address)), address.lowerBound..<address.upperBound + 1)
+        })
 
     private static let matched: [TagPattern] = [
         // _rq(_(\d{3}))$
@@ -209,6 +219,12 @@ enum DefaultTags {
             return nil
         }
         return TagMatch(removed: name.withDot(3), value: name.tokens[3])
+    }
+
+    /// The colons of an address, which are `_` in a stat's name. The path of a socket keeps its own.
+    private static func addressText(_ text: String) -> String {
+        let isIP = text.utf8.first == UInt8(ascii: "[") || text.utf8.first.map(isDigit) == true
+        return isIP ? String(text.map { $0 == "_" ? ":" : $0 }) : text
     }
 
     private static func resourceName(_ name: TokenizedName) -> TagMatch? {

@@ -20,6 +20,8 @@ struct TagPattern: Sendable {
         case tokens([Token])
         case function(@Sendable (TokenizedName) -> TagMatch?)
         case closure(@Sendable (String) -> TagMatch?)
+        /// A matcher whose value does not stand in the name as it is.
+        case spelled(@Sendable (TokenizedName) -> (value: String, removed: Range<Int>)?)
     }
 
     let name: String
@@ -57,6 +59,8 @@ struct TagPattern: Sendable {
             match = find(name)
         case .closure(let find):
             match = find(name.string)
+        case .spelled(let find):
+            return find(name)
         }
         guard let match, match.value.upperBound <= name.bytes.count, match.removed.upperBound <= name.bytes.count,
             match.value.lowerBound >= 0, match.removed.lowerBound >= 0

@@ -4,8 +4,8 @@ import socket
 import stat
 
 import pytest
-from bootstrap import DOWNSTREAM_TLS, bootstrap, cluster, listener, tcp_proxy
-from harness import WAIT, Peer, connect
+from bootstrap import DOWNSTREAM_TLS, FILE_LOG, bootstrap, cluster, forward, listener, manager, tcp_proxy
+from harness import WAIT, Peer, connect, wait_until
 from pki import Authority, client_context
 
 INSPECTOR = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
@@ -48,6 +48,29 @@ def test_a_pipe_gets_its_permissions(start, upstream, tmp_path):
         client.connect(str(path))
         assert Peer(client).until(b"\n") == b"welcome\n"
     assert proxy.process.poll() is None
+
+
+def test_who_comes_over_ipv4_has_an_ipv4_address(start, upstream):
+    app = upstream()
+    both = {"socket_address": {"address": "::", "port_value": 0, "ipv4_compat": True}}
+    proxy = start(bootstrap([listener(manager([forward()], use_remote_address=True), address=both)], [cluster("app", app.port)]))
+    client = connect(proxy.port("main"))
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert client.response().status == 200
+    assert "::ffff" not in app.requests[0].get("x-forwarded-for")
+
+
+def test_filter_chains_have_names_in_logs(start, upstream, tmp_path):
+    log = tmp_path / "log"
+    logs = [{"name": "file", "typed_config": {
+        "@type": FILE_LOG, "path": str(log), "log_format": {"text_format_source": {"inline_string": "%FILTER_CHAIN_NAME%\n"}}}}]
+    proxy = start(bootstrap(
+        [listener(manager([forward()], access_log=logs), chain={"name": "only"})], [cluster("app", upstream().port)]),
+        arguments=["--file-flush-interval-msec", "50"])
+    client = proxy.client()
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert client.response().status == 200
+    wait_until(lambda: log.exists() and log.read_text() == "only\n", "a line with the chain's name")
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/net/if_inet6").read_text(), reason="no IPv6")

@@ -117,6 +117,18 @@ import Testing
         ),
         ("server.live", "server.live {}"),
         ("", " {}"),
+        (
+            "cluster.a.endpoint.10.0.0.1_80.cx_total",
+            #"cluster.endpoint.cx_total {envoy_cluster_name="a",envoy_endpoint_address="10.0.0.1:80"}"#
+        ),
+        (
+            "cluster.a.endpoint.[__1]_80.rq_total",
+            #"cluster.endpoint.rq_total {envoy_cluster_name="a",envoy_endpoint_address="[::1]:80"}"#
+        ),
+        (
+            "cluster.a.endpoint./run/my_app.sock.healthy",
+            #"cluster.endpoint.healthy {envoy_cluster_name="a",envoy_endpoint_address="/run/my_app.sock"}"#
+        ),
         (".", ". {}"),
         ("cluster..x", #"cluster.x {envoy_cluster_name=""}"#),
         ("listener..x", "listener..x {}"),

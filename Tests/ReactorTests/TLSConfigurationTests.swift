@@ -174,7 +174,8 @@ import Testing
 
         spec.certificates[0].secretName = "my.secret"
         let stats = TLSStatsPair()
-        TLSStats.publishExpirations(of: spec, cells: stats.cells, prefix: "listener.l.ssl.")
+        let first = TLSStats.publishExpirations(of: [spec], cells: stats.cells, prefix: "listener.l.ssl.")
+        #expect(first == leaf.expirationTime)
         let gauge = "listener.l.ssl.certificate.my.secret.expiration_unix_time_seconds"
         #expect(stats.cells.gauge(gauge).value == leaf.expirationTime)
         #expect(leaf.subjectAltNames.map(\.text) == ["x", "spiffe://td/x", "::1"])

@@ -138,8 +138,8 @@ public final class HTTPManagerStats {
     /// Stats that stay at zero here but that dashboards ask for: HTTP/3, tracing, internal redirects, overload manager.
     private static func declareUnused(_ cells: StatCells, prefix: String) {
         for name in [
-            "downstream_cx_http1_soft_drain", "downstream_cx_http3_total", "downstream_cx_overload_disable_keepalive",
-            "downstream_rq_http3_total", "downstream_rq_overload_close", "downstream_rq_rejected_via_ip_detection",
+            "downstream_cx_http3_total", "downstream_cx_overload_disable_keepalive", "downstream_rq_http3_total",
+            "downstream_rq_overload_close", "downstream_rq_rejected_via_ip_detection",
             "downstream_rq_too_many_premature_resets", "rs_too_large", "tracing.client_enabled",
             "tracing.health_check", "tracing.not_traceable", "tracing.random_sampling", "tracing.service_forced",
             "passthrough_internal_redirect_bad_location", "passthrough_internal_redirect_no_route",
@@ -148,6 +148,7 @@ public final class HTTPManagerStats {
         ] {
             _ = cells.counter(prefix + name)
         }
+        _ = cells.gauge(prefix + "downstream_cx_http1_soft_drain")
         _ = cells.gauge(prefix + "downstream_cx_http3_active")
     }
 

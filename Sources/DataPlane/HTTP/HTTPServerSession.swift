@@ -36,6 +36,8 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     private var timer: LoopTimer?
     private var counted = ConnectionTraffic()
     private var sentAtFlushStart: UInt64 = 0
+    /// Of the last stream that ended.
+    private var flushLimit: TimeAmount?
     private var certificateElementMade = false
     private var cachedCertificateElement: FixedBytes?
     private(set) var activeStreams = 0
@@ -141,7 +143,8 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         guard activeStreams == 0 && life != .closed else { return }
         armIdle()
         // A client that does not read its response would hold it for the whole idle timeout.
-        if counted.unsent > 0, let limit = core.spec.streamFlushTimeout ?? core.spec.streamIdleTimeout, limit > .zero {
+        flushLimit = stream.flushLimit
+        if counted.unsent > 0, let limit = flushLimit, limit > .zero {
             sentAtFlushStart = counted.sent
             set(.flush, after: limit)
         }
@@ -225,7 +228,7 @@ final class HTTPServerSession: ServerSession, TimerTarget {
 
     private func flushPassed() {
         guard let traffic = codec?.traffic, activeStreams == 0, traffic.unsent > 0 else { return }
-        if traffic.sent != sentAtFlushStart, let limit = core.spec.streamFlushTimeout ?? core.spec.streamIdleTimeout {
+        if traffic.sent != sentAtFlushStart, let limit = flushLimit {
             sentAtFlushStart = traffic.sent
             set(.flush, after: limit)
         } else {

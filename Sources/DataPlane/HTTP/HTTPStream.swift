@@ -43,6 +43,8 @@ public final class HTTPStream: RequestReceiver {
     /// What the idle timeout is, and what to call it in an answer.
     @exclusivity(unchecked) var idleLimit: TimeAmount?
     @exclusivity(unchecked) var idleSetting = ""
+    /// How long the client may take no byte of a response that is written; nil or zero: for ever.
+    @exclusivity(unchecked) var flushLimit: TimeAmount?
     @exclusivity(unchecked) var durationLimit: TimeAmount?
     @exclusivity(unchecked) var durationSetting = ""
     private(set) lazy var timer = LoopTimer(loop: core.loop, target: self)
@@ -77,6 +79,7 @@ public final class HTTPStream: RequestReceiver {
         core.stats.rqHTTP1Total.increment()
         idleLimit = spec.streamIdleTimeout
         idleSetting = "stream_idle_timeout"
+        flushLimit = spec.streamFlushTimeout ?? spec.streamIdleTimeout
         durationLimit = spec.maxStreamDuration
         durationSetting = "max_stream_duration"
         touch()

@@ -35,8 +35,7 @@ public final class Listener {
         handshakeLog = HandshakeLog(listener: bound.spec.name)
         localAddress = bound.localAddresses[0]
         matcher = FilterChainMatcher(bound.spec.filterChains.map(\.match))
-        stats = ListenerStats(
-            bound.spec, address: localAddress, worker: environment.worker, cells: environment.cells)
+        stats = ListenerStats(prefix: bound.statPrefix, worker: environment.worker, cells: environment.cells)
         for descriptors in bound.descriptors where environment.worker < descriptors.count {
             sockets.append(try ListeningSocket.adopt(descriptor: descriptors[environment.worker], loop: loop))
         }
@@ -44,7 +43,11 @@ public final class Listener {
 
     /// Accepts from now on.
     func start() throws(SystemError) {
-        for socket in sockets { try socket.start { [unowned self] accepted in take(accepted) } }
+        for socket in sockets {
+            if spec.maxConnectionsPerSocketEvent > 0 { socket.batch = spec.maxConnectionsPerSocketEvent }
+            socket.acceptedBatch = { [stats] in stats.acceptedPerEvent.record(UInt64($0)) }
+            try socket.start { [unowned self] accepted in take(accepted) }
+        }
     }
 
     private var allChains: [FilterChain] { defaultChain.map { chains + [$0] } ?? chains }
@@ -83,6 +86,7 @@ public final class Listener {
         stats.active.increment()
         stats.workerTotal.increment()
         stats.workerActive.increment()
+        stats.serverActive.increment()
         do {
             let connection = try PendingConnection(self, socket)
             connection.index = pending.count
@@ -138,6 +142,7 @@ public final class Listener {
         stats.destroyed.increment()
         stats.active.decrement()
         stats.workerActive.decrement()
+        stats.serverActive.decrement()
         stats.length.record(UInt64(max(0, (loop.now - began).milliseconds)))
     }
 

@@ -11,6 +11,12 @@ public struct ListenerSockets: Sendable {
     /// Over all workers.
     let limit: ConnectionLimit?
 
+    /// "listener.<address or stat_prefix>.": the address is the first, with `_` for `:`.
+    public var statPrefix: String {
+        let name = spec.statPrefix.isEmpty ? localAddresses[0].description : spec.statPrefix
+        return "listener." + name.map { $0 == ":" ? "_" : String($0) }.joined() + "."
+    }
+
     /// Binds all addresses of `spec`. With `enable_reuse_port` each worker gets a socket and accept queue of its own,
     /// otherwise they share one. `loop` is the caller's and is only borrowed.
     public static func bind(_ spec: ListenerSpec, workers: Int, loop: EventLoop) throws(SystemError) -> ListenerSockets

@@ -17,12 +17,14 @@ struct ListenerStats {
     let length: Histogram
     let workerTotal: Counter
     let workerActive: Gauge
+    /// `server.total_connections`: of all listeners of the process.
+    let serverActive: Gauge
+    let acceptedPerEvent: Histogram
 
-    /// - Parameter address: the first bound address; `:` becomes `_` in the name.
-    init(_ spec: ListenerSpec, address: SocketAddress, worker: Int, cells: StatCells) {
-        let name = spec.statPrefix.isEmpty ? address.description : spec.statPrefix
-        let prefix = "listener." + name.map { $0 == ":" ? "_" : String($0) }.joined() + "."
+    init(prefix: String, worker: Int, cells: StatCells) {
         self.prefix = prefix
+        serverActive = cells.gauge("server.total_connections")
+        acceptedPerEvent = cells.histogram(prefix + "connections_accepted_per_socket_event")
         total = cells.counter(prefix + "downstream_cx_total")
         destroyed = cells.counter(prefix + "downstream_cx_destroy")
         overflow = cells.counter(prefix + "downstream_cx_overflow")
@@ -37,8 +39,8 @@ struct ListenerStats {
         // What Envoy shows from the start and nothing here can move: there are no listener filters with a life of
         // their own, no overload manager and no dynamic extensions.
         for name in [
-            "downstream_cx_overload_reject", "downstream_global_cx_overflow", "global_cx_overflow",
-            "extension_config_missing", "network_extension_config_missing", "downstream_listener_filter_remote_close",
+            "downstream_cx_overload_reject", "downstream_global_cx_overflow", "extension_config_missing",
+            "network_extension_config_missing", "downstream_listener_filter_remote_close",
             "downstream_listener_filter_error",
         ] {
             _ = cells.counter(prefix + name)

@@ -23,8 +23,10 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     init(_ listener: Listener, _ socket: consuming AcceptedSocket) throws(SystemError) {
         self.listener = listener
         connection = try Connection.accept(socket, loop: listener.loop)
+        // As Envoy: who came over IPv4 to a socket that takes both has an IPv4 address.
         facts = ConnectionFacts(
-            local: connection.localAddress ?? listener.localAddress, remote: connection.remoteAddress)
+            local: (connection.localAddress ?? listener.localAddress).unmapped,
+            remote: connection.remoteAddress.unmapped)
         connection.delegate = self
     }
 
@@ -115,7 +117,9 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
 
     private func serve(_ chain: FilterChain) {
         finish()
-        listener.serve(connection, downstream(), chain)
+        let downstream = downstream()
+        downstream.filterChainName = chain.name
+        listener.serve(connection, downstream, chain)
     }
 
     private func downstream() -> DownstreamInfo {

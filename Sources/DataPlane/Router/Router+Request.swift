@@ -47,6 +47,7 @@ extension Router {
     /// Idle timeout and maximum duration as the route sets them.
     private func applyStreamLimits(_ facts: ForwardFacts) {
         if let limit = facts.spec.idleTimeout { stream.setIdleTimeout(limit, setting: facts.label("idle_timeout")) }
+        if let limit = facts.spec.flushTimeout ?? facts.spec.idleTimeout { stream.flushLimit = limit }
         switch StreamDurationPolicy.apply(
             facts.spec.maxStreamDuration, stream.requestHeaders, isGRPC: isGRPC, &stream.core.scratch)
         {

@@ -170,6 +170,8 @@ public struct ForwardSpec: Sendable {
     public var timeout: TimeAmount? = .seconds(15)
     /// nil: the connection manager's `stream_idle_timeout`; `.zero`: off.
     public var idleTimeout: TimeAmount?
+    /// How long a client may take no byte of a response that is written; nil: `idleTimeout`, or else the connection
+    /// manager's `stream_flush_timeout`; `.zero`: off.
     public var flushTimeout: TimeAmount?
     public var maxStreamDuration: MaxStreamDurationSpec?
     public var retryPolicy: RetryPolicySpec?
@@ -177,7 +179,6 @@ public struct ForwardSpec: Sendable {
     public var hashPolicies: [HashPolicySpec] = []
     /// By name (lower case): whether the upgrade is allowed on this route.
     public var upgrades: [UpgradeSpec] = []
-    public var includeVirtualHostRateLimits: Bool?
 
     public init(target: Target) { self.target = target }
 }

@@ -63,6 +63,12 @@ public enum SocketAddress: Hashable, Sendable {
         }
     }
 
+    /// The IPv4 address where this is one in IPv6 form (`::ffff:192.0.2.1`).
+    public var unmapped: SocketAddress {
+        guard case .v6(let address, let port, _) = self, let mapped = address.mappedIPv4 else { return self }
+        return .v4(mapped, port: port)
+    }
+
     /// True for Unix sockets.
     public var isUnix: Bool {
         if case .unix = self { return true }

@@ -44,8 +44,8 @@ public struct ListenOptions: Sendable {
 
 /// A bound, listening socket on a loop. Used on the loop's thread only.
 public final class ListeningSocket: IOHandler, TimerTarget {
-    /// Accepted per event before other sockets get their turn.
-    private static let batch = 32
+    /// Accepted per event before other sockets get their turn, where nothing else is asked for.
+    private static let defaultBatch = 32
     /// Pause after running out of descriptors or memory.
     private static let backOff = TimeAmount.milliseconds(100)
 
@@ -61,6 +61,10 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     private var backOffTimer: LoopTimer?
     /// Called when accept fails for lack of descriptors or memory; it is tried again after 100 ms.
     public var acceptFailed: ((SystemError) -> Void)?
+    /// Called after every event with how many connections it brought, if any.
+    public var acceptedBatch: ((Int) -> Void)?
+    /// Accepted per event before other sockets get their turn; at least 1.
+    public var batch = ListeningSocket.defaultBatch
     /// How often accept failed for lack of descriptors or memory.
     public private(set) var acceptFailures: UInt64 = 0
 
@@ -163,8 +167,15 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     }
 
     func ioReady(_ events: IOEvents) {
-        for _ in 0..<ListeningSocket.batch {
-            guard descriptor >= 0, !isPausedByOwner, let handler else { return }
+        let count = acceptSome()
+        if count > 0 { acceptedBatch?(count) }
+    }
+
+    /// Accepts what is there, up to a batch. Returns how many it were.
+    private func acceptSome() -> Int {
+        var count = 0
+        for _ in 0..<max(1, batch) {
+            guard descriptor >= 0, !isPausedByOwner, let handler else { break }
             var storage = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
             let accepted = withUnsafeMutablePointer(to: &storage) {
@@ -175,21 +186,23 @@ public final class ListeningSocket: IOHandler, TimerTarget {
             }
             if accepted >= 0 {
                 let peer = SocketAddress(storage, length: length) ?? .unix(path: "")
+                count += 1
                 handler(AcceptedSocket(descriptor: accepted, remoteAddress: peer))
                 continue
             }
             switch errno {
             case EAGAIN:
-                return
+                return count
             case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
                 ENETUNREACH, EPERM:
                 // The connection that was next is gone (accept(2), "Error handling"): on to the one after it.
                 continue
             default:
                 backOff(SystemError("accept", subject: localAddress.description))
-                return
+                return count
             }
         }
+        return count
     }
 
     /// Stops looking for a while: the event would come back at once and burn a core.

@@ -42,18 +42,35 @@ public final class TLSStats {
         }
     }
 
-    /// Shows when the certificates of a spec expire: gauges `certificate.<name>.expiration_unix_time_seconds` under
+    /// Shows what Envoy counts of secrets that come while it runs; there are none here yet.
+    ///
+    /// - Parameter prefix: `listener.0.0.0.0_443.server_` or `cluster.app.client_`.
+    public static func showSecretUpdates(cells: StatCells, prefix: String) {
+        for name in [
+            "ssl_context_update_by_sds", "upstream_context_secrets_not_ready", "downstream_context_secrets_not_ready",
+        ] {
+            _ = cells.counter(prefix + "ssl_socket_factory." + name)
+        }
+    }
+
+    /// Shows when the certificates of the specs expire: gauges `certificate.<name>.expiration_unix_time_seconds` under
     /// `prefix`, where `<name>` is the secret's or Envoy's word for none. Of several with one name the first to expire
     /// counts. For the main thread's cells only: gauges of several workers are added up.
-    public static func publishExpirations(of spec: TLSContextSpec, cells: StatCells, prefix: String) {
+    ///
+    /// Returns the unix time at which the first of them expires.
+    @discardableResult
+    public static func publishExpirations(of specs: [TLSContextSpec], cells: StatCells, prefix: String) -> Int64? {
         var expirations: [String: Int64] = [:]
-        let details = spec.certificateDetails
-        for one in details.certChain + details.caCert {
-            expirations[one.statName] = min(expirations[one.statName] ?? .max, one.expirationTime)
+        for spec in specs {
+            let details = spec.certificateDetails
+            for one in details.certChain + details.caCert {
+                expirations[one.statName] = min(expirations[one.statName] ?? .max, one.expirationTime)
+            }
         }
         for (name, time) in expirations {
             cells.gauge("\(prefix)certificate.\(name).expiration_unix_time_seconds").set(time)
         }
+        return expirations.values.min()
     }
 
     /// Counts a handshake that is done.

@@ -33,6 +33,7 @@ extension ServerProcess: AdminBackend {
     /// Gauges that nobody keeps up to date as things happen.
     func publishGauges() {
         clusters.publishGauges()
+        expirations.publish(now: loop.wallNow.unixSeconds)
         let memory = self.memory
         serverStats.uptime.set(uptime.seconds)
         serverStats.memoryAllocated.set(Int64(clamping: memory.allocated))

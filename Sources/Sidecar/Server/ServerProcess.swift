@@ -33,6 +33,7 @@ final class ServerProcess {
     let clusters: ClusterDirectory
     let accessLogs: AccessLogSinks
     let sockets: [ListenerSockets]
+    let expirations: CertificateExpirations
     let began: MonotonicTime
     let loadedAt: WallTime
     var workers: [WorkerThread] = []
@@ -68,7 +69,7 @@ final class ServerProcess {
         let spec = configuration.spec
         stats = StatStore(options: StatOptions(spec.stats, fixedTags: options.statsTags))
         cells = stats.makeCells()
-        serverStats = ServerStats(cells)
+        serverStats = ServerStats(cells, runtime: spec.runtime)
         let budget = CPUBudget.ofThisProcess()
         workerCount = options.concurrency ?? budget.workers(limit: options.cpusetThreads ? .max : 2)
         log.info(
@@ -86,6 +87,7 @@ final class ServerProcess {
                 throw StartError(what: "listener '\(listener.name)'", error: error)
             }
         }
+        expirations = CertificateExpirations(listeners: sockets, clusters: clusters, cells: cells)
     }
 
     /// Serves until it is told to end; returns the exit code.

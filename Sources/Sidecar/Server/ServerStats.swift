@@ -13,8 +13,6 @@ struct ServerStats {
     let memoryPhysical: Gauge
     let live: Gauge
     let state: Gauge
-    let totalConnections: Gauge
-    let daysUntilCertificateExpires: Gauge
     let initialization: Histogram
     let unknownFields: Counter
     let workersStarted: Gauge
@@ -24,7 +22,11 @@ struct ServerStats {
     let listenersCreated: Counter
     let listenersStopped: Counter
 
-    init(_ cells: StatCells) {
+    /// - Parameter runtime: what does not change while the process runs.
+    init(_ cells: StatCells, runtime: RuntimeSpec) {
+        cells.gauge("runtime.num_keys").set(Int64(runtime.values.count))
+        cells.gauge("runtime.num_layers").set(Int64(runtime.layerNames.count))
+        cells.counter("runtime.load_success").increment()
         uptime = cells.gauge("server.uptime")
         concurrency = cells.gauge("server.concurrency")
         memoryAllocated = cells.gauge("server.memory_allocated")
@@ -32,8 +34,6 @@ struct ServerStats {
         memoryPhysical = cells.gauge("server.memory_physical_size")
         live = cells.gauge("server.live")
         state = cells.gauge("server.state")
-        totalConnections = cells.gauge("server.total_connections")
-        daysUntilCertificateExpires = cells.gauge("server.days_until_first_cert_expiring")
         initialization = cells.histogram("server.initialization_time_ms", unit: .milliseconds)
         unknownFields = cells.counter("server.static_unknown_fields")
         workersStarted = cells.gauge("listener_manager.workers_started")
@@ -46,14 +46,18 @@ struct ServerStats {
         // process to take over from.
         for name in [
             "server.parent_connections", "server.hot_restart_epoch",
-            "server.seconds_until_first_ocsp_response_expiring",
-            "listener_manager.total_filter_chains_draining", "listener_manager.total_listeners_warming",
+            "server.seconds_until_first_ocsp_response_expiring", "server.stats_recent_lookups",
+            "server.compilation_settings.fips_mode", "listener_manager.total_filter_chains_draining",
+            "listener_manager.total_listeners_warming", "listener_manager.workers_pinned",
+            "runtime.admin_overrides_active", "runtime.deprecated_feature_seen_since_process_start",
         ] {
             _ = cells.gauge(name)
         }
         for name in [
             "server.dynamic_unknown_fields", "server.debug_assertion_failures", "server.envoy_bug_failures",
-            "server.dropped_stat_flushes", "listener_manager.listener_modified", "listener_manager.listener_removed",
+            "server.dropped_stat_flushes", "server.envoy_notifications", "server.wip_protos", "runtime.load_error",
+            "runtime.override_dir_exists", "runtime.override_dir_not_exists", "runtime.deprecated_feature_use",
+            "listener_manager.listener_modified", "listener_manager.listener_removed",
             "listener_manager.listener_create_failure", "listener_manager.listener_in_place_updated",
         ] {
             _ = cells.counter(name)

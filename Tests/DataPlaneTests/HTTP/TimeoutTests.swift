@@ -146,6 +146,29 @@ struct TimeoutTests {
         #expect(rig.codec.closed == 1)
     }
 
+    @Test(arguments: [
+        // flush_timeout, idle_timeout, and how long the client has, in seconds; nil: for ever.
+        (4, nil, 4), (4, 3, 4), (nil, 3, 3), (0, nil, nil), (nil, nil, 2),
+    ] as [(Int64?, Int64?, Int64?)])
+    func aRouteSaysHowLongAClientHas(flush: Int64?, idle: Int64?, expected: Int64?) throws {
+        let rig = try HTTPRig(
+            settings: {
+                $0.streamFlushTimeout = .seconds(2)
+                $0.idleTimeout = nil
+            },
+            route: {
+                $0.flushTimeout = flush.map { .seconds($0) }
+                $0.idleTimeout = idle.map { .seconds($0) }
+            })
+        rig.request()
+        rig.codec.traffic = ConnectionTraffic(received: 10, sent: 100, unread: 0, unsent: 50)
+        rig.app.last?.answer()
+        rig.pass(.milliseconds((expected ?? 1000) * 1000 - 1))
+        #expect(rig.codec.closed == 0)
+        rig.pass(.milliseconds(2))
+        #expect(rig.codec.closed == (expected == nil ? 0 : 1))
+    }
+
     @Test func drainClosesWithTheNextResponse() throws {
         let rig = try HTTPRig()
         rig.drain.begin(now: rig.loop.now, over: .zero)

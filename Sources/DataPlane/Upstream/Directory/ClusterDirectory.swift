@@ -98,6 +98,9 @@ public final class ClusterDirectory {
     /// What `/clusters` shows, in the order of the configuration.
     public var reports: [ClusterReport] { entries.map { ClusterReport($0.shared, $0.hosts) } }
 
+    /// When the first certificate of any cluster expires, unix seconds; nil: there is none.
+    public var firstCertificateExpiration: Int64? { entries.compactMap(\.stats.firstExpiration).min() }
+
     /// Brings the `circuit_breakers.*` gauges and the stats of endpoints up to date. To be called before stats are shown
     /// or flushed: the breakers themselves are atomics, which no request turns into gauges.
     public func publishGauges() {

@@ -10,6 +10,8 @@ final class DirectoryStats {
     let warmingState: Gauge
     private let breakers: [BreakerGauges]
     private let endpoints: EndpointStats?
+    /// When the first of the cluster's certificates expires, unix seconds; nil: it has none.
+    let firstExpiration: Int64?
 
     init(cells: StatCells, shared: ClusterShared) {
         let cluster = shared.statName
@@ -29,7 +31,9 @@ final class DirectoryStats {
         maxHostWeight = gauge("max_host_weight")
         warmingState = gauge("warming_state")
         for name in ClusterStats.alwaysZero { _ = counter(name) }
-        for name in ["version", "membership_excluded"] { gauge(name).set(0) }
+        for name in ["version", "membership_excluded", "lb_subsets_active", "upstream_queue_overloaded"] {
+            gauge(name).set(0)
+        }
         breakers = [
             BreakerGauges(cells, "\(prefix)circuit_breakers.default.", shared.breakers.default),
             BreakerGauges(cells, "\(prefix)circuit_breakers.high.", shared.breakers.high),
@@ -38,7 +42,13 @@ final class DirectoryStats {
         _ = ClusterStats(
             cells: cells, cluster: cluster, trackTimeoutBudgets: shared.spec.trackTimeoutBudgets,
             trackSizes: shared.spec.trackRequestResponseSizes)
-        if shared.spec.tls != nil { _ = TLSStats(cells: cells, prefix: prefix + "ssl.") }
+        if let tls = shared.spec.tls {
+            _ = TLSStats(cells: cells, prefix: prefix + "ssl.")
+            TLSStats.showSecretUpdates(cells: cells, prefix: prefix + "client_")
+            firstExpiration = TLSStats.publishExpirations(of: [tls], cells: cells, prefix: prefix + "ssl.")
+        } else {
+            firstExpiration = nil
+        }
     }
 
     func setMembership(_ hosts: HostSet) {

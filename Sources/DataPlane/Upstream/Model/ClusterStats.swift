@@ -132,6 +132,9 @@ public final class ClusterStats {
         "lb_local_cluster_not_ok", "lb_recalculate_zone_structures", "lb_zone_cluster_too_small",
         "lb_zone_no_capacity_left", "lb_zone_routing_all_directly", "lb_zone_routing_cross_zone",
         "lb_zone_routing_sampled", "bind_errors", "assignment_stale", "assignment_timeout_received",
+        "assignment_use_cached", "original_dst_host_invalid", "lb_subsets_created", "lb_subsets_fallback",
+        "lb_subsets_fallback_panic", "lb_subsets_removed", "lb_subsets_selected", "upstream_cx_connect_with_0_rtt",
+        "upstream_cx_preconnect_skipped", "upstream_http3_broken", "upstream_rq_0rtt",
     ]
 }
 

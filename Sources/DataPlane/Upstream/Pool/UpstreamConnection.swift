@@ -46,6 +46,7 @@ final class UpstreamConnection {
     private static let flushLimit = TimeAmount.seconds(5)
     private var countedRead: UInt64 = 0
     private var countedWritten: UInt64 = 0
+    private var countedUnread = 0
     private var countedBuffered = 0
 
     // The pool's notes on it.
@@ -123,7 +124,8 @@ final class UpstreamConnection {
     /// Counts what came and went since the last call, and what waits to be written.
     func countBytes() {
         guard let socket else { return }
-        let (read, written, buffered) = (socket.bytesRead, socket.bytesWritten, socket.output.count)
+        let (read, written) = (socket.bytesRead, socket.bytesWritten)
+        let (unread, buffered) = (socket.input.count, socket.output.count)
         if read != countedRead {
             stats.cxRxBytesTotal.add(read &- countedRead)
             countedRead = read
@@ -131,6 +133,10 @@ final class UpstreamConnection {
         if written != countedWritten {
             stats.cxTxBytesTotal.add(written &- countedWritten)
             countedWritten = written
+        }
+        if unread != countedUnread {
+            stats.cxRxBytesBuffered.add(Int64(unread - countedUnread))
+            countedUnread = unread
         }
         if buffered != countedBuffered {
             stats.cxTxBytesBuffered.add(Int64(buffered - countedBuffered))
@@ -160,6 +166,10 @@ final class UpstreamConnection {
     /// Settles the accounts; the socket is closed by the caller, or was.
     private func finish(byPeer: Bool) {
         countBytes()
+        if countedUnread != 0 {
+            stats.cxRxBytesBuffered.add(Int64(-countedUnread))
+            countedUnread = 0
+        }
         if countedBuffered != 0 {
             stats.cxTxBytesBuffered.add(Int64(-countedBuffered))
             countedBuffered = 0
