@@ -34,7 +34,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL"),
         .systemLibrary(name: "CCares"),
         .systemLibrary(name: "CYAML"),
-        .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2")]),
+        .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2"), .linkedLibrary("stdc++")]),
 
         // The hot path, bottom up.
         .target(name: "Metrics", swiftSettings: hot),

@@ -73,20 +73,19 @@ public final class HTTPStream: RequestReceiver {
         info.httpVersion = writer.httpVersion
         info.downstream = session.downstream
         session.downstream.remoteAddress = session.downstream.directRemoteAddress
-        let spec = core.spec
         core.stats.rqTotal.increment()
         core.stats.rqActive.increment()
         core.stats.rqHTTP1Total.increment()
-        idleLimit = spec.streamIdleTimeout
+        idleLimit = core.spec.streamIdleTimeout
         idleSetting = "stream_idle_timeout"
-        flushLimit = spec.streamFlushTimeout ?? spec.streamIdleTimeout
-        durationLimit = spec.maxStreamDuration
+        flushLimit = core.spec.streamFlushTimeout ?? core.spec.streamIdleTimeout
+        durationLimit = core.spec.maxStreamDuration
         durationSetting = "max_stream_duration"
         touch()
-        if let limit = spec.requestTimeout { set(.request, after: limit) }
-        if let limit = spec.requestHeadersTimeout { set(.requestHeaders, after: limit) }
-        if let limit = spec.maxStreamDuration { set(.maxDuration, after: limit) }
-        if let interval = spec.accessLogFlushInterval { set(.accessLog, after: interval) }
+        if let limit = core.spec.requestTimeout { set(.request, after: limit) }
+        if let limit = core.spec.requestHeadersTimeout { set(.requestHeaders, after: limit) }
+        if let limit = core.spec.maxStreamDuration { set(.maxDuration, after: limit) }
+        if let interval = core.spec.accessLogFlushInterval { set(.accessLog, after: interval) }
     }
 
     /// Forgets the request; called between turns, when nobody holds the stream any more.

@@ -197,6 +197,7 @@ final class ServerProcess {
             log.info("listener '\(listener.spec.name)' on \(addresses)")
         }
         log.info("ready after \(time)")
+        StartUpMemory.release()
     }
 
     private func fail(_ text: String) {
