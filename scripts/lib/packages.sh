@@ -2,7 +2,7 @@
 
 BUILD_PACKAGES=(libssl-dev libyaml-dev libc-ares-dev libre2-dev)
 TEST_PACKAGES=(python3 python3-venv curl openssl nginx-light prometheus)
-BENCHMARK_PACKAGES=(haproxy nginx-light wrk procps)
+BENCHMARK_PACKAGES=(haproxy nginx-light wrk procps openssl gcc libc6-dev)
 
 # need_packages NAME...: installs what is missing, as root or through sudo; otherwise stops with the command to run.
 need_packages() {
