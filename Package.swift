@@ -20,7 +20,11 @@ let cold: [SwiftSetting] = house + [.unsafeFlags(["-Osize"], .when(configuration
 let package = Package(
     name: "outrider",
     products: [
-        .executable(name: "outrider", targets: ["outrider"])
+        .executable(name: "outrider", targets: ["outrider"]),
+        // For Tests/Fuzz, a package of its own.
+        .library(name: "HTTPWire", targets: ["HTTPWire"]),
+        .library(name: "Reactor", targets: ["Reactor"]),
+        .library(name: "Configuration", targets: ["Configuration"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

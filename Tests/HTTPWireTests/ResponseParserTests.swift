@@ -124,6 +124,32 @@ import Testing
         #expect(failure?.kind == kind, "\(failure?.text ?? "no failure")")
     }
 
+    /// An access log may be written while a head is still coming, and combines values.
+    @Test func lookingAtHalfAHeadChangesNothing() {
+        var parser = HTTP1ResponseParser()
+        parser.begin(method: .get)
+        var queue = ByteQueue(pool: SlabPool())
+        let headers = HeaderMap()
+        let via = HeaderKey(.via)
+        for byte in "HTTP/1.1 305 Use\r\nVia: a\r\nVia: b\r\nContent-Length: 0\r\n\r".utf8 {
+            queue.append([byte])
+            guard case .needMore = parser.next(&queue, headers: headers, trailers: HeaderMap()) else {
+                Issue.record("not the end yet")
+                return
+            }
+            _ = headers.value(HeaderKey.Pseudo.status)
+            _ = headers.combinedValue(via)
+        }
+        #expect(headers.combinedValue(via)?.equals("a,b") == true)
+        queue.append([0x0a])
+        guard case .head = parser.next(&queue, headers: headers, trailers: HeaderMap()) else {
+            Issue.record("no head")
+            return
+        }
+        #expect(headers.status == 305 && headers.reason.equals("Use"))
+        #expect(headers.value(.contentLength)?.equals("0") == true)
+    }
+
     @Test func whatFollowsTheResponseStaysInTheQueue() {
         var driver = ResponseDriver(.get, false, .response, HTTP1Options(), SlabPool())
         driver.queue.append("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokEXTRA")

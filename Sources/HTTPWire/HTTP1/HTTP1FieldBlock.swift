@@ -24,6 +24,8 @@ struct HTTP1FieldBlock: ~Copyable {
     private var startLineDone: Bool
     /// Offset in the arena of the line that is not complete yet.
     private var lineStart = 0
+    /// Bytes of the section in the arena when the last read ended.
+    private var taken = 0
     private var emptyLines = 0
     private var fieldLines = 0
     private var reachedEnd = false
@@ -62,9 +64,14 @@ struct HTTP1FieldBlock: ~Copyable {
 
     /// Reads on. The table holds all of the section's bytes once it is `complete`.
     mutating func read(_ queue: inout ByteQueue, _ table: inout HeaderTable) -> Progress {
+        // Whoever looked at the fields so far may have left combined values behind them.
+        if !isFresh && table.arena.count > taken { table.forgetNotes(behind: taken) }
         while true {
             let front = queue.front
-            if front.isEmpty { return .needMore }
+            if front.isEmpty {
+                taken = table.arena.count
+                return .needMore
+            }
             if isFresh {
                 isFresh = false
                 table.removeAll()

@@ -100,6 +100,13 @@ struct HeaderTable: ~Copyable {
         forgetCombined()
     }
 
+    /// Forgets what look-ups stored behind the first `count` bytes of the arena.
+    mutating func forgetNotes(behind count: Int) {
+        arena.truncate(to: count)
+        statusText = .absent
+        forgetCombined()
+    }
+
     mutating func copy(from other: borrowing HeaderTable) {
         removeAll()
         arena.append(other.arena.view)
