@@ -100,10 +100,16 @@ extension ServerProcess: AdminBackend {
             ("drain_strategy", .string(options.drainStrategy == .gradual ? "Gradual" : "Immediate")),
             ("drain_time", .string("\(options.drainTime)s")),
             ("parent_shutdown_time", .string("\(options.parentShutdownTime)s")),
-            ("file_flush_interval", .string(TimeAmount.milliseconds(Int64(options.fileFlushInterval)).description)),
+            ("file_flush_interval", .string(durationText(milliseconds: options.fileFlushInterval))),
             ("file_flush_min_size_kb", .number("\(options.fileFlushMinSize)")),
             ("stats_tag", .array(options.statsTags.map { .string("\($0.name):\($0.value)") })),
         ]
+    }
+
+    /// As protobuf's JSON has it: seconds, with three digits behind the point where there is a fraction.
+    private func durationText(milliseconds: Int) -> String {
+        let (seconds, rest) = milliseconds.quotientAndRemainder(dividingBy: 1000)
+        return rest == 0 ? "\(seconds)s" : "\(seconds).\(String(1000 + rest).dropFirst())s"
     }
 
     private var drainTime: TimeAmount { .seconds(Int64(options.drainTime)) }
