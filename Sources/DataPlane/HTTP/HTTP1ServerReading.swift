@@ -48,15 +48,16 @@ extension HTTP1ServerConnection {
     /// Takes the parser as far as one receiver goes. True when only more input can lead further.
     private func isStarved(after receiver: RequestReceiver) -> Bool {
         var chunk = ByteQueue(pool: connection.loop.slabs)
+        let headers = receiver.requestHeaders
+        let trailers = receiver.requestTrailers
         while true {
-            let event = parser.next(
-                &connection.input, headers: receiver.requestHeaders, trailers: receiver.requestTrailers)
+            let event = parser.next(&connection.input, headers: headers, trailers: trailers)
             switch event {
             case .needMore:
                 if !chunk.isEmpty { receiver.requestBody(&chunk, end: false) }
                 return isSame(receiver)
             case .head:
-                noteHead(receiver.requestHeaders)
+                noteHead(headers)
                 if parser.framing == .none {
                     completeRequest()
                     receiver.requestHead(end: true)

@@ -4,7 +4,7 @@ import Reactor
 
 /// Envoy's precedence: the exact name, the longest `*suffix`, the longest `prefix*`, then `*`. Case does not matter.
 /// Envoy page: `VirtualHost.domains`.
-struct VirtualHostIndex {
+final class VirtualHostIndex {
     private let exact: ByteIndex
     /// One table per length, the longest first.
     private let suffixes: [(length: Int, table: ByteIndex)]

@@ -36,9 +36,10 @@ extension HTTP1ClientConnection {
         let stream = generation
         if isTunnel { return passTunnelBytes(delegate) }
         var chunk = ByteQueue(pool: socket.loop.slabs)
+        let headers = delegate.upstreamResponseHeaders
+        let trailers = delegate.upstreamResponseTrailers
         while !isPaused {
-            let event = parser.next(
-                &socket.input, headers: delegate.upstreamResponseHeaders, trailers: delegate.upstreamResponseTrailers)
+            let event = parser.next(&socket.input, headers: headers, trailers: trailers)
             switch event {
             case .body(let count):
                 socket.input.move(count, to: &chunk)
@@ -65,7 +66,7 @@ extension HTTP1ClientConnection {
                     usedByInterim = socket.bytesRead &- UInt64(socket.input.count)
                     delegate.upstreamInformational(self)
                 } else {
-                    noteHead(delegate.upstreamResponseHeaders)
+                    noteHead(headers)
                     if parser.framing == .none { continue }
                     delegate.upstreamHead(self, end: false)
                     if parser.framing == .tunnel { return stream == generation && enterTunnel(delegate) }
