@@ -334,7 +334,7 @@ enum SupportedFields {
         envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
           san_type matcher oid
         envoy.extensions.transport_sockets.tls.v3.TlsCertificate
-          certificate_chain private_key password
+          certificate_chain private_key pkcs12 password
         envoy.extensions.transport_sockets.tls.v3.TlsParameters
           tls_minimum_protocol_version tls_maximum_protocol_version cipher_suites ecdh_curves signature_algorithms
         envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys

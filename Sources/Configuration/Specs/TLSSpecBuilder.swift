@@ -202,19 +202,45 @@ struct TLSSpecBuilder {
         _ certificate: API.TLSCertificate, _ path: FieldPath, _ spec: inout TLSContextSpec, _ places: inout Places,
         secretName: String = ""
     ) {
-        if !certificate.hasCertificateChain { context.missing(path.field("certificate_chain")) }
-        if !certificate.hasPrivateKey { context.missing(path.field("private_key")) }
-        guard certificate.hasCertificateChain, certificate.hasPrivateKey else { return }
-        let chain = context.data(certificate.certificateChain, path.field("certificate_chain"))
-        let key = context.data(certificate.privateKey, path.field("private_key"))
-        let password = certificate.hasPassword ? context.data(certificate.password, path.field("password")) : nil
-        guard let chain, let key else { return }
-        var material = TLSCertificateMaterial(
-            chainPEM: chain.bytes, keyPEM: key.bytes, password: password?.bytes, chainName: chain.name,
-            keyName: key.name)
+        let password = certificate.hasPassword ? context.data(certificate.password, path.field("password"))?.bytes : nil
+        let found =
+            certificate.hasPkcs12
+            ? pkcs12(certificate, password: password, path) : chainAndKey(certificate, password: password, path)
+        guard var material = found else { return }
         material.secretName = secretName
         spec.certificates.append(material)
         places.certificates.append(path)
+    }
+
+    private func chainAndKey(
+        _ certificate: API.TLSCertificate, password: [UInt8]?, _ path: FieldPath
+    ) -> TLSCertificateMaterial? {
+        if !certificate.hasCertificateChain { context.missing(path.field("certificate_chain")) }
+        if !certificate.hasPrivateKey { context.missing(path.field("private_key")) }
+        guard certificate.hasCertificateChain, certificate.hasPrivateKey else { return nil }
+        let chain = context.data(certificate.certificateChain, path.field("certificate_chain"))
+        let key = context.data(certificate.privateKey, path.field("private_key"))
+        guard let chain, let key else { return nil }
+        return TLSCertificateMaterial(
+            chainPEM: chain.bytes, keyPEM: key.bytes, password: password, chainName: chain.name, keyName: key.name)
+    }
+
+    private func pkcs12(
+        _ certificate: API.TLSCertificate, password: [UInt8]?, _ path: FieldPath
+    ) -> TLSCertificateMaterial? {
+        for (name, isSet) in [
+            ("certificate_chain", certificate.hasCertificateChain), ("private_key", certificate.hasPrivateKey),
+        ] where isSet {
+            context.bad(path.field(name), "only one of pkcs12 and \(name) may be set")
+        }
+        let place = path.field("pkcs12")
+        guard let (bytes, name) = context.data(certificate.pkcs12, place) else { return nil }
+        do throws(TLSConfigurationError) {
+            return try TLSCertificateMaterial(pkcs12: bytes, password: password, name: name, field: "pkcs12")
+        } catch {
+            context.inconsistent(place, error.message)
+            return nil
+        }
     }
 
     private func parameters(_ parameters: API.TLSParameters, into spec: inout TLSContextSpec) {

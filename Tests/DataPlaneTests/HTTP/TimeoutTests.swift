@@ -146,10 +146,11 @@ struct TimeoutTests {
         #expect(rig.codec.closed == 1)
     }
 
-    @Test(arguments: [
-        // flush_timeout, idle_timeout, and how long the client has, in seconds; nil: for ever.
-        (4, nil, 4), (4, 3, 4), (nil, 3, 3), (0, nil, nil), (nil, nil, 2),
-    ] as [(Int64?, Int64?, Int64?)])
+    @Test(
+        arguments: [
+            // flush_timeout, idle_timeout, and how long the client has, in seconds; nil: for ever.
+            (4, nil, 4), (4, 3, 4), (nil, 3, 3), (0, nil, nil), (nil, nil, 2),
+        ] as [(Int64?, Int64?, Int64?)])
     func aRouteSaysHowLongAClientHas(flush: Int64?, idle: Int64?, expected: Int64?) throws {
         let rig = try HTTPRig(
             settings: {
