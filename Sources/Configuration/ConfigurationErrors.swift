@@ -31,7 +31,7 @@ public struct ConfigurationIssue: Sendable, Hashable, CustomStringConvertible {
         var text = source
         if line > 0 { text += ":\(line):\(column)" }
         if !path.steps.isEmpty { text += ": \(path)" }
-        return "\(text): \(message)"
+        return singleLine("\(text): \(message)")
     }
 }
 

@@ -62,7 +62,7 @@ final class ConfigurationReport {
         if let position = position ?? root?.position(of: path) {
             place = "\(sourceName(position)):\(position.line):\(position.column)"
         }
-        skipped.append("\(place): \(path): skipped: \(reason)")
+        skipped.append(singleLine("\(place): \(path): skipped: \(reason)"))
     }
 
     /// The problems in the order of the text.

@@ -4,6 +4,14 @@ import Testing
 @testable import Configuration
 
 @Suite struct ReaderTests {
+    /// A file must not be able to write lines of its own into a log, or speak to a terminal.
+    @Test func aProblemIsOneLine() {
+        #expect(
+            problems("\"a\\nb\\e[31m\\u2028\": 1") == [
+                "f:1:1: a\\nb?[31m?: unknown field of envoy.config.bootstrap.v3.Bootstrap"
+            ])
+    }
+
     @Test func tablesNameOnlyWhatTheSchemaHas() {
         #expect(SupportTables().unknownEntries(in: schema) == [])
     }

@@ -15,5 +15,8 @@ let package = Package(
                 .product(name: "HTTPWire", package: "outrider"),
                 .product(name: "Reactor", package: "outrider"),
             ]),
+        .executableTarget(
+            name: "FuzzConfiguration",
+            dependencies: ["CFuzzer", .product(name: "Configuration", package: "outrider")]),
     ]
 )

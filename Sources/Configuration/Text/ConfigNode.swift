@@ -43,21 +43,3 @@ struct ConfigNode: Sendable {
         return entries.first { $0.key == name || $0.key == other }
     }
 }
-
-/// Text in double quotes for an error, cut when it is long.
-func quotedForMessage(_ text: String) -> String {
-    let limit = 80
-    var out = "\""
-    for scalar in text.unicodeScalars.prefix(limit) {
-        switch scalar {
-        case "\"": out += "\\\""
-        case "\n": out += "\\n"
-        case "\r": out += "\\r"
-        case "\t": out += "\\t"
-        case let scalar where scalar.value < 0x20 || scalar.value == 0x7F: out += "?"
-        default: out.unicodeScalars.append(scalar)
-        }
-    }
-    if text.unicodeScalars.count > limit { out += "…" }
-    return out + "\""
-}
