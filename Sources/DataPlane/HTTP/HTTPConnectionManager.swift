@@ -38,9 +38,10 @@ public final class HTTPConnectionManager {
     /// Requests that are being served.
     public var activeStreamCount: Int { sessions.reduce(0) { $0 + $1.activeStreams } }
 
-    /// Closes the connections that serve no request; the others end with their response. For the end of a drain.
-    public func drainConnections() {
-        for session in sessions { session.drain() }
+    /// Connections close with their next response; those that have none within `grace` close then. For the end of a
+    /// drain.
+    public func drainConnections(grace: TimeAmount) {
+        for session in sessions { session.drain(grace: grace) }
     }
 
     /// Closes all connections now.

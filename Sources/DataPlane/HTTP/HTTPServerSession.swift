@@ -172,8 +172,16 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         return cachedCertificateElement
     }
 
+    /// Ends the connection with its next response, or when `grace` is over: a request that crosses our closing on the
+    /// wire is still answered.
+    func drain(grace: TimeAmount) {
+        guard life != .closed else { return }
+        life = .draining
+        set(.drain, after: grace)
+    }
+
     /// Ends the connection when its streams are done, now if none runs.
-    func drain() {
+    private func drain() {
         guard life != .closed else { return }
         life = .draining
         codec?.drain()
@@ -221,9 +229,7 @@ final class HTTPServerSession: ServerSession, TimerTarget {
 
     /// As Envoy: for the drain timeout a request that crosses our closing is still answered.
     private func beginDrain() {
-        guard life == .serving else { return }
-        life = .draining
-        set(.drain, after: core.spec.drainTimeout)
+        if life == .serving { drain(grace: core.spec.drainTimeout) }
     }
 
     private func flushPassed() {

@@ -44,8 +44,8 @@ struct FilterChain {
     }
 
     /// Idle HTTP connections close now, the others with their response. TCP sessions go on.
-    func drainConnections() {
-        if case .http(let manager, _) = filter { manager.drainConnections() }
+    func drainConnections(grace: TimeAmount) {
+        if case .http(let manager, _) = filter { manager.drainConnections(grace: grace) }
     }
 
     func closeConnections() {

@@ -58,14 +58,19 @@ public final class Listener {
     /// Connections that are open.
     public var connectionCount: Int { allChains.reduce(pending.count) { $0 + $1.connectionCount } }
 
+    /// Lets in who is connected as far as the system is concerned.
+    func acceptBacklog() {
+        for socket in sockets { socket.acceptBacklog() }
+    }
+
     /// Lets no new connection in; those in the backlog are reset.
     public func stopAccepting() {
         for socket in sockets { socket.close() }
     }
 
-    /// Idle HTTP connections close now, the others with their response.
-    public func drainConnections() {
-        for chain in allChains { chain.drainConnections() }
+    /// HTTP connections close with their next response; those that have none within `grace` close then.
+    public func drainConnections(grace: TimeAmount) {
+        for chain in allChains { chain.drainConnections(grace: grace) }
     }
 
     /// Closes everything now.

@@ -52,11 +52,16 @@ public final class Worker {
         for listener in listeners { listener.drain.cancel() }
     }
 
-    /// Closes the listening sockets, and the connections that serve nothing.
+    /// How long connections that serve nothing stay open when their listener has closed: a client that is just sending
+    /// its next request must be told to go elsewhere, not cut off.
+    public static let idleGrace = TimeAmount.seconds(1)
+
+    /// Closes the listening sockets once nobody waits there; and after `idleGrace` the connections that serve nothing.
     public func stopListening(where chosen: (ListenerSpec) -> Bool) {
         for listener in listeners where chosen(listener.spec) {
+            listener.acceptBacklog()
             listener.stopAccepting()
-            listener.drainConnections()
+            listener.drainConnections(grace: Worker.idleGrace)
         }
     }
 

@@ -46,6 +46,8 @@ public struct ListenOptions: Sendable {
 public final class ListeningSocket: IOHandler, TimerTarget {
     /// Accepted per event before other sockets get their turn, where nothing else is asked for.
     private static let defaultBatch = 32
+    /// More batches than a backlog is long: a flood must not hold up whoever empties it.
+    private static let backlogBatches = 256
     /// Pause after running out of descriptors or memory.
     private static let backOff = TimeAmount.milliseconds(100)
 
@@ -122,6 +124,12 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     public func resume() {
         isPausedByOwner = false
         watch()
+    }
+
+    /// Accepts what waits in the backlog, without waiting for an event: their clients believe to be connected.
+    public func acceptBacklog() {
+        guard !isBackingOff else { return }
+        for _ in 0..<ListeningSocket.backlogBatches where acceptSome() == 0 { return }
     }
 
     /// Closes the socket; connections in the backlog are reset. No handler is called after this.

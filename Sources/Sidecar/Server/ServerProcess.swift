@@ -48,6 +48,8 @@ final class ServerProcess {
     private var signals: SignalSource?
     private var flush: FlushTick?
     private(set) var drainDeadline: MonotonicTime?
+    /// Until then connections that serve nothing are left to their clients.
+    private var idleGraceEnd = MonotonicTime(ns: 0)
     private var drainTick: FlushTick?
     private var waitingForWorkers = 0
     private var exitCode: Int32 = 0
@@ -237,6 +239,7 @@ final class ServerProcess {
         life = .draining
         state = .draining
         drainDeadline = loop.now + .seconds(Int64(options.drainTime))
+        idleGraceEnd = loop.now + Worker.idleGrace
         serverStats.listenersDraining.set(Int64(sockets.count))
         serverStats.listenersActive.set(0)
         serverStats.listenersStopped.add(UInt64(sockets.count))
@@ -255,13 +258,16 @@ final class ServerProcess {
             log.warning("--drain-time-s \(options.drainTime) has passed: running requests are cut off")
             return end()
         }
-        askActive { [unowned self] active in
-            if active == 0 && life == .draining { end() }
+        // Idle connections count until their grace is over.
+        let countsIdle = loop.now < idleGraceEnd
+        let figure: @Sendable (Worker) -> Int = { countsIdle ? $0.connectionCount : $0.activeCount }
+        sum(figure) { [unowned self] left in
+            if left == 0 && life == .draining { end() }
         }
     }
 
-    /// Sums up what the workers are serving.
-    private func askActive(_ answer: @escaping (Int) -> Void) {
+    /// Sums up a figure of the workers.
+    private func sum(_ figure: @escaping @Sendable (Worker) -> Int, _ answer: @escaping (Int) -> Void) {
         var sum = 0
         var waiting = workers.count
         let collect = UncheckedBox { (count: Int) in
@@ -270,7 +276,7 @@ final class ServerProcess {
             if waiting == 0 { answer(sum) }
         }
         for worker in workers {
-            worker.ask({ $0.activeCount }, main: loop.mailbox, answer: { collect.value($0) })
+            worker.ask(figure, main: loop.mailbox, answer: { collect.value($0) })
         }
     }
 }
