@@ -37,6 +37,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "COpenSSL"),
         .systemLibrary(name: "CCares"),
+        .systemLibrary(name: "CNGHTTP2"),
         .systemLibrary(name: "CYAML"),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2"), .linkedLibrary("stdc++")]),
 
@@ -47,7 +48,7 @@ let package = Package(
             name: "Reactor",
             dependencies: ["CLinux", "COpenSSL", "CCares", "Matching", "Metrics"],
             swiftSettings: hot),
-        .target(name: "HTTPWire", dependencies: ["Reactor"], swiftSettings: hot),
+        .target(name: "HTTPWire", dependencies: ["CNGHTTP2", "Reactor"], swiftSettings: hot),
         .target(
             name: "DataPlane",
             dependencies: [

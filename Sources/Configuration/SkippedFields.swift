@@ -53,13 +53,16 @@ enum SkippedFields {
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "append_local_overload", "marks answers of the overload manager, and there is none"
         ),
-        (
-            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            "http2_protocol_options", "Outrider speaks HTTP/1 here, so that settings of HTTP/2 have nothing to act on"
-        ),
-        (
             "envoy.config.core.v3.Http1ProtocolOptions", "use_balsa_parser",
             "chooses between the two HTTP/1 parsers of Envoy"
+        ),
+        (
+            "envoy.config.core.v3.Http2ProtocolOptions", "use_oghttp2_codec",
+            "chooses between the two HTTP/2 codecs of Envoy"
+        ),
+        (
+            "envoy.config.core.v3.Http2ProtocolOptions", "max_metadata_size",
+            "bounds METADATA frames, and allow_metadata is refused"
         ),
         (
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter", "is_optional",

@@ -49,7 +49,7 @@ enum SupportedFields {
         # Network filters
         envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           codec_type stat_prefix route_config http_filters add_user_agent common_http_protocol_options
-          http_protocol_options server_name server_header_transformation scheme_header_transformation
+          http_protocol_options http2_protocol_options server_name server_header_transformation scheme_header_transformation
           max_request_headers_kb stream_idle_timeout stream_flush_timeout request_timeout request_headers_timeout
           drain_timeout delayed_close_timeout access_log access_log_flush_interval flush_access_log_on_new_request
           access_log_options use_remote_address xff_num_trusted_hops internal_address_config skip_xff_append via
@@ -261,6 +261,16 @@ enum SupportedFields {
           allow_chunked_length override_stream_error_on_invalid_http_message send_fully_qualified_url
         envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
           proper_case_words stateful_formatter
+        envoy.config.core.v3.Http2ProtocolOptions
+          hpack_table_size max_concurrent_streams initial_stream_window_size initial_connection_window_size
+          allow_connect max_outbound_frames max_outbound_control_frames
+          max_consecutive_inbound_frames_with_empty_payload max_inbound_priority_frames_per_stream
+          max_inbound_window_update_frames_per_data_frame_sent stream_error_on_invalid_http_messaging
+          override_stream_error_on_invalid_http_message custom_settings_parameters connection_keepalive
+        envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter
+          identifier value
+        envoy.config.core.v3.KeepaliveSettings
+          interval timeout interval_jitter connection_idle_interval
         envoy.config.core.v3.UpstreamHttpProtocolOptions
           auto_sni auto_san_validation
         envoy.config.core.v3.SchemeHeaderTransformation

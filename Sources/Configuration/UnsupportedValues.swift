@@ -6,7 +6,7 @@ enum UnsupportedValues {
         "envoy.config.cluster.v3.Cluster.LbPolicy": ["RING_HASH", "MAGLEV", "CLUSTER_PROVIDED"],
         "envoy.config.core.v3.SocketAddress.Protocol": ["UDP"],
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType": [
-            "HTTP2", "HTTP3",
+            "HTTP3"
         ],
         "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
             + ".FormatterTypeOnEnvoyHeaders": ["PROPER_CASE"],

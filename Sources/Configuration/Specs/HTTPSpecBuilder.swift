@@ -200,6 +200,9 @@ struct HTTPSpecBuilder {
         spec.http1 = context.http1(
             manager.httpProtocolOptions, streamError: manager.streamErrorOnInvalidHTTPMessage.value,
             path.field("http_protocol_options"))
+        spec.http2 = context.http2(
+            manager.http2ProtocolOptions, streamError: manager.streamErrorOnInvalidHTTPMessage.value,
+            path.field("http2_protocol_options"))
     }
 
     private func upgrades(

@@ -152,10 +152,10 @@ struct ListenerSpecBuilder {
             return nil
         }
         guard let last else { return nil }
-        if case .http = last, tls?.alpn.contains("h2") == true {
+        if case .http(let http) = last, http.codec == .http1, tls?.alpn.contains("h2") == true {
             tls?.alpn.removeAll { $0 == "h2" }
             context.report.warn(
-                path: path.field("transport_socket"), "h2 is left out of alpn_protocols: Outrider speaks HTTP/1.1 here")
+                path: path.field("transport_socket"), "h2 is left out of alpn_protocols: codec_type is HTTP1")
         }
         var spec = FilterChainSpec(filter: last)
         spec.name = chain.name

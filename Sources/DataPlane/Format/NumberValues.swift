@@ -89,7 +89,7 @@ extension FormatContext {
         switch source {
         case .downstreamLocal: info.downstream?.localAddress
         case .downstreamDirectLocal: info.downstream?.directLocalAddress
-        case .downstreamRemote: info.downstream?.remoteAddress
+        case .downstreamRemote: info.client ?? info.downstream?.remoteAddress
         case .downstreamDirectRemote: info.downstream?.directRemoteAddress
         case .upstreamHost: info.upstream.host?.address
         case .upstreamLocal: info.upstream.localAddress

@@ -64,11 +64,15 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
 
     // MARK: ServerCodec
 
+    public var protocolVersion: HTTPVersion? { .http11 }
+
     public var traffic: ConnectionTraffic {
         ConnectionTraffic(
             received: connection.bytesRead, sent: connection.bytesWritten, unread: connection.input.count,
             unsent: connection.unwrittenBytes)
     }
+
+    public func announceDrain() {}
 
     public func drain() {
         guard life == .open else { return }
@@ -284,7 +288,7 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
         life = .closed
         connection.close()
         cutOff?.downstreamReset(reason)
-        endSession(byPeer: reason != .localClose)
+        endSession(byPeer: reason.isByPeer)
     }
 
     private func closeConnection(byPeer: Bool, abort: Bool = false) {

@@ -46,6 +46,7 @@ final class HTTPManagerCore {
     let responseRules: ResponseHeaderRules
     let requestChecks: RequestChecks
     let upgrades: UpgradeRules
+    @exclusivity(unchecked) var offences: OffenceLog
     @exclusivity(unchecked) var random = FastRandom()
     @exclusivity(unchecked) private var date = HTTPDateCache()
     @exclusivity(unchecked) var scratch = ByteArena()
@@ -63,6 +64,7 @@ final class HTTPManagerCore {
         responseRules = ResponseHeaderRules(spec)
         requestChecks = RequestChecks(spec)
         upgrades = UpgradeRules(spec.upgrades)
+        offences = OffenceLog(label: "http", place: "http '\(spec.statPrefix)'")
     }
 
     /// The `date` of this second; valid until the next call in another one.

@@ -54,6 +54,7 @@ public final class HTTPManagerStats {
     let rqHeaderTimeout: Counter
     let rqFailedPathNormalization: Counter
     let rqRedirectedWithNormalizedPath: Counter
+    let rqTooManyPrematureResets: Counter
     let flowControlPaused: Counter
     let flowControlResumed: Counter
     let rqActive: Gauge
@@ -120,6 +121,7 @@ public final class HTTPManagerStats {
         rqHeaderTimeout = counter("rq_header_timeout")
         rqFailedPathNormalization = counter("rq_failed_path_normalization")
         rqRedirectedWithNormalizedPath = counter("rq_redirected_with_normalized_path")
+        rqTooManyPrematureResets = counter("rq_too_many_premature_resets")
         flowControlPaused = counter("flow_control_paused_reading_total")
         flowControlResumed = counter("flow_control_resumed_reading_total")
         rqActive = gauge("rq_active")
@@ -140,7 +142,7 @@ public final class HTTPManagerStats {
         for name in [
             "downstream_cx_http3_total", "downstream_cx_overload_disable_keepalive", "downstream_rq_http3_total",
             "downstream_rq_overload_close", "downstream_rq_rejected_via_ip_detection",
-            "downstream_rq_too_many_premature_resets", "rs_too_large", "tracing.client_enabled",
+            "rs_too_large", "tracing.client_enabled",
             "tracing.health_check", "tracing.not_traceable", "tracing.random_sampling", "tracing.service_forced",
             "passthrough_internal_redirect_bad_location", "passthrough_internal_redirect_no_route",
             "passthrough_internal_redirect_predicate", "passthrough_internal_redirect_too_many_redirects",

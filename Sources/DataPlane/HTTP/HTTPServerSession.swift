@@ -29,6 +29,9 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     /// Cleared when the connection closes: the codec holds the session, too.
     private var codec: ServerCodec?
     private let isTLS: Bool
+    private var isHTTP2 = false
+    /// The protocol is known, and the connection is among its connections.
+    private var isVersionCounted = false
     private var life = Life.serving
     private var hadActiveRequest = false
     private var requestCount = 0
@@ -38,6 +41,8 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     private var sentAtFlushStart: UInt64 = 0
     /// Of the last stream that ended.
     private var flushLimit: TimeAmount?
+    private var resets = PrematureResets()
+    private var isCutOff = false
     private var certificateElementMade = false
     private var cachedCertificateElement: FixedBytes?
     private(set) var activeStreams = 0
@@ -52,8 +57,6 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         let stats = core.stats
         stats.cxTotal.increment()
         stats.cxActive.increment()
-        stats.cxHTTP1Total.increment()
-        stats.cxHTTP1Active.increment()
         if isTLS {
             stats.cxSSLTotal.increment()
             stats.cxSSLActive.increment()
@@ -64,13 +67,17 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         armIdle()
     }
 
-    /// Called once, when the codec was made with this session.
+    // MARK: Calls of the codec
+
     func attach(_ codec: ServerCodec) {
         guard life != .closed else { return }
         self.codec = codec
+        guard let version = codec.protocolVersion else { return }
+        isHTTP2 = version == .http2
+        (isHTTP2 ? core.stats.cxHTTP2Total : core.stats.cxHTTP1Total).increment()
+        (isHTTP2 ? core.stats.cxHTTP2Active : core.stats.cxHTTP1Active).increment()
+        isVersionCounted = true
     }
-
-    // MARK: Calls of the codec
 
     func openStream(_ writer: ResponseWriter) -> RequestReceiver {
         deadlines.clear(Deadline.idle.rawValue)
@@ -82,7 +89,7 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         let limit = core.spec.maxRequestsPerConnection
         if limit > 0 && requestCount >= limit {
             core.stats.cxMaxRequestsReached.increment()
-            life = .draining
+            endSoon()
         }
         return stream
     }
@@ -96,6 +103,11 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         deadlines.clear(Deadline.idle.rawValue)
         deadlines.clear(Deadline.drain.rawValue)
         set(.delayedClose, after: wait)
+    }
+
+    func protocolFailed(_ text: String) {
+        core.stats.cxProtocolError.increment()
+        core.offences.note("\(downstream.directRemoteAddress) was cut off: \(text)", now: core.loop.now)
     }
 
     func connectionClosed(byPeer: Bool) {
@@ -112,7 +124,7 @@ final class HTTPServerSession: ServerSession, TimerTarget {
             (byPeer ? stats.cxDestroyRemoteActiveRq : stats.cxDestroyLocalActiveRq).increment()
         }
         stats.cxActive.decrement()
-        stats.cxHTTP1Active.decrement()
+        if isVersionCounted { (isHTTP2 ? stats.cxHTTP2Active : stats.cxHTTP1Active).decrement() }
         if isTLS { stats.cxSSLActive.decrement() }
         stats.cxLength.record(UInt64(max(0, (core.loop.now - downstream.accepted).milliseconds)))
         deadlines.clearAll()
@@ -129,15 +141,29 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         if life != .serving { return true }
         guard core.drain.closesNow(core.loop.now, &core.random) else { return false }
         core.stats.cxDrainClose.increment()
-        life = .draining
+        endSoon()
         return true
     }
 
+    /// HTTP/1 ends with the response; HTTP/2 tells the client twice, `drain_timeout` apart.
+    private func endSoon() {
+        if isHTTP2 { beginDrain() } else { life = .draining }
+    }
+
     /// A stream was ended by the connection's end.
-    func streamCutOff() { hadActiveRequest = true }
+    func streamCutOff(_ reason: DownstreamResetReason, _ info: StreamInfo) {
+        switch reason {
+        case .connectionTermination, .localClose:
+            hadActiveRequest = true
+        case .remoteReset, .protocolError:
+            resets.noteReset(info, now: core.loop.now)
+            if resets.isFlood && life != .closed { cutOff() }
+        }
+    }
 
     func streamEnded(_ stream: HTTPStream) {
         activeStreams -= 1
+        resets.noteEnd()
         manager.recycle(stream)
         countTraffic()
         guard activeStreams == 0 && life != .closed else { return }
@@ -148,6 +174,16 @@ final class HTTPServerSession: ServerSession, TimerTarget {
             sentAtFlushStart = counted.sent
             set(.flush, after: limit)
         }
+    }
+
+    /// The client begins requests and resets them, or makes us reset them, faster than they can be served.
+    private func cutOff() {
+        guard !isCutOff else { return }
+        isCutOff = true
+        core.stats.rqTooManyPrematureResets.increment()
+        core.offences.note(
+            "\(downstream.directRemoteAddress) was cut off: \(resets.description)", now: core.loop.now)
+        closeNow("too_many_premature_resets")
     }
 
     /// Adds what was read and written since the last call to the counters.
@@ -176,6 +212,7 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     /// wire is still answered.
     func drain(grace: TimeAmount) {
         guard life != .closed else { return }
+        if life == .serving { codec?.announceDrain() }
         life = .draining
         set(.drain, after: grace)
     }

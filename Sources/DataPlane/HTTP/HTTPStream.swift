@@ -72,10 +72,9 @@ public final class HTTPStream: RequestReceiver {
         info.startWall = core.loop.wallNow
         info.httpVersion = writer.httpVersion
         info.downstream = session.downstream
-        session.downstream.remoteAddress = session.downstream.directRemoteAddress
         core.stats.rqTotal.increment()
         core.stats.rqActive.increment()
-        core.stats.rqHTTP1Total.increment()
+        (writer.httpVersion == .http2 ? core.stats.rqHTTP2Total : core.stats.rqHTTP1Total).increment()
         idleLimit = core.spec.streamIdleTimeout
         idleSetting = "stream_idle_timeout"
         flushLimit = core.spec.streamFlushTimeout ?? core.spec.streamIdleTimeout
@@ -196,13 +195,17 @@ public final class HTTPStream: RequestReceiver {
         case .remoteReset:
             info.flags.insert(.downstreamRemoteReset)
             info.responseCodeDetails = "http2.remote_reset"
+        case .protocolError(let details):
+            info.flags.insert(.downstreamProtocolError)
+            info.responseCodeDetails = details.description
         case .localClose:
             let why = info.downstream?.localCloseReason ?? ""
             info.responseCodeDetails =
                 CodeDetails.downstreamLocalDisconnect + (why.isEmpty ? "" : "{\(CodeDetails.clean(why))}")
         }
-        session?.streamCutOff()
+        let owner = session
         finish(responseComplete: false)
+        owner?.streamCutOff(reason, info)
     }
 
     // MARK: Steps
@@ -224,7 +227,7 @@ public final class HTTPStream: RequestReceiver {
     private func applyHeaderRules(_ downstream: DownstreamInfo) {
         let verdict = core.requestRules.apply(requestHeaders, downstream, &core.scratch)
         isInternal = verdict.isInternal
-        if let client = verdict.client { downstream.remoteAddress = SocketAddress(client, port: 0) }
+        info.client = verdict.client.map { SocketAddress($0, port: 0) }
         if core.requestRules.needsRequestID(requestHeaders, verdict) {
             RequestID.make(&core.random) { requestHeaders.set(.xRequestID, $0) }
         }

@@ -3,13 +3,20 @@ import HTTPWire
 import Reactor
 
 /// How a downstream stream ended from the codec's side.
-public enum DownstreamResetReason: Sendable, Equatable {
+public enum DownstreamResetReason: Sendable {
     /// The client closed or reset the connection.
     case connectionTermination
     /// The client reset this stream alone (HTTP/2).
     case remoteReset
     /// We closed the connection (drain deadline, max duration, flush timeout...).
     case localClose
+    /// The client broke the protocol (HTTP/2), with Envoy's code details.
+    case protocolError(StaticString)
+
+    var isByPeer: Bool {
+        if case .localClose = self { return false }
+        return true
+    }
 }
 
 /// The response side of one stream, implemented by the codecs. Loop thread only.
@@ -40,7 +47,8 @@ public protocol ResponseWriter: AnyObject {
     /// Called right before `sendHead` of a 101 or of a 2xx to CONNECT: from then on bytes flow raw both ways,
     /// `requestBody(end: true)` and `sendBody(end: true)` are half-closes.
     func becomeTunnel()
-    /// The connection will not be used for another request after this stream. Called before `sendHead`.
+    /// The connection will not be used for another request after this stream. Called before `sendHead`. Codecs with
+    /// several streams at once do nothing: `ServerCodec.announceDrain` is their way.
     func closeAfterResponse()
     var httpVersion: HTTPVersion { get }
     /// Bytes of this stream on the wire so far, heads and framing included.
@@ -78,11 +86,15 @@ public protocol RequestReceiver: AnyObject {
 /// and counters of the connection, so that codecs have none. Loop thread only.
 public protocol ServerSession: AnyObject {
     var downstream: DownstreamInfo { get }
+    /// Takes the codec over from the one that called: the connection's protocol has been found out.
+    func attach(_ codec: ServerCodec)
     /// The first byte of a request is there. The codec parses into the receiver's maps.
     func openStream(_ writer: ResponseWriter) -> RequestReceiver
     /// All is flushed and our side is shut down: the codec reads on and throws away, until the client closes or
     /// `delayed_close_timeout` passes and the session calls `closeNow()`.
     func delayClose()
+    /// The client broke the protocol of the connection as a whole; `text` is for people.
+    func protocolFailed(_ text: String)
     /// The connection is closed; after the last `downstreamReset`. Ends the session.
     func connectionClosed(byPeer: Bool)
 }
@@ -106,7 +118,11 @@ public struct ConnectionTraffic: Sendable, Equatable {
 /// `HTTP1ServerConnection(connection: Connection, session: ServerSession, settings: HTTP1ServerSettings)`: it becomes
 /// the connection's delegate and reads what is there already.
 public protocol ServerCodec: AnyObject {
+    /// Of the connection; HTTP/1.1 stands for all of HTTP/1. nil while it is not known.
+    var protocolVersion: HTTPVersion? { get }
     var traffic: ConnectionTraffic { get }
+    /// `drain` will follow: HTTP/2 asks the client for no more streams and serves those that come all the same.
+    func announceDrain()
     /// Ends the connection when what runs is done: HTTP/1 says `connection: close` with the next response head,
     /// or closes now (flush, FIN, `delayClose`) when no request is under way. HTTP/2 sends GOAWAY.
     func drain()

@@ -5,7 +5,8 @@ import Reactor
 /// What a request asks the connection to become.
 enum UpgradeKind {
     case none
-    /// `connection: upgrade` and `upgrade: <protocol>`; answered by 101.
+    /// `connection: upgrade` and `upgrade: <protocol>`; answered by 101. The codecs bring CONNECT with `:protocol`
+    /// (RFC 8441) into this form, and its answer back.
     case upgrade
     /// The CONNECT method; answered by a 2xx.
     case connect
@@ -13,7 +14,7 @@ enum UpgradeKind {
     init(_ headers: HeaderMap, _ version: HTTPVersion) {
         if headers.methodKind == .connect {
             self = .connect
-        } else if version == .http11 && UpgradeKind.asks(headers) {
+        } else if version != .http10 && UpgradeKind.asks(headers) {
             self = .upgrade
         } else {
             self = .none

@@ -6,7 +6,7 @@ import Reactor
 struct FilterChain {
     /// What serves the connections.
     enum Filter {
-        case http(HTTPConnectionManager, HTTP1ServerSettings)
+        case http(HTTPConnectionManager, ServerCodecs)
         case tcp(TCPProxy)
     }
 
@@ -19,10 +19,8 @@ struct FilterChain {
     /// Hands over a connection that is up, TLS included. The filter becomes its delegate.
     func serve(_ connection: Connection, _ downstream: DownstreamInfo) {
         switch filter {
-        case .http(let manager, let settings):
-            manager.serve(connection, downstream) { connection, session in
-                HTTP1ServerConnection(connection: connection, session: session, settings: settings)
-            }
+        case .http(let manager, let codecs):
+            manager.serve(connection, downstream) { codecs.make($0, $1) }
         case .tcp(let proxy):
             proxy.serve(connection, downstream)
         }

@@ -43,6 +43,8 @@ public final class StreamInfo {
     /// `%STREAM_ID%` of a stream without an x-request-id (TCP).
     public var streamID = ""
     public var downstream: DownstreamInfo?
+    /// The client as trusted headers tell it; nil: the peer of the connection.
+    public var client: SocketAddress?
     @exclusivity(unchecked) public var upstream = UpstreamInfo()
 
     public init() {}
@@ -65,6 +67,7 @@ public final class StreamInfo {
         isHealthCheck = false
         streamID = ""
         downstream = nil
+        client = nil
         upstream = UpstreamInfo()
     }
 }
@@ -96,7 +99,7 @@ public final class DownstreamInfo {
     public let directLocalAddress: SocketAddress
     /// The peer of the socket.
     public let directRemoteAddress: SocketAddress
-    /// The peer as trusted headers or PROXY protocol tell it; the direct one until then.
+    /// The peer as PROXY protocol tells it; the direct one until then.
     public var remoteAddress: SocketAddress
     public var tls: TLSConnectionInfo?
     /// SNI, from the handshake.

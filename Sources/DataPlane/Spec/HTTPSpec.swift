@@ -41,6 +41,7 @@ public struct HTTPConnectionManagerSpec: Sendable {
     public var escapedSlashes = EscapedSlashes.keep
     public var underscores = UnderscoreAction.allow
     public var http1 = HTTP1OptionsSpec()
+    public var http2 = HTTP2OptionsSpec()
 
     // Limits; bytes and counts
     public var maxRequestHeadersKiB = 60

@@ -74,9 +74,12 @@ struct FilterChainBuilder {
             } catch {
                 throw .format(error)
             }
-            let settings = HTTP1ServerSettings(
-                http, bufferLimit: bufferLimit, stats: HTTP1CodecStats(cells, prefix: "http1."))
-            return .http(manager, settings)
+            let codecs = ServerCodecs(
+                http.codec,
+                http1: HTTP1ServerSettings(
+                    http, bufferLimit: bufferLimit, stats: HTTP1CodecStats(cells, prefix: "http1.")),
+                http2: HTTP2ServerSettings(http, bufferLimit: bufferLimit, cells: cells))
+            return .http(manager, codecs)
         }
     }
 }

@@ -92,16 +92,21 @@ public final class HTTP1Failure: Error, Sendable, CustomStringConvertible {
 extension HTTP1Failure {
     /// Bytes from the network as text for a message: quoted, escaped and cut.
     static func quote(_ bytes: ByteView, limit: Int = 48) -> String {
-        var text = "\""
+        "\"" + printable(bytes, limit: limit, escaping: true) + (bytes.count > limit ? "...\"" : "\"")
+    }
+
+    /// The same without the quotes.
+    static func printable(_ bytes: ByteView, limit: Int = 200, escaping quotes: Bool = false) -> String {
+        var text = ""
         for index in 0..<min(bytes.count, limit) {
             let byte = bytes[index]
             switch byte {
-            case 0x22, 0x5c: text += "\\" + String(UnicodeScalar(byte))
+            case 0x22, 0x5c: text += (quotes ? "\\" : "") + String(UnicodeScalar(byte))
             case 0x20..<0x7f: text += String(UnicodeScalar(byte))
             default: text += "\\x" + hex(byte)
             }
         }
-        return text + (bytes.count > limit ? "...\"" : "\"")
+        return text
     }
 
     static func hex(_ byte: UInt8) -> String {

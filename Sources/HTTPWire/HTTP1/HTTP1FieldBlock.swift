@@ -171,7 +171,7 @@ struct HTTP1FieldBlock: ~Copyable {
                 if table.authority.isPresent { return at }
                 table.authority = Piece(base &+ line.valueStart, line.valueEnd &- line.valueStart)
                 table.hostName = Piece(base &+ at, nameCount)
-            } else if section != .trailers || HTTP1FieldBlock.isAllowedInTrailers(known) {
+            } else if section != .trailers || HeaderTable.isAllowedInTrailers(known) {
                 table.add(
                     HeaderEntry(
                         nameStart: UInt32(truncatingIfNeeded: base &+ at),
@@ -181,18 +181,6 @@ struct HTTP1FieldBlock: ~Copyable {
             }
             fieldLines &+= 1
             at = line.next
-        }
-    }
-
-    /// False for the fields that frame, route or authenticate a message: they mean nothing behind it and are dropped
-    /// there (RFC 9110, section 6.5.1).
-    private static func isAllowedInTrailers(_ known: UInt8) -> Bool {
-        switch HeaderName(rawValue: known) {
-        case .transferEncoding, .contentLength, .host, .connection, .keepAlive, .proxyConnection, .te, .trailer,
-            .upgrade, .contentEncoding, .contentType, .contentRange, .authorization, .proxyAuthorization, .expect,
-            .cacheControl, .maxForwards, .range, .setCookie, .cookie, .location:
-            false
-        default: true
         }
     }
 

@@ -12,6 +12,11 @@ final class ScriptedCodec: ServerCodec {
     private(set) var closed = 0
     var exchanges: [Exchange] = []
 
+    private(set) var announced = 0
+    var protocolVersion: HTTPVersion? = .http11
+
+    func announceDrain() { announced += 1 }
+
     func drain() { drained += 1 }
 
     func closeNow() {

@@ -1,0 +1,160 @@
+// One HTTP/2 request between the session that decodes it and the stream logic that answers it.
+import HTTPWire
+import Reactor
+
+/// The response side of an HTTP/2 stream. Loop thread only. Made by `HTTP2ServerConnection`, held by its session.
+final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
+    private enum Tunnel {
+        case none
+        /// The request asks for one; what follows its head waits.
+        case asked
+        case open
+    }
+
+    private let settings: HTTP2ServerSettings
+    private let loop: EventLoop
+    private let codec: HTTP2ServerConnection
+    private var receiver: RequestReceiver?
+    private var tunnel = Tunnel.none
+    private var responseEnded = false
+    /// The client's side of a tunnel ended before the tunnel stood.
+    private var endedEarly = false
+    /// Waits for a client that does not read the end of its response.
+    private var flushTimer: LoopTimer?
+    /// For trailers and heads that nobody will read.
+    private lazy var unread = HeaderMap()
+
+    init(_ codec: HTTP2ServerConnection, _ settings: HTTP2ServerSettings, loop: EventLoop) {
+        self.codec = codec
+        self.settings = settings
+        self.loop = loop
+        super.init(pool: loop.slabs)
+    }
+
+    func begin(_ receiver: RequestReceiver) { self.receiver = receiver }
+
+    // MARK: Events of the session
+
+    override var headers: HeaderMap { receiver?.requestHeaders ?? unread }
+    override var trailers: HeaderMap { receiver?.requestTrailers ?? unread }
+
+    override func headCame(end: Bool) {
+        guard let receiver else { return }
+        guard receiver.requestHeaders.methodKind == .connect || receiver.requestHeaders.contains(.upgrade) else {
+            return receiver.requestHead(end: end)
+        }
+        tunnel = .asked
+        endedEarly = end
+        pause()
+        receiver.requestHead(end: true)
+    }
+
+    override func bodyCame(_ bytes: inout ByteQueue, end: Bool) {
+        receiver?.requestBody(&bytes, end: end)
+        endTunnelIfDone()
+    }
+
+    override func trailersCame() { receiver?.requestTrailersDone() }
+
+    override func streamEnded(_ end: HTTP2StreamEnd) {
+        let cutOff = receiver
+        receiver = nil
+        switch end {
+        case .resetByPeer, .refused, .complete: cutOff?.downstreamReset(.remoteReset)
+        case .violation(_, let details): cutOff?.downstreamReset(.protocolError(details))
+        case .connectionGone: cutOff?.downstreamReset(codec.endReason)
+        }
+    }
+
+    override func drained() { receiver?.downstreamDrained() }
+
+    override func progressed() {
+        if isFlushing { armFlushTimer() } else { flushTimer = nil }
+    }
+
+    override func released() { flushTimer = nil }
+
+    // MARK: ResponseWriter
+
+    var httpVersion: HTTPVersion { .http2 }
+
+    func sendInformational(_ response: HeaderMap) { sendInterim(response) }
+
+    func sendHead(_ response: HeaderMap, end: Bool) {
+        sendResponse(response, end: end)
+        if end { complete() }
+    }
+
+    func sendBody(_ bytes: inout ByteQueue, end: Bool) {
+        let hadRoom = !isBackedUp
+        send(&bytes, end: end)
+        if end {
+            complete()
+        } else if hadRoom && isBackedUp {
+            receiver?.downstreamBackedUp()
+        }
+    }
+
+    func sendTrailers(_ trailers: HeaderMap) {
+        sendFinalFields(trailers)
+        complete()
+    }
+
+    func pauseReading() { pause() }
+
+    func resumeReading() {
+        if tunnel != .asked { resume() }
+    }
+
+    func reset() {
+        receiver = nil
+        reset(.internalError)
+    }
+
+    func becomeTunnel() {
+        tunnel = .open
+        keepRequestOpen()
+        resume()
+        guard endedEarly else { return }
+        loop.later { [self] in
+            var nothing = ByteQueue(pool: loop.slabs)
+            receiver?.requestBody(&nothing, end: true)
+            endTunnelIfDone()
+        }
+    }
+
+    /// Streams share a connection, which is told to end by GOAWAY and not by a response.
+    func closeAfterResponse() {}
+
+    // MARK: The end
+
+    private func complete() {
+        responseEnded = true
+        if tunnel == .open && !isRemoteEnded { return }
+        release()
+    }
+
+    private func endTunnelIfDone() {
+        if tunnel == .open && isRemoteEnded && responseEnded { release() }
+    }
+
+    /// The stream logic is done with us; what was handed over still has to reach the client.
+    private func release() {
+        receiver = nil
+        detach()
+        if isFlushing { armFlushTimer() }
+    }
+
+    private func armFlushTimer() {
+        guard let limit = settings.flushTimeout else { return }
+        let timer = flushTimer ?? LoopTimer(loop: loop, target: self)
+        flushTimer = timer
+        timer.arm(after: limit)
+    }
+
+    func timerFired(_ timer: LoopTimer) {
+        guard isFlushing else { return }
+        settings.stats.txFlushTimeout.increment()
+        reset(.cancel)
+    }
+}

@@ -1,0 +1,116 @@
+// What nghttp2 calls. The unsafe part of HTTP/2: pointers in, calls on the session and its streams out.
+//
+// Why it is safe: the session owns its nghttp2 handle and outlives every call of it; `user_data` of a stream points to
+// an object that the session's list holds until `on_stream_close`; bytes are read during the call that brings them.
+import CNGHTTP2
+import Reactor
+
+enum HTTP2Callbacks {
+    /// A new nghttp2 session with our callbacks and options.
+    static func makeHandle(_ role: HTTP2Role, _ options: HTTP2Options) -> OpaquePointer {
+        var settings: OpaquePointer?
+        nghttp2_option_new(&settings)
+        nghttp2_option_set_no_auto_window_update(settings, 1)
+        nghttp2_option_set_no_closed_streams(settings, 1)
+        nghttp2_option_set_max_outbound_ack(settings, options.maxOutboundControlFrames)
+        nghttp2_option_set_max_deflate_dynamic_table_size(settings, Int(options.headerTableSize))
+        nghttp2_option_set_max_send_header_block_length(settings, HeaderTable.maxBytes)
+        // Resets and header blocks are counted by limits of our own.
+        nghttp2_option_set_stream_reset_rate_limit(settings, .max / 2, .max / 2)
+        nghttp2_option_set_max_continuations(settings, options.limits.maxHeaderBytes / 256 + 8)
+        defer { nghttp2_option_del(settings) }
+        var handle: OpaquePointer?
+        let result =
+            role == .server
+            ? nghttp2_session_server_new2(&handle, table, nil, settings)
+            : nghttp2_session_client_new2(&handle, table, nil, settings)
+        guard result == 0, let handle else { fatalError("no memory for an HTTP/2 session") }
+        return handle
+    }
+
+    private static let stop = Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+    private static let resetStream = Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
+
+    // Invariant: written once, before anybody reads it; nghttp2 copies it into each session.
+    private nonisolated(unsafe) static let table: OpaquePointer? = {
+        var callbacks: OpaquePointer?
+        nghttp2_session_callbacks_new(&callbacks)
+        nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, data in
+            guard let frame, let session = session(data) else { return stop }
+            session.blockBegins(frame.pointee.headers)
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_header_callback(callbacks) {
+            _, _, name, nameCount, value, valueCount, _, data in
+            guard let session = session(data) else { return stop }
+            let taken = session.fieldCame(
+                ByteView(UnsafeRawBufferPointer(start: name, count: nameCount)),
+                ByteView(UnsafeRawBufferPointer(start: value, count: valueCount)))
+            return taken ? 0 : resetStream
+        }
+        nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks) { _, _, _, _, _, _, _, _ in resetStream }
+        nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, data in
+            guard let frame, let session = session(data) else { return stop }
+            return session.frameCame(frame.pointee) ? 0 : stop
+        }
+        nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { handle, _, id, bytes, count, data in
+            guard let session = session(data) else { return stop }
+            session.bodyCame(
+                ByteView(UnsafeRawBufferPointer(start: bytes, count: count)), on: stream(handle, id))
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, frame, error, data in
+            guard let frame, let session = session(data) else { return stop }
+            return session.frameWasInvalid(frame.pointee.hd, nghttp2_error(error)) ? 0 : stop
+        }
+        nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { handle, id, code, data in
+            guard let session = session(data), let stream = stream(handle, id) else { return 0 }
+            session.streamClosed(stream, HTTP2ErrorCode(rawValue: code))
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, data in
+            guard let frame, let session = session(data) else { return stop }
+            session.frameSent(frame.pointee)
+            return 0
+        }
+        nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { handle, frame, _, data in
+            guard let frame, let session = session(data) else { return stop }
+            session.frameNotSent(frame.pointee, stream(handle, frame.pointee.hd.stream_id))
+            return 0
+        }
+        nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, _, header, count, source, data in
+            guard let header, let session = session(data), let pointer = source?.pointee.ptr else { return stop }
+            let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+            guard stream.session != nil else { return resetStream }
+            let head = ByteView(UnsafeRawBufferPointer(start: header, count: 9))
+            return session.writeBody(of: stream, count, header: head) ? 0 : Int32(NGHTTP2_ERR_WOULDBLOCK.rawValue)
+        }
+        nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, text, count, data in
+            guard let session = session(data) else { return 0 }
+            let bytes = ByteView(UnsafeRawBufferPointer(start: text, count: count))
+            session.lastError = HTTP1Failure.printable(bytes)
+            return 0
+        }
+        return callbacks
+    }()
+
+    static let readBody: nghttp2_data_source_read_callback = { _, _, _, length, flags, source, _ in
+        guard let flags, let pointer = source?.pointee.ptr else { return Int(stop) }
+        let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+        guard let part = stream.nextPart(atMost: length) else { return Int(NGHTTP2_ERR_DEFERRED.rawValue) }
+        flags.pointee |= NGHTTP2_DATA_FLAG_NO_COPY.rawValue
+        if part.isLast { flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
+        if part.hasTrailers { flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue }
+        return part.count
+    }
+
+    private static func session(_ data: UnsafeMutableRawPointer?) -> HTTP2Session? {
+        data.map { Unmanaged<HTTP2Session>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    static func stream(_ handle: OpaquePointer?, _ id: Int32) -> HTTP2Stream? {
+        nghttp2_session_get_stream_user_data(handle, id).map {
+            Unmanaged<HTTP2Stream>.fromOpaque($0).takeUnretainedValue()
+        }
+    }
+}

@@ -1,0 +1,171 @@
+// One HTTP/2 stream: what of it waits to be delivered or sent, and the events that codecs override.
+import CNGHTTP2
+import Reactor
+
+/// How a stream ended.
+public enum HTTP2StreamEnd: Sendable {
+    /// Both sides have said all.
+    case complete
+    /// The peer sent RST_STREAM.
+    case resetByPeer(HTTP2ErrorCode)
+    /// The peer has not processed it: GOAWAY, or RST_STREAM with REFUSED_STREAM. Safe to repeat.
+    case refused
+    /// The peer broke the protocol on it, and we sent RST_STREAM.
+    case violation(HTTP2ErrorCode, details: StaticString)
+    /// The whole connection is gone, or could not take it.
+    case connectionGone
+
+    var isComplete: Bool {
+        if case .complete = self { return true }
+        return false
+    }
+}
+
+/// A stream. Codecs make a subclass and override the events, which come after the session has taken in what there was
+/// to read, in the stream's order. Loop thread only.
+///
+/// Any event may reset the stream; nothing follows then.
+open class HTTP2Stream {
+    /// 0 until it is sent (clients).
+    public internal(set) final var id: Int32 = 0
+
+    // What has come and was not delivered yet.
+    @exclusivity(unchecked) final var incoming: ByteQueue
+    @exclusivity(unchecked) final var headIsReady = false
+    @exclusivity(unchecked) final var hasTrailers = false
+    @exclusivity(unchecked) final var remoteEnded = false
+    @exclusivity(unchecked) final var endWasDelivered = false
+    @exclusivity(unchecked) final var headWasDelivered = false
+    @exclusivity(unchecked) final var isPaused = false
+    /// Our end leaves the peer's side open.
+    @exclusivity(unchecked) final var isTunnel = false
+    /// Of `incoming`, bytes whose connection window was given back.
+    @exclusivity(unchecked) final var returnedToConnection = 0
+    /// Clients: the final head has begun.
+    @exclusivity(unchecked) final var hasFinalHead = false
+
+    // What waits to be sent.
+    @exclusivity(unchecked) final var outgoing: ByteQueue
+    @exclusivity(unchecked) final var localEnded = false
+    @exclusivity(unchecked) final var endWasSent = false
+    @exclusivity(unchecked) final var pendingTrailers: HeaderMap?
+    @exclusivity(unchecked) final var isDeferred = false
+    @exclusivity(unchecked) final var wasBackedUp = false
+    @exclusivity(unchecked) final var hasProgressed = false
+
+    // Its life.
+    @exclusivity(unchecked) final var session: HTTP2Session?
+    @exclusivity(unchecked) final var position = -1
+    @exclusivity(unchecked) final var isReady = false
+    /// The codec wants no more events.
+    @exclusivity(unchecked) final var isDetached = false
+    /// nghttp2 knows it no longer.
+    @exclusivity(unchecked) final var isClosed = false
+    @exclusivity(unchecked) final var end = HTTP2StreamEnd.complete
+    /// What of the peer was wrong, when something was.
+    @exclusivity(unchecked) final var fault: StaticString?
+    @exclusivity(unchecked) final var bytesReceived: UInt64 = 0
+    @exclusivity(unchecked) final var bytesSent: UInt64 = 0
+
+    private final let pool: SlabPool
+
+    public init(pool: SlabPool) {
+        self.pool = pool
+        incoming = ByteQueue(pool: pool)
+        outgoing = ByteQueue(pool: pool)
+    }
+
+    // MARK: Events, for subclasses
+
+    /// Where the head and the trailers are decoded into.
+    open var headers: HeaderMap { preconditionFailure("a stream has headers") }
+    open var trailers: HeaderMap { preconditionFailure("a stream has trailers") }
+    /// The head is whole. `end` when neither body nor trailers follow.
+    open func headCame(end: Bool) {}
+    /// Clients: an interim response is in `headers`; the final head will follow in the same map.
+    open func interimCame() {}
+    /// Take all bytes out of `bytes`. None come while the stream is paused.
+    open func bodyCame(_ bytes: inout ByteQueue, end: Bool) {}
+    /// The trailers are in `trailers`, and the peer has said all.
+    open func trailersCame() {}
+    /// The last event, unless the stream was reset by its own side.
+    open func streamEnded(_ end: HTTP2StreamEnd) {}
+    /// `isBackedUp` is false again.
+    open func drained() {}
+    /// After `detach`: bytes that were handed over before have left for the connection's output.
+    open func progressed() {}
+    /// The session has forgotten the stream. Comes for every stream, and last.
+    open func released() {}
+
+    // MARK: Facts
+
+    /// More than `streamBacklog` bytes wait for the peer.
+    public final var isBackedUp: Bool { wasBackedUp }
+    /// Body bytes that wait for the peer, or for their turn.
+    public final var pendingBytes: Int { outgoing.count }
+    /// The whole of our side was handed over but not all of it has been sent.
+    public final var isFlushing: Bool { localEnded && !endWasSent && !isClosed }
+    /// Bytes of frames of this stream.
+    public final var wireBytesReceived: UInt64 { bytesReceived }
+    public final var wireBytesSent: UInt64 { bytesSent }
+    /// The peer has said all.
+    public final var isRemoteEnded: Bool { remoteEnded }
+
+    // MARK: Delivering
+
+    /// Delivers what there is, as far as the codec takes it.
+    final func deliver() {
+        if headIsReady && !isDetached {
+            headIsReady = false
+            headWasDelivered = true
+            let ends = remoteEnded && incoming.isEmpty && !hasTrailers
+            if ends { endWasDelivered = true }
+            headCame(end: ends)
+        }
+        if !isPaused && headWasDelivered && !isDetached { deliverBody() }
+        if isDetached { dropIncoming() }
+        guard isClosed, isDetached || isDone || !end.isComplete else { return }
+        finish()
+    }
+
+    /// Nothing is left to be delivered.
+    private final var isDone: Bool { incoming.isEmpty && (endWasDelivered || !remoteEnded) }
+
+    private final func deliverBody() {
+        let count = incoming.count
+        let ends = remoteEnded && !hasTrailers && !endWasDelivered
+        if count > 0 || ends {
+            if ends { endWasDelivered = true }
+            session?.consumed(count, of: self)
+            // Out of the stream's hands: what is called may end the whole connection.
+            var bytes = ByteQueue(pool: pool)
+            incoming.moveAll(to: &bytes)
+            bodyCame(&bytes, end: ends)
+        }
+        guard hasTrailers, remoteEnded, !endWasDelivered, !isPaused, !isDetached else { return }
+        endWasDelivered = true
+        trailersCame()
+    }
+
+    /// Bytes that nobody wants any more still fill the connection's window.
+    private final func dropIncoming() {
+        guard !incoming.isEmpty else { return }
+        session?.consumed(incoming.count, of: self)
+        incoming.clear()
+    }
+
+    /// Leaves the session and says so.
+    final func finish() {
+        guard let session else { return }
+        dropIncoming()
+        session.remove(self)
+        self.session = nil
+        outgoing.clear()
+        pendingTrailers = nil
+        if !isDetached {
+            isDetached = true
+            streamEnded(end)
+        }
+        released()
+    }
+}
