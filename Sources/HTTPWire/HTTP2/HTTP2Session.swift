@@ -30,42 +30,42 @@ public final class HTTP2Session {
     let pool: SlabPool
     // Invariant: made in init, deleted in deinit; nghttp2 keeps an unretained pointer to this object.
     let handle: OpaquePointer
-    @exclusivity(unchecked) weak var delegate: HTTP2SessionDelegate?
+    weak var delegate: HTTP2SessionDelegate?
 
     /// Why the connection cannot go on. GOAWAY is ready to be sent then.
-    @exclusivity(unchecked) public internal(set) var failure: HTTP2Failure?
+    public internal(set) var failure: HTTP2Failure?
     /// Streams that the codec or nghttp2 still knows.
-    @exclusivity(unchecked) var streams: [HTTP2Stream] = []
+    var streams: [HTTP2Stream] = []
     /// Streams that ended with the connection while nghttp2 still knew them: it holds pointers to them.
-    @exclusivity(unchecked) private var abandoned: [HTTP2Stream] = []
+    private var abandoned: [HTTP2Stream] = []
     /// Streams with something to deliver.
-    @exclusivity(unchecked) private var ready: [HTTP2Stream] = []
-    @exclusivity(unchecked) private var isDelivering = false
-    @exclusivity(unchecked) var isBusy = false
+    private var ready: [HTTP2Stream] = []
+    private var isDelivering = false
+    var isBusy = false
 
-    @exclusivity(unchecked) private var scanner: HTTP2FrameScanner
+    private var scanner: HTTP2FrameScanner
     // Where decoded fields go.
-    @exclusivity(unchecked) var current: HTTP2Stream?
-    @exclusivity(unchecked) var section = HTTP2Section.request
-    @exclusivity(unchecked) var reader: HTTP2HeadReader
+    var current: HTTP2Stream?
+    var section = HTTP2Section.request
+    var reader: HTTP2HeadReader
     /// Bytes of the header block under way, as they came.
-    @exclusivity(unchecked) var blockBytes = 0
+    var blockBytes = 0
 
-    @exclusivity(unchecked) var floods: HTTP2FloodGuard
-    @exclusivity(unchecked) var history = HTTP2StreamHistory()
-    @exclusivity(unchecked) var backlog = HTTP2OutboundFrames()
+    var floods: HTTP2FloodGuard
+    var history = HTTP2StreamHistory()
+    var backlog = HTTP2OutboundFrames()
     /// Bytes of paused streams whose connection window was given back all the same.
-    @exclusivity(unchecked) var heldBytes = 0
+    var heldBytes = 0
     /// The output during `send`.
-    @exclusivity(unchecked) var output: UnsafeMutablePointer<ByteQueue>?
-    @exclusivity(unchecked) var outputLimit = 0
+    var output: UnsafeMutablePointer<ByteQueue>?
+    var outputLimit = 0
     /// Streams that sent something during `send`.
-    @exclusivity(unchecked) var progressed: [HTTP2Stream] = []
+    var progressed: [HTTP2Stream] = []
     /// nghttp2's own words on what was wrong last.
-    @exclusivity(unchecked) var lastError = ""
+    var lastError = ""
     /// A GOAWAY is on its way, or was sent.
-    @exclusivity(unchecked) public internal(set) var isGoingAway = false
-    @exclusivity(unchecked) var peerHasGoneAway = false
+    public internal(set) var isGoingAway = false
+    var peerHasGoneAway = false
 
     /// Begins with our SETTINGS, to be sent at once.
     public init(_ role: HTTP2Role, _ options: HTTP2Options, pool: SlabPool, delegate: HTTP2SessionDelegate) {
@@ -94,7 +94,6 @@ public final class HTTP2Session {
             input.consume(part.count)
         }
         if failure != nil { input.clear() }
-        noteEnd()
         checkBacklog()
         isBusy = false
     }
@@ -136,16 +135,6 @@ public final class HTTP2Session {
         if !isBusy && !isDelivering { delegate?.sessionWantsToSend(self) }
     }
 
-    /// nghttp2 ends connections that break the protocol by itself: it has a GOAWAY ready then, and reads no more.
-    private func noteEnd() {
-        guard failure == nil, !isGoingAway, !peerHasGoneAway, nghttp2_session_want_read(handle) == 0 else { return }
-        fail(HTTP2Failure(.protocolError, "http2.protocol_error", words("broke the protocol")), isTold: true)
-    }
-
-    private func words(_ otherwise: String) -> String {
-        lastError.isEmpty ? "the peer \(otherwise)" : lastError
-    }
-
     /// nghttp2 could not go on, or a callback of ours stopped it.
     private func giveUp(_ error: Int32) {
         guard failure == nil else { return }
@@ -167,7 +156,7 @@ public final class HTTP2Session {
         }
     }
 
-    /// Ends the connection: GOAWAY with the code, and nothing is read any more. `isTold`: nghttp2 has it ready.
+    /// Ends the connection: GOAWAY with the code, and nothing is read any more. `isTold`: it was sent already.
     func fail(_ failure: HTTP2Failure, isTold: Bool = false) {
         guard self.failure == nil else { return }
         self.failure = failure

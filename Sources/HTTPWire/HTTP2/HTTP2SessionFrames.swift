@@ -64,6 +64,11 @@ extension HTTP2Session {
         case NGHTTP2_GOAWAY:
             backlog.add(isControl: false)
             delegate?.session(self, noted: .goAwaySent)
+            let code = HTTP2ErrorCode(rawValue: frame.goaway.error_code)
+            guard failure == nil, code != .noError else { return }
+            // nghttp2 ends connections that break the protocol by itself.
+            let text = lastError.isEmpty ? "the peer broke the protocol" : lastError
+            fail(HTTP2Failure(code, "http2.protocol_error", "\(text) (\(code))"), isTold: true)
         default: backlog.add(isControl: false)
         }
     }

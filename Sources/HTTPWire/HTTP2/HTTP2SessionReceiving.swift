@@ -29,7 +29,9 @@ extension HTTP2Session {
     }
 
     private func checkContent(_ header: HTTP2FrameHeader) -> Bool {
-        check(floods.noteContent(isEmpty: header.length == 0 && !header.endsStream))
+        // What is in a padded frame is known only when it is whole.
+        if header.kind == .data && header.flags & UInt8(NGHTTP2_FLAG_PADDED.rawValue) != 0 { return true }
+        return check(floods.noteContent(isEmpty: header.length == 0 && !header.endsStream))
     }
 
     /// The block as it is on the wire: decoding it cannot make it smaller, but for what the encoder adds to it.
@@ -164,9 +166,8 @@ extension HTTP2Session {
             stream.bytesReceived &+= UInt64(blockBytes) &+ 9
             return blockCame(stream, ends: ends)
         case NGHTTP2_DATA:
-            if frame.data.padlen > 0, frame.data.padlen >= header.length, !ends,
-                !check(floods.noteContent(isEmpty: true))
-            {
+            let isPadded = UInt32(header.flags) & NGHTTP2_FLAG_PADDED.rawValue != 0
+            if isPadded && !check(floods.noteContent(isEmpty: frame.data.padlen >= header.length && !ends)) {
                 return false
             }
             guard let stream = HTTP2Callbacks.stream(handle, header.stream_id) else { return true }

@@ -30,42 +30,42 @@ open class HTTP2Stream {
     public internal(set) final var id: Int32 = 0
 
     // What has come and was not delivered yet.
-    @exclusivity(unchecked) final var incoming: ByteQueue
-    @exclusivity(unchecked) final var headIsReady = false
-    @exclusivity(unchecked) final var hasTrailers = false
-    @exclusivity(unchecked) final var remoteEnded = false
-    @exclusivity(unchecked) final var endWasDelivered = false
-    @exclusivity(unchecked) final var headWasDelivered = false
-    @exclusivity(unchecked) final var isPaused = false
+    final var incoming: ByteQueue
+    final var headIsReady = false
+    final var hasTrailers = false
+    final var remoteEnded = false
+    final var endWasDelivered = false
+    final var headWasDelivered = false
+    final var isPaused = false
     /// Our end leaves the peer's side open.
-    @exclusivity(unchecked) final var isTunnel = false
+    final var isTunnel = false
     /// Of `incoming`, bytes whose connection window was given back.
-    @exclusivity(unchecked) final var returnedToConnection = 0
+    final var returnedToConnection = 0
     /// Clients: the final head has begun.
-    @exclusivity(unchecked) final var hasFinalHead = false
+    final var hasFinalHead = false
 
     // What waits to be sent.
-    @exclusivity(unchecked) final var outgoing: ByteQueue
-    @exclusivity(unchecked) final var localEnded = false
-    @exclusivity(unchecked) final var endWasSent = false
-    @exclusivity(unchecked) final var pendingTrailers: HeaderMap?
-    @exclusivity(unchecked) final var isDeferred = false
-    @exclusivity(unchecked) final var wasBackedUp = false
-    @exclusivity(unchecked) final var hasProgressed = false
+    final var outgoing: ByteQueue
+    final var localEnded = false
+    final var endWasSent = false
+    final var pendingTrailers: HeaderMap?
+    final var isDeferred = false
+    final var wasBackedUp = false
+    final var hasProgressed = false
 
     // Its life.
-    @exclusivity(unchecked) final var session: HTTP2Session?
-    @exclusivity(unchecked) final var position = -1
-    @exclusivity(unchecked) final var isReady = false
+    final var session: HTTP2Session?
+    final var position = -1
+    final var isReady = false
     /// The codec wants no more events.
-    @exclusivity(unchecked) final var isDetached = false
+    final var isDetached = false
     /// nghttp2 knows it no longer.
-    @exclusivity(unchecked) final var isClosed = false
-    @exclusivity(unchecked) final var end = HTTP2StreamEnd.complete
+    final var isClosed = false
+    final var end = HTTP2StreamEnd.complete
     /// What of the peer was wrong, when something was.
-    @exclusivity(unchecked) final var fault: StaticString?
-    @exclusivity(unchecked) final var bytesReceived: UInt64 = 0
-    @exclusivity(unchecked) final var bytesSent: UInt64 = 0
+    final var fault: StaticString?
+    final var bytesReceived: UInt64 = 0
+    final var bytesSent: UInt64 = 0
 
     private final let pool: SlabPool
 
