@@ -53,6 +53,7 @@ enum SkippedFields {
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "append_local_overload", "marks answers of the overload manager, and there is none"
         ),
+        (
             "envoy.config.core.v3.Http1ProtocolOptions", "use_balsa_parser",
             "chooses between the two HTTP/1 parsers of Envoy"
         ),

@@ -7,71 +7,125 @@ import Testing
 @Suite struct HTTP2ConformanceTests {
     /// What a client sends after the prefaces, and the connection error that must follow.
     static let connectionErrors: [(String, [UInt8], HTTP2ErrorCode)] = [
-        ("a frame larger than SETTINGS_MAX_FRAME_SIZE, 4.2",
-            frame(.headers, Flag.endHeaders, stream: 1, [UInt8](repeating: 0, count: 16385)), .frameSizeError),
-        ("a header block that cannot be decoded, 4.3",
-            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]), .compressionError),
-        ("a frame inside a header block, 4.3",
-            frame(.headers, Flag.end, stream: 1, block(getFields)) + frame(.priority, 0, stream: 1, number(0) + [15]), .protocolError),
-        ("an unknown frame inside a header block, 5.5",
-            frame(.headers, Flag.end, stream: 1, block(getFields)) + rawFrame(0x16, 0, 0, [1]), .protocolError),
+        (
+            "a frame larger than SETTINGS_MAX_FRAME_SIZE, 4.2",
+            frame(.headers, Flag.endHeaders, stream: 1, [UInt8](repeating: 0, count: 16385)), .frameSizeError
+        ),
+        (
+            "a header block that cannot be decoded, 4.3",
+            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]),
+            .compressionError
+        ),
+        (
+            "a frame inside a header block, 4.3",
+            frame(.headers, Flag.end, stream: 1, block(getFields)) + frame(.priority, 0, stream: 1, number(0) + [15]),
+            .protocolError
+        ),
+        (
+            "an unknown frame inside a header block, 5.5",
+            frame(.headers, Flag.end, stream: 1, block(getFields)) + rawFrame(0x16, 0, 0, [1]), .protocolError
+        ),
         ("DATA on an idle stream, 5.1", data(1, "x"), .protocolError),
         ("RST_STREAM on an idle stream, 5.1", frame(.resetStream, 0, stream: 1, number(8)), .protocolError),
         ("WINDOW_UPDATE on an idle stream, 5.1", frame(.windowUpdate, 0, stream: 1, number(100)), .protocolError),
-        ("CONTINUATION on an idle stream, 5.1",
-            frame(.continuation, Flag.endHeaders, stream: 1, block(getFields)), .protocolError),
+        (
+            "CONTINUATION on an idle stream, 5.1",
+            frame(.continuation, Flag.endHeaders, stream: 1, block(getFields)), .protocolError
+        ),
         ("an even stream, 5.1.1", headers(2, getFields), .protocolError),
         ("a lower stream, 5.1.1", headers(5, getFields) + headers(3, getFields), .protocolError),
         ("DATA on stream 0, 6.1", data(0, "x"), .protocolError),
-        ("DATA with too much padding, 6.1",
-            headers(1, postFields, end: false) + frame(.data, Flag.padded | Flag.end, stream: 1, [6, 0, 0]), .protocolError),
+        (
+            "DATA with too much padding, 6.1",
+            headers(1, postFields, end: false) + frame(.data, Flag.padded | Flag.end, stream: 1, [6, 0, 0]),
+            .protocolError
+        ),
         ("HEADERS on stream 0, 6.2", headers(0, getFields), .protocolError),
-        ("HEADERS with too much padding, 6.2",
-            frame(.headers, Flag.padded | Flag.endHeaders | Flag.end, stream: 1, [99] + block(getFields)), .protocolError),
+        (
+            "HEADERS with too much padding, 6.2",
+            frame(.headers, Flag.padded | Flag.endHeaders | Flag.end, stream: 1, [99] + block(getFields)),
+            .protocolError
+        ),
         ("PRIORITY on stream 0, 6.3", frame(.priority, 0, stream: 0, number(0) + [15]), .protocolError),
         ("RST_STREAM on stream 0, 6.4", frame(.resetStream, 0, stream: 0, number(8)), .protocolError),
-        ("RST_STREAM of another size, 6.4",
-            headers(1, postFields, end: false) + frame(.resetStream, 0, stream: 1, [0, 0, 8]), .frameSizeError),
+        (
+            "RST_STREAM of another size, 6.4",
+            headers(1, postFields, end: false) + frame(.resetStream, 0, stream: 1, [0, 0, 8]), .frameSizeError
+        ),
         ("SETTINGS ACK with a payload, 6.5", frame(.settings, Flag.ack, [0, 1, 0, 0, 16, 0]), .frameSizeError),
         ("SETTINGS on a stream, 6.5", frame(.settings, 0, stream: 1), .protocolError),
         ("SETTINGS of another size, 6.5", frame(.settings, 0, [0, 3, 0]), .frameSizeError),
         ("SETTINGS_ENABLE_PUSH of 2, 6.5.2", frame(.settings, 0, [0, 2] + number(2)), .protocolError),
-        ("SETTINGS_INITIAL_WINDOW_SIZE over 2^31-1, 6.5.2",
-            frame(.settings, 0, [0, 4] + number(1 << 31)), .flowControlError),
+        (
+            "SETTINGS_INITIAL_WINDOW_SIZE over 2^31-1, 6.5.2",
+            frame(.settings, 0, [0, 4] + number(1 << 31)), .flowControlError
+        ),
         ("SETTINGS_MAX_FRAME_SIZE below 16384, 6.5.2", frame(.settings, 0, [0, 5] + number(16383)), .protocolError),
         ("SETTINGS_MAX_FRAME_SIZE over 2^24-1, 6.5.2", frame(.settings, 0, [0, 5] + number(1 << 24)), .protocolError),
         ("PING on a stream, 6.7", frame(.ping, 0, stream: 1, [0, 0, 0, 0, 0, 0, 0, 0]), .protocolError),
         ("PING of another size, 6.7", frame(.ping, 0, [0, 0, 0]), .frameSizeError),
         ("GOAWAY on a stream, 6.8", frame(.goAway, 0, stream: 1, number(0) + number(0)), .protocolError),
-        ("WINDOW_UPDATE of 0 on a stream, 6.9",
-            headers(1, postFields, end: false) + frame(.windowUpdate, 0, stream: 1, number(0)), .protocolError),
+        (
+            "WINDOW_UPDATE of 0 on a stream, 6.9",
+            headers(1, postFields, end: false) + frame(.windowUpdate, 0, stream: 1, number(0)), .protocolError
+        ),
         ("WINDOW_UPDATE of 0 on the connection, 6.9", frame(.windowUpdate, 0, number(0)), .protocolError),
         ("WINDOW_UPDATE of another size, 6.9", frame(.windowUpdate, 0, [0, 1]), .frameSizeError),
         ("a connection window over 2^31-1, 6.9.1", frame(.windowUpdate, 0, number(0x7fff_ffff)), .flowControlError),
-        ("CONTINUATION on another stream, 6.10",
-            frame(.headers, Flag.end, stream: 1, block(getFields)) + frame(.continuation, Flag.endHeaders, stream: 3), .protocolError),
-        ("CONTINUATION after the end of the block, 6.10",
-            headers(1, postFields, end: false) + frame(.continuation, Flag.endHeaders, stream: 1, block(getFields)), .protocolError),
-        ("CONTINUATION after DATA, 6.10",
-            headers(1, postFields, end: false) + data(1, "x") + frame(.continuation, Flag.endHeaders, stream: 1), .protocolError),
-        ("PUSH_PROMISE from a client, 8.4",
+        (
+            "CONTINUATION on another stream, 6.10",
+            frame(.headers, Flag.end, stream: 1, block(getFields)) + frame(.continuation, Flag.endHeaders, stream: 3),
+            .protocolError
+        ),
+        (
+            "CONTINUATION after the end of the block, 6.10",
+            headers(1, postFields, end: false) + frame(.continuation, Flag.endHeaders, stream: 1, block(getFields)),
+            .protocolError
+        ),
+        (
+            "CONTINUATION after DATA, 6.10",
+            headers(1, postFields, end: false) + data(1, "x") + frame(.continuation, Flag.endHeaders, stream: 1),
+            .protocolError
+        ),
+        (
+            "PUSH_PROMISE from a client, 8.4",
             headers(1, postFields, end: false)
-                + frame(.pushPromise, Flag.endHeaders, stream: 1, number(2) + block(getFields)), .protocolError),
-        ("an index without an entry, RFC 7541 2.3.3",
-            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0xff, 0x20]), .compressionError),
-        ("a literal name without an entry, RFC 7541 2.3.3",
-            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0x7f, 0x20, 0]), .compressionError),
-        ("a table size update at the end of a block, RFC 7541 4.2",
-            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, block(getFields) + [0x21]), .compressionError),
-        ("a table size over the limit, RFC 7541 6.3",
-            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0x3f, 0xe2, 0x1f] + block(getFields)), .compressionError),
-        ("Huffman padding of more than 7 bits, RFC 7541 5.2",
-            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, block(getFields) + [0, 1, 0x78, 0x82, 0x1f, 0xff]), .compressionError),
-        ("Huffman padding of zeros, RFC 7541 5.2",
-            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, block(getFields) + [0, 1, 0x78, 0x81, 0x18]), .compressionError),
-        ("Huffman EOS, RFC 7541 5.2",
-            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, block(getFields) + [0, 1, 0x78, 0x84, 0xff, 0xff, 0xff, 0xff]),
-            .compressionError),
+                + frame(.pushPromise, Flag.endHeaders, stream: 1, number(2) + block(getFields)), .protocolError
+        ),
+        (
+            "an index without an entry, RFC 7541 2.3.3",
+            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0xff, 0x20]), .compressionError
+        ),
+        (
+            "a literal name without an entry, RFC 7541 2.3.3",
+            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0x7f, 0x20, 0]), .compressionError
+        ),
+        (
+            "a table size update at the end of a block, RFC 7541 4.2",
+            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, block(getFields) + [0x21]), .compressionError
+        ),
+        (
+            "a table size over the limit, RFC 7541 6.3",
+            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0x3f, 0xe2, 0x1f] + block(getFields)),
+            .compressionError
+        ),
+        (
+            "Huffman padding of more than 7 bits, RFC 7541 5.2",
+            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, block(getFields) + [0, 1, 0x78, 0x82, 0x1f, 0xff]),
+            .compressionError
+        ),
+        (
+            "Huffman padding of zeros, RFC 7541 5.2",
+            frame(.headers, Flag.endHeaders | Flag.end, stream: 1, block(getFields) + [0, 1, 0x78, 0x81, 0x18]),
+            .compressionError
+        ),
+        (
+            "Huffman EOS, RFC 7541 5.2",
+            frame(
+                .headers, Flag.endHeaders | Flag.end, stream: 1,
+                block(getFields) + [0, 1, 0x78, 0x84, 0xff, 0xff, 0xff, 0xff]),
+            .compressionError
+        ),
         ("index 0, RFC 7541 6.1", frame(.headers, Flag.endHeaders | Flag.end, stream: 1, [0x80]), .compressionError),
     ]
 
@@ -88,11 +142,17 @@ import Testing
     static let streamErrors: [(String, [UInt8], HTTP2ErrorCode)] = [
         ("DATA on a half-closed stream, 5.1", headers(1, getFields) + data(1, "x"), .streamClosed),
         ("HEADERS on a half-closed stream, 5.1", headers(1, getFields) + headers(1, getFields), .streamClosed),
-        ("a stream that depends on itself, RFC 7540 5.3.1",
-            frame(.headers, Flag.endHeaders | Flag.end | Flag.priority, stream: 1, number(1) + [255] + block(getFields)),
-            .protocolError),
-        ("a stream window over 2^31-1, 6.9.1",
-            headers(1, postFields, end: false) + frame(.windowUpdate, 0, stream: 1, number(0x7fff_ffff)), .flowControlError),
+        (
+            "a stream that depends on itself, RFC 7540 5.3.1",
+            frame(
+                .headers, Flag.endHeaders | Flag.end | Flag.priority, stream: 1, number(1) + [255] + block(getFields)),
+            .protocolError
+        ),
+        (
+            "a stream window over 2^31-1, 6.9.1",
+            headers(1, postFields, end: false) + frame(.windowUpdate, 0, stream: 1, number(0x7fff_ffff)),
+            .flowControlError
+        ),
     ]
 
     @Test(arguments: streamErrors.indices)
@@ -109,8 +169,10 @@ import Testing
         ("an upper-case name, 8.2.1", headers(1, getFields + [("X-Test", "a")])),
         ("an unknown pseudo-header, 8.3", headers(1, getFields + [(":test", "a")])),
         ("a pseudo-header of responses, 8.3", headers(1, getFields + [(":status", "200")])),
-        ("a pseudo-header in trailers, 8.3",
-            headers(1, postFields, end: false) + headers(1, [(":method", "GET")])),
+        (
+            "a pseudo-header in trailers, 8.3",
+            headers(1, postFields, end: false) + headers(1, [(":method", "GET")])
+        ),
         ("a pseudo-header behind a field, 8.3", headers(1, [("x-a", "b")] + getFields)),
         ("connection, 8.2.2", headers(1, getFields + [("connection", "keep-alive")])),
         ("transfer-encoding, 8.2.2", headers(1, postFields + [("transfer-encoding", "chunked")])),
@@ -118,7 +180,10 @@ import Testing
         ("keep-alive, 8.2.2", headers(1, getFields + [("keep-alive", "1")])),
         ("proxy-connection, 8.2.2", headers(1, getFields + [("proxy-connection", "keep-alive")])),
         ("te but for trailers, 8.2.2", headers(1, getFields + [("te", "gzip")])),
-        ("an empty path, 8.3.1", headers(1, [(":method", "GET"), (":scheme", "http"), (":path", ""), (":authority", "a")])),
+        (
+            "an empty path, 8.3.1",
+            headers(1, [(":method", "GET"), (":scheme", "http"), (":path", ""), (":authority", "a")])
+        ),
         ("no path, 8.3.1", headers(1, [(":method", "GET"), (":scheme", "http"), (":authority", "a")])),
         ("no method, 8.3.1", headers(1, [(":path", "/"), (":scheme", "http"), (":authority", "a")])),
         ("no scheme, 8.3.1", headers(1, [(":method", "GET"), (":path", "/"), (":authority", "a")])),
@@ -127,36 +192,61 @@ import Testing
         ("two schemes, 8.3.1", headers(1, [(":scheme", "http")] + getFields)),
         ("two authorities, 8.3.1", headers(1, [(":authority", "a")] + getFields)),
         ("another host, 8.3.1", headers(1, getFields + [("host", "b")])),
-        ("user info, 8.3.1",
-            headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "u@a")])),
+        (
+            "user info, 8.3.1",
+            headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "u@a")])
+        ),
         ("a fragment", headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/#a"), (":authority", "a")])),
-        ("a space in the path", headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/a b"), (":authority", "a")])),
-        ("a line end in the path",
-            headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/ HTTP/1.1\r\nx: y"), (":authority", "a")])),
+        (
+            "a space in the path",
+            headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/a b"), (":authority", "a")])
+        ),
+        (
+            "a line end in the path",
+            headers(1, [(":method", "GET"), (":scheme", "http"), (":path", "/ HTTP/1.1\r\nx: y"), (":authority", "a")])
+        ),
         ("a line end in a value, 8.2.1", headers(1, getFields + [("x-a", "b\r\nc: d")])),
         ("NUL in a value, 8.2.1", headers(1, getFields + [("x-a", "b\0")])),
         ("a blank before a value, 8.2.1", headers(1, getFields + [("x-a", " b")])),
         ("a colon in a name, 8.2.1", headers(1, getFields + [("x:a", "b")])),
         ("a blank in a name, 8.2.1", headers(1, getFields + [("x a", "b")])),
         ("an empty name, 8.2.1", headers(1, getFields + [("", "b")])),
-        ("a method that is no token",
-            headers(1, [(":method", "GET / HTTP/1.1"), (":scheme", "http"), (":path", "/"), (":authority", "a")])),
-        ("content-length that is too long, 8.1.1",
-            headers(1, postFields + [("content-length", "2")], end: false) + data(1, "x", end: true)),
-        ("content-length that is too short, 8.1.1",
-            headers(1, postFields + [("content-length", "1")], end: false) + data(1, "xy", end: true)),
+        (
+            "a method that is no token",
+            headers(1, [(":method", "GET / HTTP/1.1"), (":scheme", "http"), (":path", "/"), (":authority", "a")])
+        ),
+        (
+            "content-length that is too long, 8.1.1",
+            headers(1, postFields + [("content-length", "2")], end: false) + data(1, "x", end: true)
+        ),
+        (
+            "content-length that is too short, 8.1.1",
+            headers(1, postFields + [("content-length", "1")], end: false) + data(1, "xy", end: true)
+        ),
         ("content-length without DATA, 8.1.1", headers(1, postFields + [("content-length", "1")])),
-        ("content-length over several DATA frames, 8.1.1",
-            headers(1, postFields + [("content-length", "5")], end: false) + data(1, "ab") + data(1, "cd", end: true)),
-        ("two content-lengths", headers(1, postFields + [("content-length", "1"), ("content-length", "1")], end: false)),
+        (
+            "content-length over several DATA frames, 8.1.1",
+            headers(1, postFields + [("content-length", "5")], end: false) + data(1, "ab") + data(1, "cd", end: true)
+        ),
+        (
+            "two content-lengths",
+            headers(1, postFields + [("content-length", "1"), ("content-length", "1")], end: false)
+        ),
         ("a content-length that is no number", headers(1, postFields + [("content-length", "+1")], end: false)),
-        ("trailers that do not end, 8.1",
-            headers(1, postFields, end: false) + headers(1, [("x-a", "b")], end: false)),
+        (
+            "trailers that do not end, 8.1",
+            headers(1, postFields, end: false) + headers(1, [("x-a", "b")], end: false)
+        ),
         ("CONNECT with a path, 8.5", headers(1, [(":method", "CONNECT"), (":authority", "a:1"), (":path", "/")])),
-        ("CONNECT with a scheme, 8.5", headers(1, [(":method", "CONNECT"), (":authority", "a:1"), (":scheme", "http")])),
+        (
+            "CONNECT with a scheme, 8.5",
+            headers(1, [(":method", "CONNECT"), (":authority", "a:1"), (":scheme", "http")])
+        ),
         ("CONNECT without a port, 8.5", headers(1, [(":method", "CONNECT"), (":authority", "a")])),
-        (":protocol that was not allowed, RFC 8441 3",
-            headers(1, [(":method", "CONNECT"), (":protocol", "websocket")] + getFields.dropFirst())),
+        (
+            ":protocol that was not allowed, RFC 8441 3",
+            headers(1, [(":method", "CONNECT"), (":protocol", "websocket")] + getFields.dropFirst())
+        ),
     ]
 
     @Test(arguments: malformed.indices)
@@ -186,9 +276,18 @@ import Testing
         ("unknown flags, 4.1", frame(.ping, 0x16, [0, 0, 0, 0, 0, 0, 0, 0])),
         ("a reserved bit, 4.1", rawFrame(6, 0, .min, [0, 0, 0, 0, 0, 0, 0, 0])),
         ("PRIORITY on an idle stream, 5.1", frame(.priority, 0, stream: 9, number(0) + [15])),
-        ("WINDOW_UPDATE on a half-closed stream, 5.1", headers(7, getFields) + frame(.windowUpdate, 0, stream: 7, number(9))),
-        ("RST_STREAM on a half-closed stream, 5.1", headers(7, getFields) + frame(.resetStream, 0, stream: 7, number(8))),
-        ("padding, 6.1", headers(7, postFields, end: false) + frame(.data, Flag.padded | Flag.end, stream: 7, [2, 65, 0, 0])),
+        (
+            "WINDOW_UPDATE on a half-closed stream, 5.1",
+            headers(7, getFields) + frame(.windowUpdate, 0, stream: 7, number(9))
+        ),
+        (
+            "RST_STREAM on a half-closed stream, 5.1",
+            headers(7, getFields) + frame(.resetStream, 0, stream: 7, number(8))
+        ),
+        (
+            "padding, 6.1",
+            headers(7, postFields, end: false) + frame(.data, Flag.padded | Flag.end, stream: 7, [2, 65, 0, 0])
+        ),
         ("unknown settings, 6.5.2", frame(.settings, 0, [0, 0xff] + number(1))),
         ("settings twice, 6.5.3", frame(.settings, 0, [0, 3] + number(1) + [0, 3] + number(2))),
         ("an unknown error code, 7", headers(7, getFields) + frame(.resetStream, 0, stream: 7, number(0xff))),

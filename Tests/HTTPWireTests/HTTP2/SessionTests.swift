@@ -27,7 +27,8 @@ import Testing
 
     @Test func extendedConnectIsAnUpgrade() throws {
         let rig = SessionRig { $0.allowConnect = true }
-        rig.receive(headers(1, [(":method", "CONNECT"), (":protocol", "websocket")] + getFields.dropFirst(), end: false))
+        rig.receive(
+            headers(1, [(":method", "CONNECT"), (":protocol", "websocket")] + getFields.dropFirst(), end: false))
         let head = try #require(rig.streams.first?.head)
         #expect(head.methodKind == .get && head.lines == ["upgrade: websocket", "connection: upgrade"])
     }
@@ -216,7 +217,9 @@ import Testing
     @Test func memoryComesBack() {
         let rig = SessionRig()
         rig.onHead = { SessionRig.answer($0) }
-        for id in stride(from: Int32(1), to: 200, by: 2) { rig.receive(headers(id, postFields, end: false) + data(id, "x")) }
+        for id in stride(from: Int32(1), to: 200, by: 2) {
+            rig.receive(headers(id, postFields, end: false) + data(id, "x"))
+        }
         _ = rig.sent()
         #expect(rig.session.streamCount == 0 && rig.pool.slabsInUse == 0)
     }
