@@ -158,7 +158,7 @@ enum SupportedFields {
         envoy.config.cluster.v3.Cluster
           name alt_stat_name type cluster_type connect_timeout per_connection_buffer_limit_bytes lb_policy
           load_assignment max_requests_per_connection circuit_breakers upstream_http_protocol_options
-          common_http_protocol_options http_protocol_options typed_extension_protocol_options dns_refresh_rate
+          common_http_protocol_options http_protocol_options http2_protocol_options protocol_selection typed_extension_protocol_options dns_refresh_rate
           dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config upstream_bind_config
           least_request_lb_config round_robin_lb_config common_lb_config transport_socket
@@ -210,8 +210,13 @@ enum SupportedFields {
           choice_count active_request_bias
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions
           common_http_protocol_options upstream_http_protocol_options explicit_http_config
+          use_downstream_protocol_config auto_config
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig
-          http_protocol_options
+          http_protocol_options http2_protocol_options
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig
+          http_protocol_options http2_protocol_options
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
+          http_protocol_options http2_protocol_options
         # What listeners, routes and clusters share
         envoy.config.core.v3.Node
           id cluster locality

@@ -40,6 +40,7 @@ struct RuntimeSwitchTests {
         var expected = Settings()
         switch feature {
         case .replaceStaleConnections: expected.reuse.replacesStaleConnections = false
+        case .replayRefusedStreams: expected.reuse.replaysRefused = false
         case .peekBeforeReuse: expected.reuse.peeksFirst = false
         case .learnIdleTimeout: expected.reuse.learnsIdleTimeout = false
         case .detectDeadPeers: expected.detectsDeadPeers = false

@@ -47,10 +47,11 @@ struct ClusterSpecBuilder {
         let options = http.options(of: cluster, path)
         spec.http = http.spec(options.message, cluster, options.path)
         spec.reuse.replacesStaleConnections = context.isOn(.replaceStaleConnections)
+        spec.reuse.replaysRefused = context.isOn(.replayRefusedStreams)
         spec.reuse.peeksFirst = context.isOn(.peekBeforeReuse)
         spec.reuse.learnsIdleTimeout = context.isOn(.learnIdleTimeout)
         spec.detectsDeadPeers = context.isOn(.detectDeadPeers)
-        spec.tls = tls(cluster, options.message, path)
+        spec.tls = tls(cluster, options.message, spec.http.protocol, path)
         if spec.tls == nil {
             for (name, isSet) in [
                 ("auto_sni", spec.http.autoSNI), ("auto_san_validation", spec.http.autoSANValidation),
@@ -84,11 +85,13 @@ struct ClusterSpecBuilder {
         return spec
     }
 
-    private func tls(_ cluster: API.Cluster, _ http: API.UpstreamHTTP?, _ path: FieldPath) -> TLSContextSpec? {
+    private func tls(
+        _ cluster: API.Cluster, _ http: API.UpstreamHTTP?, _ spoken: UpstreamProtocol, _ path: FieldPath
+    ) -> TLSContextSpec? {
         let place = path.field("transport_socket")
         var tls = TLSSpecBuilder(context: context).upstream(
             cluster.transportSocket, isSet: cluster.hasTransportSocket, http: http, place)
-        if tls?.alpn.contains("h2") == true, !context.rawClusters.contains(cluster.name) {
+        if spoken == .http1, tls?.alpn.contains("h2") == true, !context.rawClusters.contains(cluster.name) {
             tls?.alpn.removeAll { $0 == "h2" }
             context.report.warn(
                 path: place, "h2 is left out of alpn_protocols: Outrider speaks HTTP/1.1 to this cluster")

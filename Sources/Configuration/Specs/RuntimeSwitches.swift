@@ -6,6 +6,7 @@ import DataPlane
 /// both. docs/beyond-envoy.md tells what each does.
 enum RuntimeSwitch: String, CaseIterable {
     case replaceStaleConnections = "outrider.upstream.replace_stale_connections"
+    case replayRefusedStreams = "outrider.upstream.replay_refused_streams"
     case peekBeforeReuse = "outrider.upstream.peek_before_reuse"
     case learnIdleTimeout = "outrider.upstream.learn_idle_timeout"
     case detectDeadPeers = "outrider.upstream.detect_dead_peers"

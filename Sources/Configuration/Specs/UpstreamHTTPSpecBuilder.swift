@@ -23,6 +23,8 @@ struct UpstreamHTTPSpecBuilder {
             ("upstream_http_protocol_options", cluster.hasUpstreamHTTPProtocolOptions),
             ("common_http_protocol_options", cluster.hasCommonHTTPProtocolOptions),
             ("http_protocol_options", cluster.hasHTTPProtocolOptions),
+            ("http2_protocol_options", cluster.hasHTTP2ProtocolOptions),
+            ("protocol_selection", cluster.protocolSelection != .useConfiguredProtocol),
         ].filter(\.1).map(\.0)
         if let found {
             for name in older {
@@ -38,7 +40,12 @@ struct UpstreamHTTPSpecBuilder {
         if cluster.hasCommonHTTPProtocolOptions {
             options.commonHTTPProtocolOptions = cluster.commonHTTPProtocolOptions
         }
-        if cluster.hasHTTPProtocolOptions {
+        if cluster.protocolSelection == .useDownstreamProtocol {
+            options.useDownstreamProtocolConfig.httpProtocolOptions = cluster.httpProtocolOptions
+            options.useDownstreamProtocolConfig.http2ProtocolOptions = cluster.http2ProtocolOptions
+        } else if cluster.hasHTTP2ProtocolOptions {
+            options.explicitHTTPConfig.http2ProtocolOptions = cluster.http2ProtocolOptions
+        } else if cluster.hasHTTPProtocolOptions {
             options.explicitHTTPConfig.httpProtocolOptions = cluster.httpProtocolOptions
         }
         return (options, path)
@@ -67,12 +74,43 @@ struct UpstreamHTTPSpecBuilder {
         }
         spec.autoSNI = options.upstreamHTTPProtocolOptions.autoSni
         spec.autoSANValidation = options.upstreamHTTPProtocolOptions.autoSanValidation
-        if case .explicitHTTPConfig(let explicit)? = options.upstreamProtocolOptions,
-            case .httpProtocolOptions(let http1)? = explicit.protocolConfig
-        {
-            spec.http1 = context.http1(
-                http1, streamError: false, path.field("explicit_http_config.http_protocol_options"))
-        }
+        protocols(options, cluster, path, into: &spec)
         return spec
+    }
+
+    /// What is spoken to the cluster, and the settings of each protocol.
+    private func protocols(
+        _ options: API.UpstreamHTTP, _ cluster: API.Cluster, _ path: FieldPath, into spec: inout UpstreamHTTPSpec
+    ) {
+        switch options.upstreamProtocolOptions {
+        case .explicitHTTPConfig(let explicit)?:
+            let place = path.field("explicit_http_config")
+            switch explicit.protocolConfig {
+            case .http2ProtocolOptions(let http2)?:
+                spec.protocol = .http2
+                spec.http2 = context.http2(http2, streamError: false, place.field("http2_protocol_options"))
+            case .httpProtocolOptions(let http1)?:
+                spec.http1 = context.http1(http1, streamError: false, place.field("http_protocol_options"))
+            default: break
+            }
+        case .useDownstreamProtocolConfig(let same)?:
+            let place = path.field("use_downstream_protocol_config")
+            spec.protocol = .sameAsDownstream
+            spec.http1 = context.http1(
+                same.httpProtocolOptions, streamError: false, place.field("http_protocol_options"))
+            spec.http2 = context.http2(
+                same.http2ProtocolOptions, streamError: false, place.field("http2_protocol_options"))
+        case .autoConfig(let auto)?:
+            let place = path.field("auto_config")
+            spec.protocol = .negotiated
+            spec.http1 = context.http1(
+                auto.httpProtocolOptions, streamError: false, place.field("http_protocol_options"))
+            spec.http2 = context.http2(
+                auto.http2ProtocolOptions, streamError: false, place.field("http2_protocol_options"))
+            if !cluster.hasTransportSocket {
+                context.bad(place, "ALPN chooses the protocol, and the cluster has no TLS transport_socket")
+            }
+        case nil: break
+        }
     }
 }

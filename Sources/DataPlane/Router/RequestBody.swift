@@ -17,6 +17,8 @@ struct RequestBody: ~Copyable {
     private let pool: SlabPool
     /// Bytes that may be kept.
     private var limit = 0
+    /// Nothing is lost with what cannot be kept: no retry was asked for.
+    private var isByTheWay = false
     /// Body bytes went to an upstream.
     private(set) var wasSent = false
     /// The request has a body or trailers.
@@ -33,15 +35,17 @@ struct RequestBody: ~Copyable {
         mode = .passing
         bytes.clear()
         limit = 0
+        isByTheWay = false
         wasSent = false
         exists = false
         hasTrailers = false
     }
 
-    /// Keeps what comes, up to a number of bytes.
-    mutating func keep(upTo limit: Int) {
+    /// Keeps what comes, up to a number of bytes. `isByTheWay`: more than that is no failure.
+    mutating func keep(upTo limit: Int, isByTheWay: Bool = false) {
         mode = .kept
         self.limit = limit
+        self.isByTheWay = isByTheWay
     }
 
     /// Bytes held.
@@ -54,7 +58,7 @@ struct RequestBody: ~Copyable {
         let fits = mode != .kept || bytes.count + more.count <= limit
         if !fits { mode = .lost }
         more.moveAll(to: &bytes)
-        return fits
+        return fits || isByTheWay
     }
 
     /// Notes bytes that are about to be sent. False: they are more than may be kept, and from now on none are.
@@ -64,7 +68,7 @@ struct RequestBody: ~Copyable {
         guard bytes.count + more.count <= limit else {
             mode = .lost
             bytes.clear()
-            return false
+            return isByTheWay
         }
         more.forEachPart { part in
             bytes.append(part)

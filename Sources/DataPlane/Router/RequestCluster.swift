@@ -8,7 +8,8 @@ protocol RequestCluster: AnyObject {
     var spec: ClusterSpec { get }
     var stats: ClusterStats { get }
     func newStream(
-        _ waiter: any PoolWaiter, priority: ForwardSpec.Priority, authority: ByteView, avoiding: [Host],
+        _ waiter: any PoolWaiter, priority: ForwardSpec.Priority, version: HTTPVersion, authority: ByteView,
+        avoiding: [Host],
         selectionAttempts: Int, fresh: Bool
     ) -> NewStreamOutcome
     /// For a CONNECT that ends here.

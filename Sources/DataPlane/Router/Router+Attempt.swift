@@ -31,7 +31,8 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
             outcome = cluster.newTunnel(self, avoiding: avoiding, selectionAttempts: picks)
         } else {
             outcome = cluster.newStream(
-                self, priority: facts.spec.priority, authority: stream.requestHeaders.authority, avoiding: avoiding,
+                self, priority: facts.spec.priority, version: stream.info.httpVersion ?? .http11,
+                authority: stream.requestHeaders.authority, avoiding: avoiding,
                 selectionAttempts: picks, fresh: fresh)
         }
         switch outcome {

@@ -4,6 +4,9 @@ import Metrics
 import Reactor
 
 extension Router {
+    /// Bytes of a request body that are kept for a replay that no policy asks for.
+    private static let replayLimit = 64 * 1024
+
     /// Prepares a request for forwarding and asks for a connection. The order is Envoy's.
     func start(_ route: Route, _ facts: ForwardFacts) {
         let request = stream.requestHeaders
@@ -35,7 +38,12 @@ extension Router {
         if facts.includeAttemptCount { request.set(.xEnvoyAttemptCount, decimal: 1) }
         changeRequest(route)
         retry = RetryState(facts.retry, request)
-        if retry.isEnabled { body.keep(upTo: facts.bufferLimit) }
+        if retry.isEnabled {
+            body.keep(upTo: facts.bufferLimit)
+        } else if cluster.spec.http.protocol != .http1, cluster.spec.reuse.replaysRefused, body.exists {
+            // A small body can be replayed when an HTTP/2 server refuses its stream.
+            body.keep(upTo: min(facts.bufferLimit, Router.replayLimit), isByTheWay: true)
+        }
         if let sizes = cluster.stats.sizes {
             sizes.rqHeadersSize.record(UInt64(request.byteSize))
             sizes.rqHeadersCount.record(UInt64(request.count))

@@ -20,6 +20,7 @@ extension Router {
         stream.info.upstream.transportFailureReason = detail
         if !stream.hasResponseStarted {
             if isStale && replaceStale(reason, requestStarted: requestStarted) { return }
+            if reason == .remoteRefused && replayRefused() { return }
             if retryAfter(.reset(reason, requestStarted: requestStarted)) { return }
             chargeCode(reason.status)
         } else if awaitsGRPCStatus {
@@ -59,6 +60,17 @@ extension Router {
         wasReplaced = true
         cluster.stats.rqReplacedStale.increment()
         startAttempt(fresh: true)
+        return true
+    }
+
+    /// Beyond Envoy: a server that goes away tells which streams it has not looked at (RFC 9113, section 6.8). They go
+    /// out once more, whatever their method, and count as no failure of anybody's.
+    private func replayRefused() -> Bool {
+        guard let cluster, cluster.spec.reuse.replaysRefused, !wasReplaced, !sentInformational, body.canBeSentAgain
+        else { return false }
+        wasReplaced = true
+        cluster.stats.rqReplayedRefused.increment()
+        startAttempt()
         return true
     }
 

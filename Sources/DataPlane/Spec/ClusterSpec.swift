@@ -111,15 +111,28 @@ public struct UpstreamHTTPSpec: Sendable, Equatable {
     public var maxHeaderCount = 100
     public var autoSNI = false
     public var autoSANValidation = false
+    public var `protocol` = UpstreamProtocol.http1
     public var http1 = HTTP1OptionsSpec()
+    public var http2 = HTTP2OptionsSpec()
 
     public init() {}
+}
+
+/// What is spoken to a cluster: `explicit_http_config`, `auto_config` or `use_downstream_protocol_config`.
+public enum UpstreamProtocol: Sendable, Equatable {
+    case http1
+    case http2
+    /// What ALPN chooses. Clusters with TLS only.
+    case negotiated
+    case sameAsDownstream
 }
 
 /// How connections are used again, beyond what Envoy does.
 public struct ConnectionReuseSpec: Sendable, Equatable {
     /// A request goes out once more on a fresh connection when a reused one dies before a response byte.
     public var replacesStaleConnections = true
+    /// A request that its server refused without looking at it (GOAWAY, REFUSED_STREAM) goes out once more.
+    public var replaysRefused = true
     /// A connection that was idle is looked at for its peer's FIN before it is used.
     public var peeksFirst = true
     /// How long a host keeps idle connections open is learnt from those it closes.

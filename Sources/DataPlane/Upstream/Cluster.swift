@@ -26,6 +26,9 @@ public final class Cluster {
     public private(set) lazy var stats = ClusterStats(
         cells: cells, cluster: shared.statName, trackTimeoutBudgets: spec.trackTimeoutBudgets,
         trackSizes: spec.trackRequestResponseSizes)
+    private(set) lazy var http2Stats = HTTP2CodecStats(cells, prefix: "cluster.\(shared.statName).http2.")
+    private(set) lazy var http2Options = UpstreamDefaults.http2Options(spec)
+    lazy var offences = OffenceLog(label: "upstream", place: "cluster '\(name)'")
     private(set) lazy var http1Stats = HTTP1CodecStats(cells, prefix: "cluster.\(shared.statName).http1.")
 
     init(
@@ -60,17 +63,21 @@ public final class Cluster {
 
     /// Chooses a host and gets a stream on a pooled connection to it.
     ///
+    /// - `version`: what the request came in, where the cluster's protocol follows it.
     /// - `authority`: the request's `:authority`; names the server in the TLS handshake where `auto_sni` asks for it.
     /// - `avoiding`: hosts that failed this request before; chosen again only after `selectionAttempts` further picks.
     /// - `fresh`: a connection that served no request yet, for a request that died on one that did.
     ///
     /// `poolReady` may be called before this returns; then the outcome is `.started`.
     public func newStream(
-        _ waiter: any PoolWaiter, priority: ForwardSpec.Priority = .default, authority: ByteView = ByteView(),
-        avoiding: [Host] = [], selectionAttempts: Int = 1, fresh: Bool = false
+        _ waiter: any PoolWaiter, priority: ForwardSpec.Priority = .default, version: HTTPVersion = .http11,
+        authority: ByteView = ByteView(), avoiding: [Host] = [], selectionAttempts: Int = 1, fresh: Bool = false
     ) -> NewStreamOutcome {
         guard let place = choosePlace(avoiding: avoiding, attempts: selectionAttempts) else { return .noHealthyHost }
-        guard let pool = place.pool(priority, serverName: requestServerName(authority)) else { return .noHealthyHost }
+        let wanted = PoolVersion(spec.http.protocol, request: version)
+        guard let pool = place.pool(priority, wanted, serverName: requestServerName(authority)) else {
+            return .noHealthyHost
+        }
         return pool.newStream(waiter, fresh: fresh)
     }
 

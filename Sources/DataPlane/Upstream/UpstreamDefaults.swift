@@ -35,6 +35,12 @@ enum UpstreamDefaults {
             bytesSetting: HTTP1Limits.response.bytesSetting)
     }
 
+    static func http2Options(_ spec: ClusterSpec) -> HTTP2Options {
+        var options = HTTP2Options(spec.http.http2, bufferLimit: spec.perConnectionBufferLimit)
+        options.limits = responseLimits(spec.http)
+        return options
+    }
+
     static func responseOptions(_ spec: UpstreamHTTPSpec) -> HTTP1Options {
         var options = HTTP1Options()
         options.allowHTTP10 = true

@@ -151,8 +151,8 @@ final class ScriptedCluster: RequestCluster {
     var last: ScriptedTry? { tries.last }
 
     func newStream(
-        _ waiter: any PoolWaiter, priority: ForwardSpec.Priority, authority: ByteView, avoiding: [Host],
-        selectionAttempts: Int, fresh: Bool
+        _ waiter: any PoolWaiter, priority: ForwardSpec.Priority, version: HTTPVersion, authority: ByteView,
+        avoiding: [Host], selectionAttempts: Int, fresh: Bool
     ) -> NewStreamOutcome {
         avoided.append(avoiding)
         switch mode {
@@ -170,7 +170,7 @@ final class ScriptedCluster: RequestCluster {
 
     func newTunnel(_ waiter: any PoolWaiter, avoiding: [Host], selectionAttempts: Int) -> NewStreamOutcome {
         newStream(
-            waiter, priority: .default, authority: ByteView(), avoiding: avoiding,
+            waiter, priority: .default, version: .http11, authority: ByteView(), avoiding: avoiding,
             selectionAttempts: selectionAttempts, fresh: true)
     }
 

@@ -65,6 +65,9 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
 
     // MARK: - The life of a stream
 
+    var capacity: Int { 1 }
+    var room: Int { delegate == nil ? 1 : 0 }
+
     func startStream(_ delegate: any UpstreamStreamDelegate) -> any UpstreamStream {
         generation &+= 1
         self.delegate = delegate

@@ -33,6 +33,8 @@ public final class ClusterStats {
     public let internalRedirectFailed, internalRedirectSucceeded: Counter
     /// Outrider's own: tries on a reused connection that died before a byte came back, repeated on a fresh one.
     public let rqReplacedStale: Counter
+    /// Outrider's own: tries that HTTP/2 servers refused without looking at them, sent once more.
+    public let rqReplayedRefused: Counter
     /// `upstream_rq_<code>`, `upstream_rq_<n>xx`, `upstream_rq_completed`, `upstream_rq_time`.
     public let responses: ResponseStats
     /// The same under `canary.`, `internal.`, `external.`, and for responses that were retried, `retry.`.
@@ -114,6 +116,7 @@ public final class ClusterStats {
         internalRedirectFailed = cells.counter(prefix + "upstream_internal_redirect_failed_total")
         internalRedirectSucceeded = cells.counter(prefix + "upstream_internal_redirect_succeeded_total")
         rqReplacedStale = rq("replaced_stale")
+        rqReplayedRefused = rq("replayed_refused")
         responses = ResponseStats(cells: cells, prefix: prefix)
         // Envoy shows this one from the start, unlike the other response stats.
         _ = rq("completed")

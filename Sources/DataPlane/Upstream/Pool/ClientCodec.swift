@@ -3,6 +3,9 @@ import Reactor
 
 /// A codec on one established connection. Loop thread only. It gets the connection's bytes as its delegate.
 protocol ClientCodec: ConnectionDelegate {
+    /// Streams that can be under way at once, and how many of them may begin now.
+    var capacity: Int { get }
+    var room: Int { get }
     /// Begins a stream. The pool calls it only while the codec has room for one.
     func startStream(_ delegate: any UpstreamStreamDelegate) -> any UpstreamStream
     /// Resets the streams on it; the connection is about to be closed by us.
@@ -11,8 +14,10 @@ protocol ClientCodec: ConnectionDelegate {
 
 /// How a stream ended, as the pool has to know it.
 enum StreamEnd {
-    /// Both directions are complete, and the connection can carry another stream.
+    /// The stream is over, and the connection can carry another one.
     case reusable
+    /// The connection ended under it; the codec sees to the connection.
+    case cutShort
     /// The connection is of no more use. `complete`: both directions came to their end.
     case close(byPeer: Bool, complete: Bool)
     /// Complete, and the last bytes still have to be written.

@@ -9,6 +9,7 @@ import Reactor
 /// waits for one that is in use; a connect failure fails everyone who waits.
 final class ConnectionPool {
     let priority: ForwardSpec.Priority
+    let version: PoolVersion
     /// The server name sent in the TLS handshake when it comes from the request.
     let serverName: FixedBytes?
     /// Whether request trailers are sent (`enable_trailers`).
@@ -18,6 +19,7 @@ final class ConnectionPool {
     private let breakers: BreakerSet
     private let stats: ClusterStats
 
+    /// Connections with room for a stream, the one used last at the end.
     private var ready: [UpstreamConnection] = []
     private var all: [UpstreamConnection] = []
     /// Streams that the connections now being made will carry.
@@ -25,15 +27,19 @@ final class ConnectionPool {
     private var pending = PendingQueue()
     private var isServeScheduled = false
     private var isDraining = false
+    /// What the last connection spoke, where ALPN decides.
+    private var speaksHTTP2: Bool
 
     /// After this much idle time a connection is looked at before it is used: one system call, which busy connections
     /// are spared, because the loop has just told whether their peer is there.
     private static let peekAfter = TimeAmount.milliseconds(10)
 
     /// The place in the `connection_pools` breaker is already taken.
-    init(place: WorkerHost, priority: ForwardSpec.Priority, serverName: FixedBytes?) {
+    init(place: WorkerHost, priority: ForwardSpec.Priority, version: PoolVersion, serverName: FixedBytes?) {
         self.place = place
         self.priority = priority
+        self.version = version
+        speaksHTTP2 = version != .http1
         self.serverName = serverName
         cluster = place.cluster
         sendsTrailers = place.cluster.spec.http.http1.enableTrailers
@@ -50,7 +56,7 @@ final class ConnectionPool {
 
     /// See `Cluster.newStream`.
     func newStream(_ waiter: any PoolWaiter, fresh: Bool) -> NewStreamOutcome {
-        if !fresh, let connection = takeReady() {
+        if !fresh, let connection = firstReady() {
             return begin(on: connection, waiter) ? .started : .overflow(connection.host)
         }
         guard breakers.pending.tryAcquire() else {
@@ -62,18 +68,22 @@ final class ConnectionPool {
         place.cells.requestQueued()
         let serial = pending.append(waiter, fresh: fresh)
         connectAsNeeded()
-        if connecting == 0, let idle = ready.first {
+        if connecting == 0, let idle = ready.first(where: { $0.activeStreams == 0 }) {
             // At the limit, and the request must not use what is there: make room.
             idle.close()
         }
         return .waiting(PoolTicket(holder: self, serial: serial))
     }
 
-    /// The ready connection used last, if its peer is still there.
-    private func takeReady() -> UpstreamConnection? {
-        while let connection = ready.popLast() {
-            connection.disarmIdle()
-            if isUsable(connection) { return connection }
+    /// The ready connection used last, if its peer is still there. It stays ready until a stream takes its last room.
+    private func firstReady() -> UpstreamConnection? {
+        while let connection = ready.last {
+            if connection.codec?.room ?? 0 == 0 {
+                takeOut(connection)
+            } else if connection.activeStreams > 0 || isUsable(connection) {
+                return connection
+            }
+            // `isUsable` closed it, which took it out.
         }
         return nil
     }
@@ -115,12 +125,11 @@ final class ConnectionPool {
         guard let codec = connection.codec else { return false }
         guard breakers.requests.tryAcquire() else {
             stats.rqActiveOverflow.increment()
-            putBack(connection)
             return false
         }
+        if connection.activeStreams == 0 { connection.disarmIdle() }
         connection.served += 1
-        connection.hasActiveStream = true
-        connection.streamIsCounted = true
+        connection.activeStreams += 1
         if cluster.spec.http.maxRequestsPerConnection > 0,
             connection.served >= cluster.spec.http.maxRequestsPerConnection
         {
@@ -130,39 +139,76 @@ final class ConnectionPool {
         stats.rqTotal.increment()
         stats.rqActive.increment()
         place.cells.requestStarted()
-        waiter.poolReady(codec.startStream(waiter.upstreamDelegate), host: connection.host)
+        let stream = codec.startStream(waiter.upstreamDelegate)
+        if codec.room == 0 || connection.isDraining { takeOut(connection) }
+        connectAhead(of: codec)
+        waiter.poolReady(stream, host: connection.host)
         return true
     }
 
     /// The codec's stream is over; called before the stream's delegate hears of it.
     func streamEnded(_ connection: UpstreamConnection, _ end: StreamEnd) {
-        guard connection.streamIsCounted else { return }
-        connection.streamIsCounted = false
+        guard connection.activeStreams > 0 else { return }
+        connection.activeStreams -= 1
         stats.rqActive.decrement()
         place.cells.requestEnded()
         breakers.requests.release()
         switch end {
         case .reusable:
-            connection.hasActiveStream = false
             if connection.isDraining || isDraining {
-                connection.close()
+                closeIfIdle(connection)
             } else {
                 putBack(connection)
                 if pending.count > 0 { scheduleServe() }
             }
+        case .cutShort:
+            connection.wasCutShort = true
         case .close(let byPeer, let complete):
-            if complete { connection.hasActiveStream = false }
+            if !complete { connection.wasCutShort = true }
             connection.close(byPeer: byPeer)
         case .flushThenClose:
-            connection.hasActiveStream = false
             connection.closeAfterFlush()
         }
     }
 
     private func putBack(_ connection: UpstreamConnection) {
+        if !connection.isReady {
+            connection.isReady = true
+            ready.append(connection)
+        }
+        guard connection.activeStreams == 0 else { return }
         connection.idleSince = cluster.loop.now
-        ready.append(connection)
         connection.armIdle(idleLimit(connection).map { cluster.loop.now + $0 })
+    }
+
+    private func takeOut(_ connection: UpstreamConnection) {
+        guard connection.isReady else { return }
+        connection.isReady = false
+        if let index = ready.lastIndex(where: { $0 === connection }) { ready.remove(at: index) }
+    }
+
+    private func closeIfIdle(_ connection: UpstreamConnection) {
+        if connection.activeStreams == 0 { connection.close() }
+    }
+
+    /// The peer allows more streams at once, or fewer.
+    func roomChanged(_ connection: UpstreamConnection) {
+        guard let codec = connection.codec, !connection.isDraining, !isDraining else { return }
+        if codec.room == 0 { return takeOut(connection) }
+        putBack(connection)
+        if pending.count > 0 { scheduleServe() }
+    }
+
+    /// The peer wants no new streams on it: it closes with its last one.
+    func connectionDrains(_ connection: UpstreamConnection) {
+        withdraw(connection)
+        closeIfIdle(connection)
+    }
+
+    /// No further stream begins on it; the codec is about to end those that are there.
+    func withdraw(_ connection: UpstreamConnection) {
+        connection.isDraining = true
+        takeOut(connection)
     }
 
     /// How long a connection may be idle: the configured limit, what the peer said, or what it showed.
@@ -184,7 +230,7 @@ final class ConnectionPool {
 
     private func serve() {
         isServeScheduled = false
-        while pending.count > 0, let connection = takeReady() {
+        while pending.count > 0, let connection = firstReady() {
             if !serveOne(connection, isNew: false) { break }
         }
         connectAsNeeded()
@@ -193,12 +239,8 @@ final class ConnectionPool {
     /// False when nobody who waits may have it.
     private func serveOne(_ connection: UpstreamConnection, isNew: Bool) -> Bool {
         guard let waiter = pending.take(forNewConnection: isNew) else {
-            if pending.count > 0, connecting == 0 {
-                // Only waiters for a new connection are left, and there may be no room for one.
-                connection.close()
-            } else {
-                putBack(connection)
-            }
+            // Only waiters for a new connection are left, and there may be no room for one.
+            if pending.count > 0, connecting == 0 { closeIfIdle(connection) }
             return false
         }
         unpend()
@@ -225,14 +267,28 @@ final class ConnectionPool {
                 breakers.connections.acquire()
                 place.acquireConnection()
             }
-            let name = serverName?.string ?? cluster.fixedServerName(for: place.host)
-            let connection = UpstreamConnection(to: place, serverName: name, breakers: breakers, owner: self)
-            connection.position = all.count
-            all.append(connection)
-            connecting += 1
-            stats.cxHTTP1Total.increment()
+            connect()
             if !allowed { return }
         }
+    }
+
+    /// Begins to connect; the place in the breakers is taken.
+    private func connect() {
+        let name = serverName?.string ?? cluster.fixedServerName(for: place.host)
+        let connection = UpstreamConnection(
+            to: place, serverName: name, alpn: cluster.alpn(for: version), breakers: breakers, owner: self)
+        connection.position = all.count
+        connection.expectedStreams = speaksHTTP2 ? Int(cluster.spec.http.http2.maxConcurrentStreams) : 1
+        all.append(connection)
+        connecting += connection.expectedStreams
+    }
+
+    /// Another connection is made before the last room of the only one with room is taken, so that nobody has to wait.
+    private func connectAhead(of codec: any ClientCodec) {
+        let capacity = codec.capacity
+        guard capacity >= 10, codec.room <= capacity / 10, connecting == 0, ready.count <= 1, !isDraining, takePlace()
+        else { return }
+        connect()
     }
 
     private func takePlace() -> Bool {
@@ -245,7 +301,7 @@ final class ConnectionPool {
     /// The host is no longer in the cluster: idle connections close now, the others with their last stream.
     func drain() {
         isDraining = true
-        while let connection = ready.popLast() { connection.close() }
+        for connection in all where connection.phase == .open { closeIfIdle(connection) }
         if pending.count == 0 { closeConnecting() }
     }
 
@@ -253,7 +309,7 @@ final class ConnectionPool {
     func shutDown() {
         isDraining = true
         connectFailed(.connectFailure, host: place.host, detail: "shutting down")
-        for connection in all {
+        while let connection = all.last {
             connection.codec?.abort()
             connection.close()
         }
@@ -266,12 +322,23 @@ final class ConnectionPool {
 
 extension ConnectionPool: UpstreamConnectionOwner {
     func connectionReady(_ connection: UpstreamConnection) {
-        connecting -= 1
+        connecting -= connection.expectedStreams
         guard let socket = connection.connection else { return }
-        connection.attach(
-            codec: HTTP1ClientConnection(connection, socket: socket, pool: self, cluster: cluster))
+        speaksHTTP2 = version == .http2 || version == .negotiated && socket.tls?.alpn == "h2"
+        if speaksHTTP2 {
+            stats.cxHTTP2Total.increment()
+            connection.attach(
+                codec: HTTP2ClientConnection(connection, socket: socket, pool: self, cluster: cluster))
+        } else {
+            stats.cxHTTP1Total.increment()
+            connection.attach(
+                codec: HTTP1ClientConnection(connection, socket: socket, pool: self, cluster: cluster))
+        }
         if let lifetime = cluster.spec.http.maxConnectionDuration { connection.armLifetime(lifetime) }
-        _ = serveOne(connection, isNew: true)
+        putBack(connection)
+        var isNew = true
+        while pending.count > 0, connection.isReady, serveOne(connection, isNew: isNew) { isNew = false }
+        connectAsNeeded()
     }
 
     func connectFailed(_ connection: UpstreamConnection, _ reason: StreamResetReason, detail: String) {
@@ -289,18 +356,22 @@ extension ConnectionPool: UpstreamConnectionOwner {
 
     func lifetimeOver(_ connection: UpstreamConnection) {
         stats.cxMaxDurationReached.increment()
-        if connection.hasActiveStream { connection.isDraining = true } else { connection.close() }
+        connectionDrains(connection)
     }
 
     func idleTimeoutOver(_ connection: UpstreamConnection) {
-        guard !connection.hasActiveStream else { return }
+        guard connection.activeStreams == 0 else { return }
         stats.cxIdleTimeout.increment()
         connection.close()
     }
 
     func connectionGone(_ connection: UpstreamConnection) {
-        if connection.wasUp { stats.rqPerCx.record(UInt64(connection.served)) } else { connecting -= 1 }
-        if let index = ready.lastIndex(where: { $0 === connection }) { ready.remove(at: index) }
+        if connection.wasUp {
+            stats.rqPerCx.record(UInt64(connection.served))
+        } else {
+            connecting -= connection.expectedStreams
+        }
+        takeOut(connection)
         let last = all.removeLast()
         if last !== connection {
             last.position = connection.position

@@ -65,7 +65,7 @@ extension TCPLease: UpstreamConnectionOwner {
         place.cells.requestStarted()
         breakers.requests.acquire()
         isActive = true
-        connection.hasActiveStream = true
+        connection.activeStreams = 1
         connection.attach(user: waiter.tcpDelegate)
         waiter.tcpReady(self)
     }

@@ -57,10 +57,14 @@ final class UpstreamConnection {
     var idleSince: MonotonicTime
     /// No further stream may begin on it; it closes when the last one ends.
     var isDraining = false
-    /// A stream is on it, or was cut short by its end.
-    var hasActiveStream = false
-    /// The stream on it is in the counts of active requests.
-    var streamIsCounted = false
+    /// Streams that are on it.
+    var activeStreams = 0
+    /// A stream was cut short by its end.
+    var wasCutShort = false
+    /// It is among the pool's ready connections.
+    var isReady = false
+    /// While it is being made: streams that it is expected to carry.
+    var expectedStreams = 1
     /// How long the peer keeps it open while idle, as its `Keep-Alive: timeout=` says.
     var peerIdleLimit: TimeAmount?
     /// TCP and TLS have been up.
@@ -68,7 +72,12 @@ final class UpstreamConnection {
     private(set) var codec: (any ClientCodec)?
 
     /// Begins to connect. The place in the breakers is already taken; it is given back at the end.
-    init(to place: WorkerHost, serverName: String?, breakers: BreakerSet, owner: any UpstreamConnectionOwner) {
+    ///
+    /// `alpn`: in place of the TLS context's own protocols.
+    init(
+        to place: WorkerHost, serverName: String?, alpn: [String]? = nil, breakers: BreakerSet,
+        owner: any UpstreamConnectionOwner
+    ) {
         let cluster = place.cluster
         self.place = place
         host = place.host
@@ -85,7 +94,7 @@ final class UpstreamConnection {
         self.timer = timer
         let socket = Connection.connect(
             to: host.address, loop: cluster.loop, options: cluster.socketOptions, tls: cluster.tls,
-            serverName: serverName, delegate: self)
+            serverName: serverName, alpn: alpn, delegate: self)
         socket.highWatermark = cluster.spec.perConnectionBufferLimit
         self.socket = socket
     }
@@ -183,7 +192,7 @@ final class UpstreamConnection {
         codec = nil
         stats.cxDestroy.increment()
         (byPeer ? stats.cxDestroyRemote : stats.cxDestroyLocal).increment()
-        if hasActiveStream {
+        if activeStreams > 0 || wasCutShort {
             stats.cxDestroyWithActiveRq.increment()
             (byPeer ? stats.cxDestroyRemoteWithActiveRq : stats.cxDestroyLocalWithActiveRq).increment()
         }

@@ -22,22 +22,25 @@ final class WorkerHost {
     /// The same host in a newer snapshot.
     func update(_ newer: Host) { host = newer }
 
-    /// The pool for a priority and server name (empty: the cluster's own). nil when the breaker on pools refuses.
-    func pool(_ priority: ForwardSpec.Priority, serverName: ByteView) -> ConnectionPool? {
-        for pool in pools where pool.priority == priority {
+    /// The pool for a priority, protocol and server name (empty: the cluster's own). nil when the breaker on pools
+    /// refuses.
+    func pool(_ priority: ForwardSpec.Priority, _ version: PoolVersion, serverName: ByteView) -> ConnectionPool? {
+        for pool in pools where pool.priority == priority && pool.version == version {
             if serverName.isEmpty ? pool.serverName == nil : pool.serverName?.view == serverName { return pool }
         }
-        return makePool(priority, serverName)
+        return makePool(priority, version, serverName)
     }
 
     @inline(never)
-    private func makePool(_ priority: ForwardSpec.Priority, _ serverName: ByteView) -> ConnectionPool? {
+    private func makePool(
+        _ priority: ForwardSpec.Priority, _ version: PoolVersion, _ serverName: ByteView
+    ) -> ConnectionPool? {
         guard cluster.shared.breakers.set(priority).pools.tryAcquire() else {
             cluster.stats.cxPoolOverflow.increment()
             return nil
         }
         let name = serverName.isEmpty ? nil : FixedBytes(serverName)
-        let pool = ConnectionPool(place: self, priority: priority, serverName: name)
+        let pool = ConnectionPool(place: self, priority: priority, version: version, serverName: name)
         pools.append(pool)
         return pool
     }
