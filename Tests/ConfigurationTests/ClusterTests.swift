@@ -191,8 +191,8 @@ import Testing
             ".least_request_lb_config.choice_count: must be at least 2, found 1"
         ),
         (
-            "http2_protocol_options: {}",
-            ".http2_protocol_options: is an Envoy field that Outrider does not act on"
+            "http2_protocol_options: {allow_metadata: true}",
+            ".http2_protocol_options.allow_metadata: is an Envoy field that Outrider does not act on"
         ),
     ]
 
