@@ -10,9 +10,10 @@ let house: [SwiftSetting] = [
 
 /// For what carries traffic. Every debug build and so every test checks exclusive access; a release build does not pay
 /// 2-15 ns for it at each stored property of a class.
-let hot: [SwiftSetting] = house + [
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
-]
+let hot: [SwiftSetting] =
+    house + [
+        .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+    ]
 
 /// For what runs at start and on an admin request only: small rather than fast.
 let cold: [SwiftSetting] = house + [.unsafeFlags(["-Osize"], .when(configuration: .release))]

@@ -62,7 +62,9 @@ func fuzzHeaderMap(_ input: inout Input) {
             let values = model.values(name.view.array)
             let joined = map.combinedValue(key)?.array
             let separator = Array((key.known == .cookie ? "; " : ",").utf8)
-            check(joined == (values.isEmpty ? nil : Array(values.joined(separator: separator))), "combined \(name.string)")
+            check(
+                joined == (values.isEmpty ? nil : Array(values.joined(separator: separator))), "combined \(name.string)"
+            )
         case 6:
             let copy = HeaderMap()
             copy.copy(from: map)

@@ -36,7 +36,8 @@ private struct Log {
 }
 
 private func limits(_ choice: UInt8) -> HTTP1Limits {
-    choice & 1 == 0 ? HTTP1Limits() : HTTP1Limits(maxHeaderBytes: 20 + Int(choice) * 2, maxHeaderCount: Int(choice >> 4))
+    choice & 1 == 0
+        ? HTTP1Limits() : HTTP1Limits(maxHeaderBytes: 20 + Int(choice) * 2, maxHeaderCount: Int(choice >> 4))
 }
 
 private func options(_ choice: UInt8) -> HTTP1Options {
