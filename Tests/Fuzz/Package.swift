@@ -16,6 +16,13 @@ let package = Package(
                 .product(name: "Reactor", package: "outrider"),
             ]),
         .executableTarget(
+            name: "FuzzHTTP2",
+            dependencies: [
+                "CFuzzer",
+                .product(name: "HTTPWire", package: "outrider"),
+                .product(name: "Reactor", package: "outrider"),
+            ]),
+        .executableTarget(
             name: "FuzzConfiguration",
             dependencies: ["CFuzzer", .product(name: "Configuration", package: "outrider")]),
     ]

@@ -281,7 +281,11 @@ final class ConnectionPool {
         connection.expectedStreams = speaksHTTP2 ? Int(cluster.spec.http.http2.maxConcurrentStreams) : 1
         all.append(connection)
         connecting += connection.expectedStreams
+        if version != .negotiated { countVersion() }
     }
+
+    /// A connection counts from its begin, as in Envoy; where ALPN decides, from when it is up.
+    private func countVersion() { (speaksHTTP2 ? stats.cxHTTP2Total : stats.cxHTTP1Total).increment() }
 
     /// Another connection is made before the last room of the only one with room is taken, so that nobody has to wait.
     private func connectAhead(of codec: any ClientCodec) {
@@ -325,12 +329,11 @@ extension ConnectionPool: UpstreamConnectionOwner {
         connecting -= connection.expectedStreams
         guard let socket = connection.connection else { return }
         speaksHTTP2 = version == .http2 || version == .negotiated && socket.tls?.alpn == "h2"
+        if version == .negotiated { countVersion() }
         if speaksHTTP2 {
-            stats.cxHTTP2Total.increment()
             connection.attach(
                 codec: HTTP2ClientConnection(connection, socket: socket, pool: self, cluster: cluster))
         } else {
-            stats.cxHTTP1Total.increment()
             connection.attach(
                 codec: HTTP1ClientConnection(connection, socket: socket, pool: self, cluster: cluster))
         }
