@@ -93,11 +93,19 @@ public enum DetectedCloseType: UInt8, Sendable {
 /// The downstream connection as its streams see it; one object a connection.
 public final class DownstreamInfo {
     public let connectionID: UInt64
-    /// Where the client meant to go: the socket's own address unless it was redirected here.
+    /// Where the client meant to go: `originalDestination`, or the socket's own address where none was restored. This is
+    /// what filter chains, routes and `%DOWNSTREAM_LOCAL_ADDRESS%` go by.
     public var localAddress: SocketAddress
+    /// Where the client meant to go, where a listener filter told it: `original_dst` (the address before a REDIRECT rule,
+    /// or the socket's own under TPROXY) or `proxy_protocol`. nil: nobody told, and an ORIGINAL_DST cluster has no host
+    /// for this connection. Envoy's "restored local address".
+    public var originalDestination: SocketAddress?
+    /// From `original_src`: upstream connections of this downstream come from this address and not from our own. Such
+    /// a connection serves no other client. nil: from our own.
+    public var transparentSource: TransparentSource?
     /// The socket's own address.
     public let directLocalAddress: SocketAddress
-    /// The peer of the socket.
+    /// The peer of the socket: the load balancer, where one speaks PROXY protocol to us.
     public let directRemoteAddress: SocketAddress
     /// The peer as PROXY protocol tells it; the direct one until then.
     public var remoteAddress: SocketAddress
@@ -119,6 +127,20 @@ public final class DownstreamInfo {
         directRemoteAddress = remote
         remoteAddress = remote
         self.accepted = accepted
+    }
+}
+
+/// `envoy.filters.listener.original_src`: the source address that upstream connections are made from. Binding it takes
+/// IP_TRANSPARENT (CAP_NET_ADMIN) and routes that lead the answers back to us.
+public struct TransparentSource: Hashable, Sendable {
+    /// The client's address with port 0: the system chooses one.
+    public var address: SocketAddress
+    /// SO_MARK of the upstream socket; 0: none.
+    public var mark: UInt32
+
+    public init(_ address: SocketAddress, mark: UInt32) {
+        self.address = address.with(port: 0)
+        self.mark = mark
     }
 }
 
