@@ -52,6 +52,8 @@ public struct MemoryFigures: Sendable {
 /// Implemented by the server. Main thread only.
 public protocol AdminBackend: AnyObject {
     var state: ServerState { get }
+    /// Why `/ready` is 503 though the server is live, for people; nil: it is ready.
+    var unreadyReason: String? { get }
     var stats: StatStore { get }
     /// Brings the gauges that are computed on demand up to date, and merges the histograms where `stats_flush_on_admin`
     /// asks for it; called before stats are shown.

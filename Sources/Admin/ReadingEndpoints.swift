@@ -8,7 +8,8 @@ enum ReadingEndpoints {
         },
         .reading("/ready", "the server's state; 200 if LIVE, otherwise 503") { desk, _ in
             let state = desk.backend.state
-            return AdminAnswer(state.name + "\n", status: state == .live ? 200 : 503)
+            let reason = state == .live ? desk.backend.unreadyReason : state.name
+            return AdminAnswer((reason ?? state.name) + "\n", status: reason == nil ? 200 : 503)
         },
         .reading("/server_info", "version, state, uptime, command line and node as JSON") { desk, _ in
             ServerInfoPage.answer(desk.backend)

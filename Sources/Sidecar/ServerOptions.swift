@@ -30,9 +30,13 @@ public struct ServerOptions: Sendable {
     public var logPath: String?
     /// A file that gets the admin listener's address once it is bound.
     public var adminAddressPath: String?
+    /// While this does not answer, `/ready` is 503.
+    public var readyWhenApp: ProbeTarget?
     /// Seconds that a drain may take.
     public var drainTime = 600
     public var drainStrategy = DrainStrategy.gradual
+    /// The app beside this process: it is served until its end, and this process ends after it.
+    public var exitWith: AppProcess?
     /// Seconds after which a replaced process ends.
     public var parentShutdownTime = 900
     public var serviceCluster = ""

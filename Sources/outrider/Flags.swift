@@ -37,6 +37,20 @@ struct RunFlags: ParsableArguments {
     @Option(help: "Write the admin listener's address to this file once it is bound.")
     var adminAddressPath: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "/ready is 503 while this does not answer: tcp://HOST:PORT, http://HOST:PORT/PATH or unix://PATH.",
+            valueName: "URL"),
+        transform: { try ProbeTarget($0) })
+    var readyWhenApp: ProbeTarget?
+
+    @Option(
+        help: ArgumentHelp(
+            "The app: on SIGTERM outbound listeners serve until it has ended; when it ends, so does this process.",
+            valueName: "PID|cgroup:PATH"),
+        transform: { try AppProcess($0) })
+    var exitWith: AppProcess?
+
     @Option(help: "Seconds that draining may take before the process ends anyway.")
     var drainTimeS = 600
 
@@ -61,6 +75,8 @@ struct RunFlags: ParsableArguments {
         options.concurrency = concurrency.map { max(1, $0) }
         options.cpusetThreads = cpusetThreads
         options.adminAddressPath = adminAddressPath
+        options.readyWhenApp = readyWhenApp
+        options.exitWith = exitWith
         options.drainTime = drainTimeS
         options.drainStrategy = drainStrategy
         options.parentShutdownTime = parentShutdownTimeS

@@ -12,11 +12,12 @@ struct Outrider: ParsableCommand {
 
               outrider -c envoy.yaml
 
-            SIGTERM drains and then ends; a second SIGTERM ends at once. SIGUSR1 reopens the logs.
+            SIGTERM drains and then ends; a second SIGTERM ends at once. Listeners with traffic_direction OUTBOUND serve \
+            the app until it needs them no more. SIGUSR1 reopens the logs.
             See it work before you have a file of your own: outrider demo
             """,
         version: Version.line,
-        subcommands: [Validate.self, Demo.self, Certs.self])
+        subcommands: [Validate.self, Wait.self, Demo.self, Certs.self])
 
     @OptionGroup(title: "Configuration") var source: ConfigurationFlags
     @OptionGroup(title: "Run") var running: RunFlags

@@ -14,6 +14,7 @@ final class FakeBackend: AdminBackend {
     let clusters: ClusterDirectory
     let stats = StatStore()
     var state = ServerState.live
+    var unreadyReason: String?
     var listeners: [ListenerStatus] = []
     var logLevels: [(name: String, level: String)] = [("http", "info"), ("main", "warning")]
     /// One word a call, in order.

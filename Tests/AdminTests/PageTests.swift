@@ -128,6 +128,16 @@ import Testing
                 """)
     }
 
+    @Test func readyWithItsReason() throws {
+        let desk = try Desk()
+        #expect(desk.get("/ready").status == 200 && desk.get("/ready").text == "LIVE\n")
+        desk.backend.unreadyReason = "the app does not answer"
+        #expect(desk.get("/ready").status == 503 && desk.get("/ready").text == "the app does not answer\n")
+        // What the server itself is comes first.
+        desk.backend.state = .draining
+        #expect(desk.get("/ready").status == 503 && desk.get("/ready").text == "DRAINING\n")
+    }
+
     @Test func tellsOfTheServer() throws {
         let desk = try Desk(yaml: "node: {id: n1, cluster: svc, locality: {zone: z}}")
         let text = desk.get("/server_info").text

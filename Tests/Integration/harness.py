@@ -223,7 +223,7 @@ def ok_upstream(body=b"hello"):
 class Proxy:
     """A running proxy: `outrider` or, for comparisons, the real Envoy. The file is JSON, which both read."""
 
-    def __init__(self, config, binary=None, arguments=(), environment=None):
+    def __init__(self, config, binary=None, arguments=(), environment=None, wait=True):
         self.folder = tempfile.TemporaryDirectory(prefix="outrider-test-")
         folder = pathlib.Path(self.folder.name)
         self.log = folder / "log"
@@ -238,15 +238,23 @@ class Proxy:
                 [*command, *extra, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env={**os.environ, **(environment or {})})
         self.admin = None
-        if "admin" in config:
+        if "admin" in config and wait:
             wait_until(self._ready, "proxy ready")
 
     def _ready(self):
+        with contextlib.suppress(OSError):
+            return self._has_admin() and self.get_admin("/ready").status == 200
+
+    def _has_admin(self):
         if self.process.poll() is not None:
             raise AssertionError(f"proxy ended with {self.process.returncode}:\n{self.log.read_text()}")
         with contextlib.suppress(OSError, ValueError, IndexError):
             self.admin = int(self.admin_file.read_text().strip().rsplit(":", 1)[1])
-            return self.get_admin("/ready").status == 200
+            return True
+
+    def wait_admin(self):
+        """Until there is an admin port, ready or not."""
+        wait_until(self._has_admin, "admin port")
 
     def get_admin(self, path, method="GET"):
         with contextlib.closing(connect(self.admin)) as peer:

@@ -24,6 +24,17 @@ import Testing
         #expect(TimeAmount(nanoseconds: .min).description == "-9223372036.854775808s")
     }
 
+    @Test func amountsAreReadAsPeopleWriteThem() {
+        #expect(TimeAmount(parsing: "15") == .seconds(15))
+        #expect(TimeAmount(parsing: "15s") == .seconds(15))
+        #expect(TimeAmount(parsing: "250ms") == .milliseconds(250))
+        #expect(TimeAmount(parsing: "2m") == .minutes(2))
+        #expect(TimeAmount(parsing: "1h") == .hours(1))
+        for text in ["", "s", "-1s", "1.5s", "1 s", "1d", "99999999999999999999"] {
+            #expect(TimeAmount(parsing: text) == nil)
+        }
+    }
+
     @Test func pointsInTimeSaturate() {
         let early = MonotonicTime(ns: 5)
         #expect(early + .seconds(-1) == .zero)

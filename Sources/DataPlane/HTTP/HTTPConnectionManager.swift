@@ -37,6 +37,8 @@ public final class HTTPConnectionManager {
     public var connectionCount: Int { sessions.count }
     /// Requests that are being served.
     public var activeStreamCount: Int { sessions.reduce(0) { $0 + $1.activeStreams } }
+    /// Requests that were ever begun, together with those of managers that share the stats.
+    var requestsBegun: UInt64 { core.stats.rqTotal.value }
 
     /// Connections close with their next response; those that have none within `grace` close then. For the end of a
     /// drain.

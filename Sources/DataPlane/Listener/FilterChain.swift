@@ -41,6 +41,14 @@ struct FilterChain {
         }
     }
 
+    /// Requests that were ever begun; TCP sessions are counted as connections.
+    var begunCount: UInt64 {
+        switch filter {
+        case .http(let manager, _): manager.requestsBegun
+        case .tcp: 0
+        }
+    }
+
     /// Idle HTTP connections close now, the others with their response. TCP sessions go on.
     func drainConnections(grace: TimeAmount) {
         if case .http(let manager, _) = filter { manager.drainConnections(grace: grace) }

@@ -52,11 +52,15 @@ public final class Listener {
 
     private var allChains: [FilterChain] { defaultChain.map { chains + [$0] } ?? chains }
 
-    /// Requests and TCP sessions under way, and connections that are still being set up.
-    public var activeCount: Int { allChains.reduce(pending.count) { $0 + $1.activeCount } }
-
-    /// Connections that are open.
-    public var connectionCount: Int { allChains.reduce(pending.count) { $0 + $1.connectionCount } }
+    /// What it carries at this moment.
+    public var load: ListenerLoad {
+        var load = ListenerLoad(connections: pending.count, active: pending.count, begun: stats.total.value)
+        for chain in allChains {
+            load += ListenerLoad(
+                connections: chain.connectionCount, active: chain.activeCount, begun: chain.begunCount)
+        }
+        return load
+    }
 
     /// Lets in who is connected as far as the system is concerned.
     func acceptBacklog() {

@@ -36,11 +36,12 @@ public final class Worker {
         }
     }
 
-    /// Requests and TCP sessions under way.
-    public var activeCount: Int { listeners.reduce(0) { $0 + $1.activeCount } }
-
-    /// Downstream connections that are open.
-    public var connectionCount: Int { listeners.reduce(0) { $0 + $1.connectionCount } }
+    /// What the chosen listeners carry at this moment.
+    public func load(where chosen: (ListenerSpec) -> Bool) -> ListenerLoad {
+        listeners.reduce(into: ListenerLoad()) { sum, listener in
+            if chosen(listener.spec) { sum += listener.load }
+        }
+    }
 
     /// Responses close their connections from now on: all at once with `.zero`, else ever more over that time.
     public func beginDrain(over time: TimeAmount, where chosen: (ListenerSpec) -> Bool) {

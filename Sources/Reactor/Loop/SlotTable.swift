@@ -17,6 +17,8 @@ struct IOEvents {
     /// For descriptors that are looked at again as long as something is there.
     static let readable = UInt32(EPOLLIN.rawValue)
     static let writable = UInt32(EPOLLOUT.rawValue)
+    /// For files of the kernel that announce changes.
+    static let exceptional = UInt32(EPOLLPRI.rawValue)
     /// Wakes one of several loops that wait for the same descriptor.
     static let exclusive = UInt32(1) << 28
 }

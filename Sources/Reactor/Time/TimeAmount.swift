@@ -59,6 +59,21 @@ public struct TimeAmount: Comparable, Hashable, Sendable {
     }
 }
 
+extension TimeAmount {
+    /// Reads what a person writes: "15s", "250ms", "2m", "1h", or a bare number of seconds. Whole numbers only.
+    public init?(parsing text: String) {
+        let digits = text.prefix { ("0"..."9").contains($0) }
+        guard let count = Int64(digits) else { return nil }
+        switch text[digits.endIndex...] {
+        case "", "s": self = .seconds(count)
+        case "ms": self = .milliseconds(count)
+        case "m": self = .minutes(count)
+        case "h": self = .hours(count)
+        default: return nil
+        }
+    }
+}
+
 extension TimeAmount: CustomStringConvertible {
     /// As a person writes it: "15s", "250ms", "1.5s", "20us".
     public var description: String {

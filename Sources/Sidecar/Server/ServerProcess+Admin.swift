@@ -8,6 +8,8 @@ import Reactor
 extension ServerProcess: AdminBackend {
     var version: String { Version.line }
 
+    var unreadyReason: String? { appGate?.failure }
+
     var uptime: TimeAmount { loop.now - began }
 
     var listeners: [ListenerStatus] {
@@ -67,7 +69,7 @@ extension ServerProcess: AdminBackend {
             serverStats.listenersStopped.add(UInt64(sockets.count { chosen($0.spec) }))
         }
         guard graceful, drainTime > .zero else { return stop() }
-        listenerDrain = FlushTick(loop: loop, every: drainTime) { [unowned self] in
+        listenerDrain = Tick(loop: loop, every: drainTime) { [unowned self] in
             listenerDrain = nil
             stop()
         }

@@ -38,19 +38,21 @@ final class ServerProcess {
     let loadedAt: WallTime
     var workers: [WorkerThread] = []
     var admin: AdminServer?
+    /// `--ready-when-app`; looks at the app once everything else is there.
+    var appGate: AppGate?
+    /// `--exit-with`.
+    var appEnd: AppEnd?
+    /// The process was told to end.
+    var drain: Drain?
     /// `/drain_listeners?graceful` is under way.
-    var listenerDrain: FlushTick?
+    var listenerDrain: Tick?
     var life = Life.starting
     var state = ServerState.preInitializing
     /// `/healthcheck/fail` was asked for.
     var healthCheckFails = false
     private let workerCount: Int
     private var signals: SignalSource?
-    private var flush: FlushTick?
-    private(set) var drainDeadline: MonotonicTime?
-    /// Until then connections that serve nothing are left to their clients.
-    private var idleGraceEnd = MonotonicTime(ns: 0)
-    private var drainTick: FlushTick?
+    private var flush: Tick?
     private var waitingForWorkers = 0
     private var exitCode: Int32 = 0
 
@@ -117,6 +119,13 @@ final class ServerProcess {
         signals = try SignalSource(loop: loop, signals: [SIGTERM, SIGINT, SIGUSR1, SIGHUP]) {
             [unowned self] signal in received(signal)
         }
+        if let app = options.exitWith {
+            do {
+                appEnd = try AppEnd(app, loop: loop) { [unowned self] in appEnded($0) }
+            } catch {
+                throw StartError(what: "--exit-with", error: error)
+            }
+        }
         if let spec = configuration.spec.admin {
             do {
                 admin = try AdminServer(spec, loop: loop, backend: self, cells: cells, accessLogs: accessLogs)
@@ -128,7 +137,7 @@ final class ServerProcess {
         state = .initializing
         try startWorkers()
         if !configuration.spec.stats.flushOnAdmin {
-            flush = FlushTick(loop: loop, every: configuration.spec.stats.flushInterval) { [unowned self] in
+            flush = Tick(loop: loop, every: configuration.spec.stats.flushInterval) { [unowned self] in
                 publishGauges()
                 stats.mergeHistograms()
             }
@@ -177,16 +186,29 @@ final class ServerProcess {
             log.info("everything is built; ending because of --mode init_only")
             return end()
         }
-        let me = UncheckedBox(self)
-        let main = loop.mailbox
-        for worker in workers {
-            worker.perform { worker in
-                do throws(WorkerError) { try worker.start() } catch {
-                    let text = "\(error)"
-                    main.post { me.value.fail(text) }
-                }
+        if let target = options.readyWhenApp {
+            do throws(SystemError) {
+                appGate = try AppGate(target, loop: loop, log: log)
+            } catch {
+                return fail("--ready-when-app: \(error)")
             }
         }
+        let me = UncheckedBox(self)
+        waitingForWorkers = workerCount
+        for worker in workers {
+            worker.ask({ $0.startError() }, main: loop.mailbox, answer: { me.value.workerStarted($0) })
+        }
+    }
+
+    private func workerStarted(_ error: WorkerError?) {
+        if let error { return fail("worker: \(error)") }
+        waitingForWorkers -= 1
+        guard waitingForWorkers == 0, life == .starting else { return }
+        becomeReady()
+    }
+
+    /// Every worker accepts.
+    private func becomeReady() {
         life = .serving
         state = healthCheckFails ? .draining : .live
         serverStats.workersStarted.set(1)
@@ -202,28 +224,11 @@ final class ServerProcess {
         StartUpMemory.release()
     }
 
-    private func fail(_ text: String) {
+    /// Ends with exit code 1.
+    func fail(_ text: String) {
         log.critical("\(text)")
         exitCode = 1
         end()
-    }
-
-    // MARK: Signals and the end
-
-    private func received(_ signal: Int32) {
-        switch signal {
-        case SIGUSR1: reopenLogs()
-        case SIGHUP: log.info("SIGHUP: nothing is reloaded; ignored")
-        default:
-            let name = signal == SIGTERM ? "SIGTERM" : "SIGINT"
-            if life == .serving {
-                log.info("\(name): draining for at most \(options.drainTime) s; once more ends at once")
-                drainAndEnd()
-            } else {
-                log.info("\(name): ending now")
-                end()
-            }
-        }
     }
 
     /// Stops at once; running requests are cut off.
@@ -232,52 +237,6 @@ final class ServerProcess {
         life = .ended
         clusters.stop()
         loop.stop()
-    }
-
-    /// Readiness goes down, responses close their connections, listeners close; the process ends with the last request.
-    private func drainAndEnd() {
-        life = .draining
-        state = .draining
-        drainDeadline = loop.now + .seconds(Int64(options.drainTime))
-        idleGraceEnd = loop.now + Worker.idleGrace
-        serverStats.listenersDraining.set(Int64(sockets.count))
-        serverStats.listenersActive.set(0)
-        serverStats.listenersStopped.add(UInt64(sockets.count))
-        for worker in workers {
-            worker.perform {
-                $0.beginDrain(over: .zero) { _ in true }
-                $0.stopListening { _ in true }
-            }
-        }
-        drainTick = FlushTick(loop: loop, every: .milliseconds(20)) { [unowned self] in checkDrained() }
-        checkDrained()
-    }
-
-    private func checkDrained() {
-        if let drainDeadline, loop.now >= drainDeadline {
-            log.warning("--drain-time-s \(options.drainTime) has passed: running requests are cut off")
-            return end()
-        }
-        // Idle connections count until their grace is over.
-        let countsIdle = loop.now < idleGraceEnd
-        let figure: @Sendable (Worker) -> Int = { countsIdle ? $0.connectionCount : $0.activeCount }
-        sum(figure) { [unowned self] left in
-            if left == 0 && life == .draining { end() }
-        }
-    }
-
-    /// Sums up a figure of the workers.
-    private func sum(_ figure: @escaping @Sendable (Worker) -> Int, _ answer: @escaping (Int) -> Void) {
-        var sum = 0
-        var waiting = workers.count
-        let collect = UncheckedBox { (count: Int) in
-            sum += count
-            waiting -= 1
-            if waiting == 0 { answer(sum) }
-        }
-        for worker in workers {
-            worker.ask(figure, main: loop.mailbox, answer: { collect.value($0) })
-        }
     }
 }
 
@@ -288,22 +247,14 @@ struct StartError: Error, CustomStringConvertible {
     var description: String { "\(what): \(error)" }
 }
 
-/// Calls a closure again and again.
-final class FlushTick: TimerTarget {
-    private var timer: LoopTimer?
-    private let interval: TimeAmount
-    private let body: () -> Void
-
-    init(loop: EventLoop, every interval: TimeAmount, _ body: @escaping () -> Void) {
-        self.interval = interval
-        self.body = body
-        let timer = LoopTimer(loop: loop, target: self)
-        timer.arm(after: interval)
-        self.timer = timer
-    }
-
-    func timerFired(_ timer: LoopTimer) {
-        timer.arm(after: interval)
-        body()
+extension Worker {
+    /// Starts; what went wrong, or nil.
+    fileprivate func startError() -> WorkerError? {
+        do throws(WorkerError) {
+            try start()
+            return nil
+        } catch {
+            return error
+        }
     }
 }

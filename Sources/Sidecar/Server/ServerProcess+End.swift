@@ -1,0 +1,49 @@
+// How a process ends: by a signal, or with the app that it stands beside.
+import DataPlane
+import Glibc
+import Reactor
+
+extension ServerProcess {
+    func received(_ signal: Int32) {
+        switch signal {
+        case SIGUSR1: reopenLogs()
+        case SIGHUP: log.info("SIGHUP: nothing is reloaded; ignored")
+        default:
+            let name = signal == SIGTERM ? "SIGTERM" : "SIGINT"
+            if life == .serving {
+                drainAndEnd(because: name)
+            } else {
+                log.info("\(name): ending now")
+                end()
+            }
+        }
+    }
+
+    /// The app of `--exit-with` is gone: nobody is left to serve.
+    func appEnded(_ app: AppEnd) {
+        switch life {
+        case .starting:
+            log.info("\(app.name) has ended: ending now")
+            end()
+        case .serving: drainAndEnd(because: "\(app.name) has ended")
+        case .draining: log.info("\(app.name) has ended")
+        case .ended: break
+        }
+    }
+
+    /// Readiness goes down and inbound listeners close; outbound ones serve until the app needs them no more. The process
+    /// ends with the last request.
+    private func drainAndEnd(because reason: String) {
+        life = .draining
+        state = .draining
+        appGate = nil
+        log.info("\(reason): draining for at most \(options.drainTime) s; a signal ends at once")
+        drain = Drain(
+            of: sockets.map(\.spec), workers: workers, loop: loop, app: appEnd, stats: serverStats,
+            limit: .seconds(Int64(options.drainTime))
+        ) { [unowned self] isCutOff in
+            if isCutOff { log.warning("--drain-time-s \(options.drainTime) has passed: running requests are cut off") }
+            end()
+        }
+    }
+}
