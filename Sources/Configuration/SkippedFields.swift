@@ -93,7 +93,6 @@ enum SkippedFields {
             cluster, "ignore_health_on_host_removal",
             "a host that leaves goes at once: there are no health checks to wait for"
         ),
-        (cluster, "cleanup_interval", "only for clusters of type ORIGINAL_DST, and those are refused"),
         (
             "envoy.config.cluster.v3.Cluster.CommonLbConfig", "update_merge_window",
             "merges updates of a control plane, and there is none"

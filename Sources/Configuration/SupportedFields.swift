@@ -162,12 +162,14 @@ enum SupportedFields {
           dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config upstream_bind_config
           least_request_lb_config round_robin_lb_config common_lb_config transport_socket
-          upstream_connection_options
+          upstream_connection_options original_dst_lb_config cleanup_interval
           load_balancing_policy track_timeout_budgets track_cluster_stats
         envoy.config.cluster.v3.Cluster.CustomClusterType
           name typed_config
         envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
           choice_count active_request_bias
+        envoy.config.cluster.v3.Cluster.OriginalDstLbConfig
+          use_http_header http_header_name upstream_port_override
         envoy.config.cluster.v3.Cluster.CommonLbConfig
           healthy_panic_threshold
         envoy.config.cluster.v3.Cluster.RefreshRate

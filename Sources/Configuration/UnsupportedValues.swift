@@ -2,8 +2,8 @@
 
 enum UnsupportedValues {
     static let table: [String: Set<String>] = [
-        "envoy.config.cluster.v3.Cluster.DiscoveryType": ["EDS", "ORIGINAL_DST"],
-        "envoy.config.cluster.v3.Cluster.LbPolicy": ["RING_HASH", "MAGLEV", "CLUSTER_PROVIDED"],
+        "envoy.config.cluster.v3.Cluster.DiscoveryType": ["EDS"],
+        "envoy.config.cluster.v3.Cluster.LbPolicy": ["RING_HASH", "MAGLEV"],
         "envoy.config.core.v3.SocketAddress.Protocol": ["UDP"],
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType": [
             "HTTP3"

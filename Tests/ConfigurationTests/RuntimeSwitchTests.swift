@@ -13,6 +13,7 @@ struct RuntimeSwitchTests {
     private struct Settings: Equatable {
         var reuse = ConnectionReuseSpec()
         var detectsDeadPeers = true
+        var refusesLoops = true
         var keepsRetriesWithinDeadline = true
         var hasBudget = [true, true]
 
@@ -23,6 +24,7 @@ struct RuntimeSwitchTests {
             let cluster = try #require(spec.clusters.first)
             reuse = cluster.reuse
             detectsDeadPeers = cluster.detectsDeadPeers
+            refusesLoops = cluster.originalDestination.refusesLoops
             hasBudget = [cluster.breakers.default.retryBudget != nil, cluster.breakers.high.retryBudget != nil]
             guard case .http(let manager)? = spec.listeners.first?.filterChains.first?.filter else { return }
             keepsRetriesWithinDeadline = manager.router.keepsRetriesWithinDeadline
@@ -44,6 +46,7 @@ struct RuntimeSwitchTests {
         case .peekBeforeReuse: expected.reuse.peeksFirst = false
         case .learnIdleTimeout: expected.reuse.learnsIdleTimeout = false
         case .detectDeadPeers: expected.detectsDeadPeers = false
+        case .refuseLoops: expected.refusesLoops = false
         case .keepRetriesWithinDeadline: expected.keepsRetriesWithinDeadline = false
         case .defaultRetryBudget: expected.hasBudget = [false, false]
         }
@@ -56,6 +59,16 @@ struct RuntimeSwitchTests {
         var expected = Settings()
         expected.reuse.peeksFirst = false
         #expect(try Settings("outrider: {upstream: {peek_before_reuse: false}}") == expected)
+    }
+
+    @Test func aLimitIsAWholeNumber() throws {
+        let key = RuntimeLimit.maxOriginalDestinationHosts.rawValue
+        #expect(try loaded(Self.text("\(key): 7")).spec.clusters.first?.originalDestination.maxHosts == 7)
+        #expect(try loaded(Self.text("\(key): 0")).skipped == [])
+        for value in ["true", "-1", "1.5", "5000000000"] {
+            let problem = "must be a whole number from 0 to 4294967295; 0 is no limit"
+            #expect(errors(Self.text("\(key): \(value)")).first?.hasSuffix(problem) == true)
+        }
     }
 
     @Test func otherKeysAndValuesAreRefused() {

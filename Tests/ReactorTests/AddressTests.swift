@@ -18,6 +18,26 @@ import Testing
         #expect(IPAddress("::1:2")?.bytes.suffix(4) == [0, 1, 0, 2])
     }
 
+    @Test func parsesAddressesWithTheirPort() {
+        for text in ["1.2.3.4:80", "[2001:db8::1]:8080", "0.0.0.0:0", "[::ffff:10.0.0.1]:65535"] {
+            #expect(SocketAddress(text)?.description == text)
+        }
+        for bad in [
+            "", ":", ":80", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:+1", "1.2.3.4:8o", "[::1]",
+            "::1:80", "[1.2.3.4]:80", "[::1:80", "::1]:80", "host:80", "1.2.3.4:80,5.6.7.8:80", " 1.2.3.4:80", "[]:1",
+        ] {
+            #expect(SocketAddress(bad) == nil, "\(bad)")
+        }
+    }
+
+    @Test func knowsItsOwnMachine() throws {
+        for text in ["127.0.0.1", "127.1.2.3", "::1"] {
+            #expect(InterfaceAddresses.contain(try #require(IPAddress(text))), "\(text)")
+        }
+        #expect(InterfaceAddresses.contain(InterfaceAddresses.first(v6: false)))
+        #expect(!InterfaceAddresses.contain(try #require(IPAddress("192.0.2.1"))))
+    }
+
     @Test func knowsLoopbackAndPrivateRanges() {
         for text in ["127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1"] {
             #expect(IPAddress(text)?.isLoopback == true, "\(text)")

@@ -76,7 +76,12 @@ extension FieldRules {
 
     private func headerNameProblem(_ text: String) -> String? {
         if lenientHeader { return controlProblem(text) }
-        let isToken = text.utf8.enumerated().allSatisfy { index, byte in
+        return Self.isHeaderName(text) ? nil : "\(quotedForMessage(text)) is not a header name"
+    }
+
+    /// A token (RFC 9110, section 5.6.2), which may begin with a colon.
+    static func isHeaderName(_ text: String) -> Bool {
+        text.utf8.enumerated().allSatisfy { index, byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
                 UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -85,7 +90,6 @@ extension FieldRules {
             default: "!#$%&'*+-.^_|~`".utf8.contains(byte)
             }
         }
-        return isToken ? nil : "\(quotedForMessage(text)) is not a header name"
     }
 
     private func headerValueProblem(_ text: String) -> String? {

@@ -32,6 +32,7 @@ struct ClusterSpecBuilder {
         spec.altStatName = cluster.altStatName
         let dns = DNSSpecBuilder(context: context, standard: standardDNS)
         (spec.discovery, spec.dns) = dns.discovery(cluster, path)
+        spec.originalDestination = OriginalDestinationSpecBuilder(context: context).spec(cluster, spec.discovery, path)
         spec.endpoints = EndpointSpecBuilder(context: context, discovery: spec.discovery).localities(
             cluster.loadAssignment, isSet: cluster.hasLoadAssignment, path.field("load_assignment"))
         let policy = cluster.loadAssignment.policy

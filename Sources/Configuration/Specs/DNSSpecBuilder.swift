@@ -21,6 +21,7 @@ struct DNSSpecBuilder {
         switch cluster.type {
         case .strictDns: return (.strictDNS, dns(cluster, path))
         case .logicalDns: return (.logicalDNS, dns(cluster, path))
+        case .originalDst: return (.originalDestination, standard)
         default: return (.static, standard)
         }
     }

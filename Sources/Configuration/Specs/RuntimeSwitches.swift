@@ -10,6 +10,7 @@ enum RuntimeSwitch: String, CaseIterable {
     case peekBeforeReuse = "outrider.upstream.peek_before_reuse"
     case learnIdleTimeout = "outrider.upstream.learn_idle_timeout"
     case detectDeadPeers = "outrider.upstream.detect_dead_peers"
+    case refuseLoops = "outrider.upstream.refuse_loops"
     case keepRetriesWithinDeadline = "outrider.retry.keep_within_deadline"
     case defaultRetryBudget = "outrider.retry.default_budget"
 
@@ -17,7 +18,17 @@ enum RuntimeSwitch: String, CaseIterable {
     static let prefix = "outrider."
 }
 
+/// A limit that Envoy does not have, under a key of its own; 0: no limit.
+enum RuntimeLimit: String, CaseIterable {
+    case maxOriginalDestinationHosts = "outrider.upstream.max_original_dst_hosts"
+}
+
 extension SpecContext {
+    /// A limit as the file sets it, or else the default.
+    func number(_ limit: RuntimeLimit, default standard: Int) -> Int {
+        Int(number(Double(standard), runtimeKey: limit.rawValue))
+    }
+
     /// Whether the file leaves a behaviour on.
     func isOn(_ feature: RuntimeSwitch) -> Bool {
         use(runtimeKey: feature.rawValue)
@@ -27,8 +38,12 @@ extension SpecContext {
     /// Notes what is wrong with the keys that begin with `outrider.`; `place` tells where a key stands.
     func checkSwitches(place: (String) -> FieldPath) {
         for (key, value) in runtime.values.sorted(by: { $0.key < $1.key }) where key.hasPrefix(RuntimeSwitch.prefix) {
+            if RuntimeLimit(rawValue: key) != nil {
+                checkLimit(value, place(key))
+                continue
+            }
             guard RuntimeSwitch(rawValue: key) != nil else {
-                let known = RuntimeSwitch.allCases.map(\.rawValue)
+                let known = RuntimeSwitch.allCases.map(\.rawValue) + RuntimeLimit.allCases.map(\.rawValue)
                 bad(
                     place(key),
                     "Outrider has no runtime key \(quotedForMessage(key))" + Suggestion.clause(for: key, among: known))
@@ -36,5 +51,10 @@ extension SpecContext {
             }
             if value != .text("true"), value != .text("false") { bad(place(key), "must be true or false") }
         }
+    }
+
+    private func checkLimit(_ value: RuntimeSpec.Value, _ path: FieldPath) {
+        if case .number(let number) = value, UInt32(exactly: number) != nil { return }
+        bad(path, "must be a whole number from 0 to \(UInt32.max); 0 is no limit")
     }
 }

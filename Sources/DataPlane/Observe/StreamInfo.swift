@@ -103,6 +103,8 @@ public final class DownstreamInfo {
     /// From `original_src`: upstream connections of this downstream come from this address and not from our own. Such
     /// a connection serves no other client. nil: from our own.
     public var transparentSource: TransparentSource?
+    /// How often it came through this process before; nil: nobody has asked yet.
+    var passes: Int?
     /// The socket's own address.
     public let directLocalAddress: SocketAddress
     /// The peer of the socket: the load balancer, where one speaks PROXY protocol to us.

@@ -5,6 +5,7 @@ import Reactor
 
 extension Router: PoolWaiter, UpstreamStreamDelegate {
     var upstreamDelegate: UpstreamStreamDelegate { self }
+    var origin: StreamOrigin { StreamOrigin(downstream: stream.info.downstream, request: stream.requestHeaders) }
     var upstreamResponseHeaders: HeaderMap { stream.responseHeaders }
     var upstreamResponseTrailers: HeaderMap { stream.responseTrailers }
 
@@ -45,6 +46,12 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
             replyLocally(
                 LocalReply(
                     503, "no healthy upstream", details: CodeDetails.noHealthyUpstream, flags: .noHealthyUpstream))
+        case .refused(let refusal):
+            chargeCode(503)
+            replyLocally(
+                LocalReply(
+                    503, "no healthy upstream: \(refusal.message)", details: refusal.details, flags: refusal.flags),
+                isOverload: refusal.isOverload)
         case .overflow(let host):
             take(host)
             failed(.overflow, detail: "", requestStarted: false, isStale: false)

@@ -18,6 +18,7 @@ public struct ClusterSpec: Sendable {
     public var http = UpstreamHTTPSpec()
     public var reuse = ConnectionReuseSpec()
     public var dns = DNSSpec()
+    public var originalDestination = OriginalDestinationSpec()
     public var socketOptions = SocketOptions()
     /// Keepalive probes and a limit on unacknowledged bytes, where the file sets none (Outrider's own).
     public var detectsDeadPeers = true
@@ -30,9 +31,25 @@ public struct ClusterSpec: Sendable {
     public var trackRequestResponseSizes = false
     public var perEndpointStats = false
 
-    public enum Discovery: Sendable, Equatable { case `static`, strictDNS, logicalDNS }
+    public enum Discovery: Sendable, Equatable { case `static`, strictDNS, logicalDNS, originalDestination }
 
     public init(name: String) { self.name = name }
+}
+
+/// For clusters of type ORIGINAL_DST: `original_dst_lb_config`, `cleanup_interval`, and what is Outrider's own.
+public struct OriginalDestinationSpec: Sendable, Equatable {
+    /// The request header that names the destination ("192.0.2.1:80"); nil: none does.
+    public var header: String?
+    /// In place of the destination's own port.
+    public var portOverride: UInt16?
+    /// A destination that was not used for this long, and has no connection, is forgotten.
+    public var cleanupInterval = TimeAmount.seconds(5)
+    /// Destinations at the same time, over all workers; 0: no limit.
+    public var maxHosts = 8192
+    /// Connections of this process to itself are refused.
+    public var refusesLoops = true
+
+    public init() {}
 }
 
 /// `lb_policy` with its settings, or a `load_balancing_policy` of the same kinds.

@@ -75,6 +75,8 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
             state = .connecting(ticket)
         case .noHealthyHost:
             end(flags: .noHealthyUpstream, details: "no_healthy_upstream")
+        case .refused(let refusal):
+            end(flags: refusal.flags, details: refusal.details)
         case .overflow(let host):
             info.upstream.host = host
             end(flags: .upstreamOverflow, details: "overflow")
@@ -82,6 +84,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
     }
 
     var tcpDelegate: any ConnectionDelegate { self }
+    var origin: StreamOrigin { StreamOrigin(downstream: info.downstream) }
 
     func tcpFailed(_ reason: StreamResetReason, host: Host, detail: String) {
         guard case .connecting = state else { return }

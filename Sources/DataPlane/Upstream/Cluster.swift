@@ -21,6 +21,10 @@ public final class Cluster {
     private var hostSet: HostSet
     private var places: [WorkerHost] = []
     private var balancer: Balancer
+    /// In place of hosts and balancer, where the cluster is of type ORIGINAL_DST.
+    private var originalDestinations: OriginalDestinationPlaces?
+    /// Whether a stream's origin decides where its connection goes.
+    private let goesByOrigin: Bool
     private var random: FastRandom
     /// Made on first use: most workers never touch most clusters.
     public private(set) lazy var stats = ClusterStats(
@@ -50,7 +54,11 @@ public final class Cluster {
         balancer = Balancer(shared.spec, hosts, random: &random)
         self.random = random
         hostSet = hosts
+        goesByOrigin = shared.originalDestinations != nil
         places = hosts.hosts.map { WorkerHost($0, cluster: self) }
+        originalDestinations = shared.originalDestinations.map {
+            OriginalDestinationPlaces(self, shared: $0, cells: cells)
+        }
     }
 
     /// The hosts as this worker knows them.
@@ -73,12 +81,27 @@ public final class Cluster {
         _ waiter: any PoolWaiter, priority: ForwardSpec.Priority = .default, version: HTTPVersion = .http11,
         authority: ByteView = ByteView(), avoiding: [Host] = [], selectionAttempts: Int = 1, fresh: Bool = false
     ) -> NewStreamOutcome {
-        guard let place = choosePlace(avoiding: avoiding, attempts: selectionAttempts) else { return .noHealthyHost }
         let wanted = PoolVersion(spec.http.protocol, request: version)
-        guard let pool = place.pool(priority, wanted, serverName: requestServerName(authority)) else {
-            return .noHealthyHost
-        }
+        let serverName = requestServerName(authority)
+        if goesByOrigin { return newStreamByOrigin(waiter, priority, wanted, serverName, fresh: fresh) }
+        guard let place = choosePlace(avoiding: avoiding, attempts: selectionAttempts),
+            let pool = place.pool(priority, wanted, serverName: serverName)
+        else { return .noHealthyHost }
         return pool.newStream(waiter, fresh: fresh)
+    }
+
+    @inline(never)
+    private func newStreamByOrigin(
+        _ waiter: any PoolWaiter, _ priority: ForwardSpec.Priority, _ version: PoolVersion, _ serverName: ByteView,
+        fresh: Bool
+    ) -> NewStreamOutcome {
+        switch choosePlace(waiter.origin, avoiding: [], attempts: 0) {
+        case .unknown: return .noHealthyHost
+        case .refused(let refusal): return .refused(refusal)
+        case .place(let place):
+            guard let pool = place.pool(priority, version, serverName: serverName) else { return .noHealthyHost }
+            return pool.newStream(waiter, fresh: fresh)
+        }
     }
 
     /// Chooses a host and connects to it, for a TCP session. Neither of the waiter's methods is called before this
@@ -86,7 +109,12 @@ public final class Cluster {
     public func connectTCP(
         _ waiter: any TCPWaiter, avoiding: [Host] = [], selectionAttempts: Int = 1
     ) -> ConnectTCPOutcome {
-        guard let place = choosePlace(avoiding: avoiding, attempts: selectionAttempts) else { return .noHealthyHost }
+        let place: WorkerHost
+        switch choosePlace(waiter.origin, avoiding: avoiding, attempts: selectionAttempts) {
+        case .unknown: return .noHealthyHost
+        case .refused(let refusal): return .refused(refusal)
+        case .place(let chosen): place = chosen
+        }
         let breakers = shared.breakers.default
         guard breakers.connections.tryAcquire() else {
             stats.cxOverflow.increment()
@@ -106,6 +134,18 @@ public final class Cluster {
         let lease = TCPLease(place: place, waiter: waiter, breakers: breakers)
         lease.start()
         return .waiting(PoolTicket(holder: lease, serial: 0))
+    }
+
+    /// By the stream's origin where the cluster is of type ORIGINAL_DST, else by the balancer.
+    private func choosePlace(
+        _ origin: StreamOrigin, avoiding: [Host], attempts: Int
+    ) -> OriginalDestinationPlaces.Choice {
+        guard let originalDestinations else {
+            return choosePlace(avoiding: avoiding, attempts: attempts).map { .place($0) } ?? .unknown
+        }
+        let choice = originalDestinations.choose(for: origin)
+        if case .unknown = choice { stats.cxNoneHealthy.increment() }
+        return choice
     }
 
     private func choosePlace(avoiding: [Host], attempts: Int) -> WorkerHost? {
@@ -173,5 +213,6 @@ public final class Cluster {
         hostSet = HostSet([])
         balancer = Balancer(spec, hostSet, random: &random)
         for place in leaving { place.shutDown() }
+        originalDestinations?.shutDown()
     }
 }

@@ -9,6 +9,7 @@ extension Cluster {
         switch connectTCP(RawTunnel(waiter, loop: loop), avoiding: avoiding, selectionAttempts: selectionAttempts) {
         case .waiting(let ticket): .waiting(ticket)
         case .noHealthyHost: .noHealthyHost
+        case .refused(let refusal): .refused(refusal)
         case .overflow(let host): .overflow(host)
         }
     }
@@ -33,6 +34,7 @@ final class RawTunnel: UpstreamStream, TCPWaiter, ConnectionDelegate {
     // MARK: The connection comes up
 
     var tcpDelegate: any ConnectionDelegate { self }
+    var origin: StreamOrigin { waiter?.origin ?? StreamOrigin() }
 
     func tcpReady(_ lease: TCPLease) {
         guard let waiter, let connection = lease.connection else { return lease.close() }

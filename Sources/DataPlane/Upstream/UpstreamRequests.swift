@@ -10,6 +10,8 @@ public enum NewStreamOutcome {
     case waiting(PoolTicket)
     /// No host may be chosen ("no healthy upstream", UH).
     case noHealthyHost
+    /// The host that was asked for is not connected to.
+    case refused(HostRefusal)
     /// A circuit breaker refused (UO); nothing will be called.
     case overflow(Host)
 }
@@ -19,12 +21,14 @@ public enum ConnectTCPOutcome {
     /// `tcpReady` or `tcpFailed` will be called; the ticket takes the request back.
     case waiting(PoolTicket)
     case noHealthyHost
+    /// The host that was asked for is not connected to.
+    case refused(HostRefusal)
     /// A circuit breaker refused (UO); nothing will be called.
     case overflow(Host)
 }
 
 /// Someone who waits for a raw connection: the TCP proxy.
-public protocol TCPWaiter: AnyObject {
+public protocol TCPWaiter: StreamOriginating {
     /// TCP and TLS are up; the connection's delegate is already `tcpDelegate`.
     func tcpReady(_ lease: TCPLease)
     /// `detail` is the transport's own text.

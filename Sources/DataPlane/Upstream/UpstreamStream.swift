@@ -91,7 +91,7 @@ public protocol UpstreamStreamDelegate: AnyObject {
 }
 
 /// Someone who waits for a pooled connection.
-public protocol PoolWaiter: AnyObject {
+public protocol PoolWaiter: StreamOriginating {
     /// `stream` is ready for `sendHead`; its delegate is the waiter's.
     func poolReady(_ stream: UpstreamStream, host: Host)
     /// No connection; `detail` is the transport's own text ("connection refused", a TLS reason).

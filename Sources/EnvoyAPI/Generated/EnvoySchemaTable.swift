@@ -14,6 +14,7 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.config.core.v3.HealthStatus UNKNOWN=0 HEALTHY=1 UNHEALTHY=2 DRAINING=3 TIMEOUT=4 DEGRADED=5
     E envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction ALLOW=0 REJECT_REQUEST=1 DROP_HEADER=2
     E envoy.config.core.v3.ProxyProtocolConfig.Version V1=0 V2=1
+    E envoy.config.core.v3.ProxyProtocolPassThroughTLVs.PassTLVsMatchType INCLUDE_ALL=0 INCLUDE=1
     E envoy.config.core.v3.RequestMethod METHOD_UNSPECIFIED=0 GET=1 HEAD=2 POST=3 PUT=4 DELETE=5 CONNECT=6 OPTIONS=7 TRACE=8 PATCH=9
     E envoy.config.core.v3.RoutingPriority DEFAULT=0 HIGH=1
     E envoy.config.core.v3.SocketAddress.Protocol TCP=0 UDP=1
@@ -67,16 +68,16 @@ public let envoySchemaTable: StaticString = #"""
     1 filters *m1 min_items=2
     M envoy.config.accesslog.v3.ComparisonFilter
     1 op e0 defined_only
-    2 value m82 r
+    2 value m84 r
     M envoy.config.accesslog.v3.DurationFilter
     1 comparison m3 r
     M envoy.config.accesslog.v3.GrpcStatusFilter
     1 statuses *e1 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.HeaderFilter
-    1 header m121 r
+    1 header m124 r
     M envoy.config.accesslog.v3.LogTypeFilter
-    1 types *e23 items( defined_only )
+    1 types *e24 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.NotHealthCheckFilter
     M envoy.config.accesslog.v3.OrFilter
@@ -85,7 +86,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m208
+    2 percent_sampled m212
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -93,15 +94,15 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.bootstrap.v3.Admin
     1 access_log_path s d
     2 profile_path s
-    3 address m43
-    4 socket_options *m85
+    3 address m44
+    4 socket_options *m87
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m206
+    7 allow_paths *m210
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
-    1 node m74
+    1 node m75
     2 static_resources m16
     3 dynamic_resources X
     4 cluster_manager m17
@@ -111,7 +112,7 @@ public let envoySchemaTable: StaticString = #"""
     8 watchdog X d
     9 tracing X d
     12 admin m14
-    13 stats_config m117
+    13 stats_config m120
     14 hds_config X
     15 overload_manager X
     16 enable_dispatcher_stats b
@@ -119,36 +120,36 @@ public let envoySchemaTable: StaticString = #"""
     18 header_prefix s
     19 stats_server_version_override WU
     20 use_tcp_for_dns_lookups b d
-    21 bootstrap_extensions *m93
+    21 bootstrap_extensions *m96
     22 config_sources *X
     23 default_config_source X
     24 default_socket_interface s
-    25 certificate_provider_instances %m93
+    25 certificate_provider_instances %m96
     26 node_context_params *s
     27 watchdogs X
     28 fatal_actions *X
     29 stats_flush_on_admin b o0 const
-    30 dns_resolution_config m49 d
-    31 typed_dns_resolver_config m93
+    30 dns_resolution_config m50 d
+    31 typed_dns_resolver_config m96
     32 inline_headers *X
     33 perf_tracing_file_path s
-    34 default_regex_engine m93
-    35 xds_delegate_extension m93
-    36 xds_config_tracker_extension m93
-    37 listener_manager m93
+    34 default_regex_engine m96
+    35 xds_delegate_extension m96
+    36 xds_config_tracker_extension m96
+    37 listener_manager m96
     38 application_log_config X
     39 deferred_stat_options X
     40 grpc_async_client_manager_config X
     41 memory_allocator_manager X
     42 stats_eviction_interval D o1 gte=1000000
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
-    1 listeners *m109
+    1 listeners *m112
     2 clusters *m27
-    3 secrets *m191
+    3 secrets *m195
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m18
-    3 upstream_bind_config m45
+    3 upstream_bind_config m46
     4 load_stats_config X
     5 enable_deferred_cluster_creation b
     M envoy.config.bootstrap.v3.ClusterManager.OutlierDetection
@@ -177,7 +178,7 @@ public let envoySchemaTable: StaticString = #"""
     1 thresholds *m25
     2 per_host_thresholds *m25
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds
-    1 priority e12 defined_only
+    1 priority e13 defined_only
     2 max_connections Wu
     3 max_pending_requests Wu
     4 max_requests Wu
@@ -186,7 +187,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m26
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m211
+    1 budget_percent m215
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -197,70 +198,70 @@ public let envoySchemaTable: StaticString = #"""
     4 connect_timeout D gt=0
     5 per_connection_buffer_limit_bytes Wu
     6 lb_policy e5 defined_only
-    8 health_checks *m56
+    8 health_checks *m57
     9 max_requests_per_connection Wu d
     10 circuit_breakers m24
-    13 http_protocol_options m62 d
-    14 http2_protocol_options m65 d
+    13 http_protocol_options m63 d
+    14 http2_protocol_options m66 d
     16 dns_refresh_rate D d gt=1000000
     17 dns_lookup_family e4 defined_only
-    18 dns_resolvers *m43 d
-    19 outlier_detection m40
+    18 dns_resolvers *m44 d
+    19 outlier_detection m41
     20 cleanup_interval D gt=0
-    21 upstream_bind_config m45
+    21 upstream_bind_config m46
     22 lb_subset_config X
-    23 ring_hash_lb_config m36 o1
-    24 transport_socket m92
-    25 metadata m73
+    23 ring_hash_lb_config m37 o1
+    24 transport_socket m95
+    25 metadata m74
     26 protocol_selection e2 d
     27 common_lb_config m28
     28 alt_stat_name s
-    29 common_http_protocol_options m67 d
-    30 upstream_connection_options m42
+    29 common_http_protocol_options m68 d
+    30 upstream_connection_options m43
     31 close_connections_on_host_health_failure b
     32 ignore_health_on_host_removal b
-    33 load_assignment m96
-    34 original_dst_lb_config X o1
+    33 load_assignment m99
+    34 original_dst_lb_config m35 o1
     36 typed_extension_protocol_options %A
     37 least_request_lb_config m33 o1
     38 cluster_type m32 o0
     39 respect_dns_ttl b d
     40 filters *X
-    41 load_balancing_policy m38
+    41 load_balancing_policy m39
     42 lrs_server X
     43 transport_socket_matches *X
-    44 dns_failure_refresh_rate m35 d
+    44 dns_failure_refresh_rate m36 d
     45 use_tcp_for_dns_lookups b d
-    46 upstream_http_protocol_options m94 d
+    46 upstream_http_protocol_options m97 d
     47 track_timeout_budgets b d
-    48 upstream_config m93
-    49 track_cluster_stats m41
+    48 upstream_config m96
+    49 track_cluster_stats m42
     50 preconnect_policy X
     51 connection_pool_per_downstream_connection b
     52 maglev_lb_config m34 o1
-    53 dns_resolution_config m49 d
+    53 dns_resolution_config m50 d
     54 wait_for_warm_on_init Wb
-    55 typed_dns_resolver_config m93
-    56 round_robin_lb_config m37 o1
+    55 typed_dns_resolver_config m96
+    56 round_robin_lb_config m38 o1
     57 lrs_report_endpoint_metrics *s
     58 dns_jitter D d gte=0
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m211
+    1 healthy_panic_threshold m215
     2 zone_aware_lb_config m31 o0
     3 locality_weighted_lb_config m30 o0
     4 update_merge_window D
     5 ignore_new_hosts_until_first_hc b
     6 close_connections_on_host_set_change b
     7 consistent_hashing_lb_config m29
-    8 override_host_status m61
+    8 override_host_status m62
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m211
+    1 routing_enabled m215
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -268,10 +269,15 @@ public let envoySchemaTable: StaticString = #"""
     2 typed_config A
     M envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
     1 choice_count Wu gte=2
-    2 active_request_bias m78
+    2 active_request_bias m80
     3 slow_start_config X
     M envoy.config.cluster.v3.Cluster.MaglevLbConfig
     1 table_size WU lte=5000011
+    M envoy.config.cluster.v3.Cluster.OriginalDstLbConfig
+    1 use_http_header b
+    2 http_header_name s
+    3 upstream_port_override Wu lte=65535
+    4 metadata_key X
     M envoy.config.cluster.v3.Cluster.RefreshRate
     1 base_interval D r gt=1000000
     2 max_interval D gt=1000000
@@ -282,9 +288,9 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.cluster.v3.Cluster.RoundRobinLbConfig
     1 slow_start_config X
     M envoy.config.cluster.v3.LoadBalancingPolicy
-    1 policies *m39
+    1 policies *m40
     M envoy.config.cluster.v3.LoadBalancingPolicy.Policy
-    4 typed_extension_config m93
+    4 typed_extension_config m96
     M envoy.config.cluster.v3.OutlierDetection
     1 consecutive_5xx Wu
     2 interval D gt=0
@@ -309,33 +315,33 @@ public let envoySchemaTable: StaticString = #"""
     21 max_ejection_time D gt=0
     22 max_ejection_time_jitter D
     23 successful_active_health_check_uneject_host Wb
-    24 monitors *m93
+    24 monitors *m96
     25 always_eject_one_host Wb
     M envoy.config.cluster.v3.TrackClusterStats
     1 timeout_budgets b
     2 request_response_sizes b
     3 per_endpoint_stats b
     M envoy.config.cluster.v3.UpstreamConnectionOptions
-    1 tcp_keepalive m91
+    1 tcp_keepalive m93
     2 set_local_interface_name_on_upstream_connections b
     3 happy_eyeballs_config X
     M envoy.config.core.v3.Address
     O address r
-    1 socket_address m84 o0
-    2 pipe m75 o0
-    3 envoy_internal_address m51 o0
+    1 socket_address m86 o0
+    2 pipe m76 o0
+    3 envoy_internal_address m52 o0
     M envoy.config.core.v3.BackoffStrategy
     1 base_interval D r gte=1000000
     2 max_interval D gt=0
     M envoy.config.core.v3.BindConfig
-    1 source_address m84
+    1 source_address m86
     2 freebind Wb
-    3 socket_options *m85
-    4 additional_source_addresses *m84 d
-    5 extra_source_addresses *m53
-    6 local_address_selector m93
+    3 socket_options *m87
+    4 additional_source_addresses *m86 d
+    5 extra_source_addresses *m54
+    6 local_address_selector m96
     M envoy.config.core.v3.BuildVersion
-    1 version m212
+    1 version m216
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -346,10 +352,10 @@ public let envoySchemaTable: StaticString = #"""
     2 inline_bytes y o0
     3 inline_string s o0
     4 environment_variable s o0 min_len=1
-    5 watched_directory m95
+    5 watched_directory m98
     M envoy.config.core.v3.DnsResolutionConfig
-    1 resolvers *m43 min_items=1
-    2 dns_resolver_options m50
+    1 resolvers *m44 min_items=1
+    2 dns_resolver_options m51
     M envoy.config.core.v3.DnsResolverOptions
     1 use_tcp_for_dns_lookups b
     2 no_default_search_domain b
@@ -361,18 +367,18 @@ public let envoySchemaTable: StaticString = #"""
     1 name s
     2 category s
     3 type_descriptor s d
-    4 version m46
+    4 version m47
     5 disabled b
     6 type_urls *s
     M envoy.config.core.v3.ExtraSourceAddress
-    1 address m84 r
-    2 socket_options m89
+    1 address m86 r
+    2 socket_options m91
     M envoy.config.core.v3.HeaderValue
     1 key s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
     3 raw_value y min_len=0 max_len=16384
     M envoy.config.core.v3.HeaderValueOption
-    1 header m54 r
+    1 header m55 r
     2 append Wb d
     3 append_action e7 defined_only
     4 keep_empty_value b
@@ -385,9 +391,9 @@ public let envoySchemaTable: StaticString = #"""
     5 healthy_threshold Wu r
     6 alt_port Wu
     7 reuse_connection Wb
-    8 http_health_check m58 o0
-    9 tcp_health_check m60 o0
-    11 grpc_health_check m57 o0
+    8 http_health_check m59 o0
+    9 tcp_health_check m61 o0
+    11 grpc_health_check m58 o0
     12 no_traffic_interval D gt=0
     13 custom_health_check X o0
     14 unhealthy_interval D gt=0
@@ -401,51 +407,51 @@ public let envoySchemaTable: StaticString = #"""
     22 event_service X
     23 transport_socket_match_criteria S
     24 no_traffic_healthy_interval D gt=0
-    25 event_logger *m93
+    25 event_logger *m96
     26 always_log_health_check_success b
     M envoy.config.core.v3.HealthCheck.GrpcHealthCheck
     1 service_name s
     2 authority s header_value lenient
-    3 initial_metadata *m55 max_items=1000
+    3 initial_metadata *m56 max_items=1000
     M envoy.config.core.v3.HealthCheck.HttpHealthCheck
     1 host s header_value
     2 path s min_len=1 header_value
-    3 send m59
-    4 receive *m59
-    6 request_headers_to_add *m55 max_items=1000
+    3 send m60
+    4 receive *m60
+    6 request_headers_to_add *m56 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m210
-    10 codec_client_type e38 defined_only
-    11 service_name_matcher m206
-    12 retriable_statuses *m210
-    13 method e11 defined_only not_in=6
+    9 expected_statuses *m214
+    10 codec_client_type e39 defined_only
+    11 service_name_matcher m210
+    12 retriable_statuses *m214
+    13 method e12 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
     O payload r
     1 text s o0 min_len=1
     2 binary y o0
     M envoy.config.core.v3.HealthCheck.TcpHealthCheck
-    1 send m59
-    2 receive *m59
-    3 proxy_protocol_config m76
+    1 send m60
+    2 receive *m60
+    3 proxy_protocol_config m77
     M envoy.config.core.v3.HealthStatusSet
     1 statuses *e8 items( defined_only )
     M envoy.config.core.v3.Http1ProtocolOptions
     1 allow_absolute_url Wb
     2 accept_http_10 b
     3 default_host_for_http_10 s
-    4 header_key_format m63
+    4 header_key_format m64
     5 enable_trailers b
     6 allow_chunked_length b
     7 override_stream_error_on_invalid_http_message Wb
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m206
+    11 ignore_http_11_upgrade *m210
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
-    1 proper_case_words m64 o0
-    8 stateful_formatter m93 o0
+    1 proper_case_words m65 o0
+    8 stateful_formatter m96 o0
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords
     M envoy.config.core.v3.Http2ProtocolOptions
     1 hpack_table_size Wu
@@ -460,9 +466,9 @@ public let envoySchemaTable: StaticString = #"""
     10 max_inbound_priority_frames_per_stream Wu
     11 max_inbound_window_update_frames_per_data_frame_sent Wu gte=1
     12 stream_error_on_invalid_http_messaging b d
-    13 custom_settings_parameters *m66
+    13 custom_settings_parameters *m67
     14 override_stream_error_on_invalid_http_message Wb
-    15 connection_keepalive m69
+    15 connection_keepalive m70
     16 use_oghttp2_codec Wb
     17 max_metadata_size WU
     M envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter
@@ -481,7 +487,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m211
+    3 interval_jitter m215
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -501,23 +507,26 @@ public let envoySchemaTable: StaticString = #"""
     1 id s
     2 cluster s
     3 metadata S
-    4 locality m72
+    4 locality m73
     6 user_agent_name s
     7 user_agent_version s o0
-    8 user_agent_build_version m46 o0
-    9 extensions *m52
+    8 user_agent_build_version m47 o0
+    9 extensions *m53
     10 client_features *s
-    11 listening_addresses *m43 d
+    11 listening_addresses *m44 d
     12 dynamic_parameters %X
     M envoy.config.core.v3.Pipe
     1 path s min_len=1
     2 mode u lte=511
     M envoy.config.core.v3.ProxyProtocolConfig
     1 version e10
-    2 pass_through_tlvs X
-    3 added_tlvs *X
+    2 pass_through_tlvs m78
+    3 added_tlvs *m94
+    M envoy.config.core.v3.ProxyProtocolPassThroughTLVs
+    1 match_type e11
+    2 tlv_type *u items( lt=256 )
     M envoy.config.core.v3.RetryPolicy
-    1 retry_back_off m44
+    1 retry_back_off m45
     2 num_retries Wu
     3 retry_on s
     4 retry_priority X
@@ -530,10 +539,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m208 r
+    1 default_value m212 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m211
+    1 default_value m215
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -544,7 +553,7 @@ public let envoySchemaTable: StaticString = #"""
     2 match_upstream b
     M envoy.config.core.v3.SocketAddress
     O port_specifier r
-    1 protocol e13 defined_only
+    1 protocol e14 defined_only
     2 address s min_len=1
     3 port_value u o0 lte=65535
     4 named_port s o0
@@ -558,28 +567,32 @@ public let envoySchemaTable: StaticString = #"""
     3 name I
     4 int_value I o0
     5 buf_value y o0
-    6 state e14 defined_only
-    7 type m86
+    6 state e15 defined_only
+    7 type m88
     M envoy.config.core.v3.SocketOption.SocketType
-    1 stream m88
-    2 datagram m87
+    1 stream m90
+    2 datagram m89
     M envoy.config.core.v3.SocketOption.SocketType.Datagram
     M envoy.config.core.v3.SocketOption.SocketType.Stream
     M envoy.config.core.v3.SocketOptionsOverride
-    1 socket_options *m85
+    1 socket_options *m87
     M envoy.config.core.v3.SubstitutionFormatString
     O format r
     1 text_format s o0 d
     2 json_format S o0 r
     3 omit_empty_values b
     4 content_type s header_value lenient
-    5 text_format_source m48 o0
-    6 formatters *m93
-    7 json_format_options m68
+    5 text_format_source m49 o0
+    6 formatters *m96
+    7 json_format_options m69
     M envoy.config.core.v3.TcpKeepalive
     1 keepalive_probes Wu
     2 keepalive_time Wu
     3 keepalive_interval Wu
+    M envoy.config.core.v3.TlvEntry
+    1 type u lt=256
+    2 value y
+    3 format_string m92
     M envoy.config.core.v3.TransportSocket
     O config_type
     1 name s min_len=1
@@ -595,101 +608,101 @@ public let envoySchemaTable: StaticString = #"""
     1 path s min_len=1
     M envoy.config.endpoint.v3.ClusterLoadAssignment
     1 cluster_name s min_len=1
-    2 endpoints *m103
-    4 policy m97
-    5 named_endpoints %m99
+    2 endpoints *m106
+    4 policy m100
+    5 named_endpoints %m102
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
-    2 drop_overloads *m98
+    2 drop_overloads *m101
     3 overprovisioning_factor Wu gt=0
     4 endpoint_stale_after D gt=0
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m208
+    2 drop_percentage m212
     M envoy.config.endpoint.v3.Endpoint
-    1 address m43
-    2 health_check_config m101
+    1 address m44
+    2 health_check_config m104
     3 hostname s
-    4 additional_addresses *m100
+    4 additional_addresses *m103
     M envoy.config.endpoint.v3.Endpoint.AdditionalAddress
-    1 address m43
+    1 address m44
     M envoy.config.endpoint.v3.Endpoint.HealthCheckConfig
     1 port_value u lte=65535
     2 hostname s
-    3 address m43
+    3 address m44
     4 disable_active_health_check b
     M envoy.config.endpoint.v3.LbEndpoint
     O host_identifier
-    1 endpoint m99 o0
+    1 endpoint m102 o0
     2 health_status e8
-    3 metadata m73
+    3 metadata m74
     4 load_balancing_weight Wu gte=1
     5 endpoint_name s o0
     M envoy.config.endpoint.v3.LocalityLbEndpoints
     O lb_config
-    1 locality m72
-    2 lb_endpoints *m102
+    1 locality m73
+    2 lb_endpoints *m105
     3 load_balancing_weight Wu gte=1
     5 priority u lte=128
     6 proximity Wu
-    7 load_balancer_endpoints m104 o0 d
+    7 load_balancer_endpoints m107 o0 d
     8 leds_cluster_locality_config X o0
-    9 metadata m73
+    9 metadata m74
     M envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
-    1 lb_endpoints *m102
+    1 lb_endpoints *m105
     M envoy.config.listener.v3.AdditionalAddress
-    1 address m43
-    2 socket_options m89
+    1 address m44
+    2 socket_options m91
     M envoy.config.listener.v3.Filter
     O config_type
     1 name s min_len=1
     4 typed_config A o0
     5 config_discovery X o0
     M envoy.config.listener.v3.FilterChain
-    1 filter_chain_match m108
-    3 filters *m106
+    1 filter_chain_match m111
+    3 filters *m109
     4 use_proxy_proto Wb d
-    5 metadata m73
-    6 transport_socket m92
+    5 metadata m74
+    6 transport_socket m95
     7 name s
     9 transport_socket_connect_timeout D
     M envoy.config.listener.v3.FilterChainMatch
-    3 prefix_ranges *m47
+    3 prefix_ranges *m48
     4 address_suffix s
     5 suffix_len Wu
-    6 source_prefix_ranges *m47
+    6 source_prefix_ranges *m48
     7 source_ports *u items( lte=65535 gte=1 )
     8 destination_port Wu lte=65535 gte=1
     9 transport_protocol s
     10 application_protocols *s
     11 server_names *s
-    12 source_type e16 defined_only
-    13 direct_source_prefix_ranges *m47
+    12 source_type e17 defined_only
+    13 direct_source_prefix_ranges *m48
     M envoy.config.listener.v3.Listener
     O listener_specifier
     1 name s
-    2 address m43
-    3 filter_chains *m107
+    2 address m44
+    3 filter_chains *m110
     4 use_original_dst Wb
     5 per_connection_buffer_limit_bytes Wu
-    6 metadata m73
-    7 deprecated_v1 m112 d
-    8 drain_type e17
-    9 listener_filters *m113
+    6 metadata m74
+    7 deprecated_v1 m115 d
+    8 drain_type e18
+    9 listener_filters *m116
     10 transparent Wb
     11 freebind Wb
     12 tcp_fast_open_queue_length Wu
-    13 socket_options *m85
+    13 socket_options *m87
     15 listener_filters_timeout D
-    16 traffic_direction e15
+    16 traffic_direction e16
     17 continue_on_listener_filters_timeout b
     18 udp_listener_config X
     19 api_listener X
-    20 connection_balance_config m110
+    20 connection_balance_config m113
     21 reuse_port b d
     22 access_log *m0
     24 tcp_backlog_size Wu
-    25 default_filter_chain m107
+    25 default_filter_chain m110
     26 bind_to_port Wb
     27 internal_listener X o0
     28 stat_prefix s
@@ -697,14 +710,14 @@ public let envoySchemaTable: StaticString = #"""
     30 enable_mptcp b
     31 ignore_global_conn_limit b
     32 filter_chain_matcher X
-    33 additional_addresses *m105
+    33 additional_addresses *m108
     34 max_connections_to_accept_per_socket_event Wu gt=0
     35 bypass_overload_manager b
     36 fcds_config X
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig
     O balance_type r
-    1 exact_balance m111 o0
-    2 extend_balance m93 o0
+    1 exact_balance m114 o0
+    2 extend_balance m96 o0
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance
     M envoy.config.listener.v3.Listener.DeprecatedV1
     1 bind_to_port Wb
@@ -712,31 +725,31 @@ public let envoySchemaTable: StaticString = #"""
     O config_type
     1 name s min_len=1
     3 typed_config A o0
-    4 filter_disabled m114
+    4 filter_disabled m117
     5 config_discovery X o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate
     O rule r
-    1 or_match m115 o0
-    2 and_match m115 o0
-    3 not_match m114 o0
+    1 or_match m118 o0
+    2 and_match m118 o0
+    3 not_match m117 o0
     4 any_match b o0 const
-    5 destination_port_range m209 o0
+    5 destination_port_range m213 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
-    1 rules *m114 min_items=2
+    1 rules *m117 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m206 r
+    1 match m210 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
-    1 stats_tags *m119
+    1 stats_tags *m122
     2 use_all_default_tags Wb
-    3 stats_matcher m118
-    4 histogram_bucket_settings *m116
+    3 stats_matcher m121
+    4 histogram_bucket_settings *m119
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m201 o0
-    3 inclusion_list m201 o0
+    2 exclusion_list m205 o0
+    3 inclusion_list m205 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -744,59 +757,59 @@ public let envoySchemaTable: StaticString = #"""
     3 fixed_value s o0
     M envoy.config.route.v3.DirectResponseAction
     1 status u lt=600 gte=200
-    2 body m48
-    3 body_format m90
+    2 body m49
+    3 body_format m92
     M envoy.config.route.v3.HeaderMatcher
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m210 o0
+    6 range_match m214 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m204 o0 d
+    11 safe_regex_match m208 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m206 o0
+    13 string_match m210 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m206 o0 r
+    5 string_match m210 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RedirectAction
     O scheme_rewrite_specifier
     O path_rewrite_specifier
     1 host_redirect s header_value lenient
     2 path_redirect s o1 header_value lenient
-    3 response_code e18 defined_only
+    3 response_code e19 defined_only
     4 https_redirect b o0
     5 prefix_rewrite s o1 header_value lenient
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m203 o1
+    9 regex_rewrite m207 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m129
+    5 retry_host_predicate *m132
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m128
-    9 retriable_headers *m121
-    10 retriable_request_headers *m121
-    11 rate_limited_retry_back_off m126
-    12 retry_options_predicates *m93
+    8 retry_back_off m131
+    9 retriable_headers *m124
+    10 retriable_request_headers *m124
+    11 rate_limited_retry_back_off m129
+    12 retry_options_predicates *m96
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m127 min_items=1
+    1 reset_headers *m130 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
-    2 format e19 defined_only
+    2 format e20 defined_only
     M envoy.config.route.v3.RetryPolicy.RetryBackOff
     1 base_interval D r gt=0
     2 max_interval D gt=0
@@ -806,14 +819,14 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m143 r
-    2 route m131 o0
-    3 redirect m124 o0
-    4 metadata m73
+    1 match m146 r
+    2 route m134 o0
+    3 redirect m127 o0
+    4 metadata m74
     5 decorator X
-    7 direct_response m120 o0
-    9 request_headers_to_add *m55 max_items=1000
-    10 response_headers_to_add *m55 max_items=1000
+    7 direct_response m123 o0
+    9 request_headers_to_add *m56 max_items=1000
+    10 response_headers_to_add *m56 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     12 request_headers_to_remove *s items( min_len=1 header_name lenient )
     13 typed_per_filter_config %A
@@ -821,7 +834,7 @@ public let envoySchemaTable: StaticString = #"""
     15 tracing X
     16 per_request_buffer_limit_bytes Wu d
     17 filter_action X o0
-    18 non_forwarding_action m122 o0
+    18 non_forwarding_action m125 o0
     19 stat_prefix s
     20 request_body_buffer_limit WU
     M envoy.config.route.v3.RouteAction
@@ -829,56 +842,56 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m149 o0
-    4 metadata_match m73
+    3 weighted_clusters m152 o0
+    4 metadata_match m74
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m125
-    11 priority e12 defined_only
+    9 retry_policy m128
+    11 priority e13 defined_only
     13 rate_limits *X
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m132
+    15 hash_policy *m135
     17 cors X d
-    20 cluster_not_found_response_code e20 defined_only
+    20 cluster_not_found_response_code e21 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m140
-    26 internal_redirect_action e21 d
+    25 upgrade_configs *m143
+    26 internal_redirect_action e22 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
     30 request_mirror_policies *X
     31 max_internal_redirects Wu d
-    32 regex_rewrite m203
+    32 regex_rewrite m207
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m203 o1
-    36 max_stream_duration m139
+    35 host_rewrite_path_regex m207 o1
+    36 max_stream_duration m142
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
-    40 early_data_policy m93
-    41 path_rewrite_policy m93
+    40 early_data_policy m96
+    41 path_rewrite_policy m96
     42 flush_timeout D
     44 host_rewrite s o1
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m137 o0
-    2 cookie m134 o0
-    3 connection_properties m133 o0
+    1 header m140 o0
+    2 cookie m137 o0
+    3 connection_properties m136 o0
     4 terminal b
-    5 query_parameter m138 o0
-    6 filter_state m136 o0
+    5 query_parameter m141 o0
+    6 filter_state m139 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m135
+    4 attributes *m138
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -886,7 +899,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m203
+    2 regex_rewrite m207
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -896,17 +909,17 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m141
+    3 connect_config m144
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
-    1 proxy_protocol_config m76
+    1 proxy_protocol_config m77
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m148
+    2 virtual_hosts *m151
     3 internal_only_headers *s items( header_name lenient )
-    4 response_headers_to_add *m55 max_items=1000
+    4 response_headers_to_add *m56 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
-    6 request_headers_to_add *m55 max_items=1000
+    6 request_headers_to_add *m56 max_items=1000
     7 validate_clusters Wb
     8 request_headers_to_remove *s items( header_name lenient )
     9 vhds X
@@ -917,23 +930,23 @@ public let envoySchemaTable: StaticString = #"""
     14 ignore_port_in_host_matching b
     15 ignore_path_parameters_in_path_matching b
     16 typed_per_filter_config %A
-    17 metadata m73
+    17 metadata m74
     18 vhost_header s
     M envoy.config.route.v3.RouteMatch
     O path_specifier r
     1 prefix s o0
     2 path s o0
     4 case_sensitive Wb
-    6 headers *m121
-    7 query_parameters *m123
-    8 grpc m145
-    9 runtime_fraction m80
-    10 safe_regex m204 o0 r
-    11 tls_context m146
-    12 connect_matcher m144 o0
+    6 headers *m124
+    7 query_parameters *m126
+    8 grpc m148
+    9 runtime_fraction m82
+    10 safe_regex m208 o0 r
+    11 tls_context m149
+    12 connect_matcher m147 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
-    15 path_match_policy m93 o0
+    15 path_match_policy m96 o0
     16 filter_state *X
     M envoy.config.route.v3.RouteMatch.ConnectMatcher
     M envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions
@@ -942,22 +955,22 @@ public let envoySchemaTable: StaticString = #"""
     2 validated Wb
     M envoy.config.route.v3.VirtualCluster
     2 name s min_len=1
-    4 headers *m121
+    4 headers *m124
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m130
-    4 require_tls e22 defined_only
-    5 virtual_clusters *m147
+    3 routes *m133
+    4 require_tls e23 defined_only
+    5 virtual_clusters *m150
     6 rate_limits *X
-    7 request_headers_to_add *m55 max_items=1000
+    7 request_headers_to_add *m56 max_items=1000
     8 cors X d
-    10 response_headers_to_add *m55 max_items=1000
+    10 response_headers_to_add *m56 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m125
+    16 retry_policy m128
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
@@ -965,11 +978,11 @@ public let envoySchemaTable: StaticString = #"""
     21 matcher X
     22 request_mirror_policies *X
     23 include_is_timeout_retry_header b
-    24 metadata m73
+    24 metadata m74
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m150 min_items=1
+    1 clusters *m153 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -978,9 +991,9 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 name s
     2 weight Wu
-    3 metadata_match m73
-    4 request_headers_to_add *m55 max_items=1000
-    5 response_headers_to_add *m55 max_items=1000
+    3 metadata_match m74
+    4 request_headers_to_add *m56 max_items=1000
+    5 response_headers_to_add *m56 max_items=1000
     6 response_headers_to_remove *s items( header_name lenient )
     9 request_headers_to_remove *s items( header_name lenient )
     10 typed_per_filter_config %A
@@ -992,20 +1005,20 @@ public let envoySchemaTable: StaticString = #"""
     2 format s o0 d
     3 json_format S o0 d
     4 typed_json_format S o0 d
-    5 log_format m90 o0 r
+    5 log_format m92 o0 r
     M envoy.extensions.access_loggers.stream.v3.StderrAccessLog
     O access_log_format
-    1 log_format m90 o0 r
+    1 log_format m92 o0 r
     M envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
     O access_log_format
-    1 log_format m90 o0 r
+    1 log_format m92 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m155
+    4 dns_failure_refresh_rate m158
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
-    7 typed_dns_resolver_config m93
-    8 dns_lookup_family e24
+    7 typed_dns_resolver_config m96
+    8 dns_lookup_family e25
     9 all_addresses_in_single_endpoint b
     M envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
     1 base_interval D r gt=1000000
@@ -1018,7 +1031,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m165
+    8 upstream_http_filters *m168
     9 upstream_log_options X
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
@@ -1029,30 +1042,30 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
     O route_specifier r
     O strip_port_mode
-    1 codec_type e25 defined_only
+    1 codec_type e26 defined_only
     2 stat_prefix s min_len=1
     3 rds X o0
-    4 route_config m142 o0
-    5 http_filters *m165
+    4 route_config m145 o0
+    5 http_filters *m168
     6 add_user_agent Wb
     7 tracing X
-    8 http_protocol_options m62
-    9 http2_protocol_options m65
+    8 http_protocol_options m63
+    9 http2_protocol_options m66
     10 server_name s header_value lenient
     12 drain_timeout D
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
-    16 forward_client_cert_details e26 defined_only
-    17 set_current_client_cert_details m163
+    16 forward_client_cert_details e27 defined_only
+    17 set_current_client_cert_details m166
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m164
+    23 upgrade_configs *m167
     24 stream_idle_timeout D
-    25 internal_address_config m160
+    25 internal_address_config m163
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1060,29 +1073,29 @@ public let envoySchemaTable: StaticString = #"""
     31 scoped_routes X o0
     32 preserve_external_request_id b
     33 merge_slashes b
-    34 server_header_transformation e28 defined_only
-    35 common_http_protocol_options m67
-    36 request_id_extension m167
+    34 server_header_transformation e29 defined_only
+    35 common_http_protocol_options m68
+    36 request_id_extension m170
     37 always_set_request_id_in_response b
-    38 local_reply_config m166
+    38 local_reply_config m169
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m161
+    43 path_normalization_options m164
     44 http3_protocol_options X
-    45 path_with_escaped_slashes_action e27
-    46 original_ip_detection_extensions *m93
+    45 path_with_escaped_slashes_action e28
+    46 original_ip_detection_extensions *m96
     47 strip_trailing_host_dot b
-    48 scheme_header_transformation m83
-    49 proxy_status_config m162
-    50 typed_header_validation_config m93
+    48 scheme_header_transformation m85
+    49 proxy_status_config m165
+    50 typed_header_validation_config m96
     51 append_x_forwarded_port b
-    52 early_header_mutation_extensions *m93
+    52 early_header_mutation_extensions *m96
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m159
+    56 access_log_options m162
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1093,7 +1106,7 @@ public let envoySchemaTable: StaticString = #"""
     3 flush_log_on_tunnel_successfully_established b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig
     1 unix_sockets b
-    2 cidr_ranges *m47
+    2 cidr_ranges *m48
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.PathNormalizationOptions
     1 forwarding_transformation X
     2 http_filter_transformation X
@@ -1113,7 +1126,7 @@ public let envoySchemaTable: StaticString = #"""
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m165
+    2 filters *m168
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1123,16 +1136,16 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m168
-    2 body_format m90
+    1 mappers *m171
+    2 body_format m92
     M envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension
     1 typed_config A
     M envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper
     1 filter m1 r
     2 status_code Wu lt=600 gte=200
-    3 body m48
-    4 body_format_override m90
-    5 headers_to_add *m55 max_items=1000
+    3 body m49
+    4 body_format_override m92
+    5 headers_to_add *m56 max_items=1000
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
     O cluster_specifier r
     1 stat_prefix s min_len=1
@@ -1142,59 +1155,59 @@ public let envoySchemaTable: StaticString = #"""
     5 access_log *m0
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
-    9 metadata_match m73
-    10 weighted_clusters m171 o0
+    9 metadata_match m74
+    10 weighted_clusters m174 o0
     11 hash_policy *X max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m170
-    18 backoff_options m44
-    19 proxy_protocol_tlvs *X
-    20 max_downstream_connection_duration_jitter_percentage m211
-    21 upstream_connect_mode e29 defined_only
+    17 access_log_options m173
+    18 backoff_options m45
+    19 proxy_protocol_tlvs *m94
+    20 max_downstream_connection_duration_jitter_percentage m215
+    21 upstream_connect_mode e30 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m172 min_items=1
+    1 clusters *m175 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
-    3 metadata_match m73
+    3 metadata_match m74
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
     1 forward_reason_phrase b
-    2 formatter_type_on_envoy_headers e30 defined_only
+    2 formatter_type_on_envoy_headers e31 defined_only
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m176 o0
-    2 locality_weighted_lb_config m175 o0
+    1 zone_aware_lb_config m179 o0
+    2 locality_weighted_lb_config m178 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m211
+    1 routing_enabled m215
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
     5 force_local_zone X
-    6 locality_basis e31
+    6 locality_basis e32
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
-    2 active_request_bias m78
+    2 active_request_bias m80
     3 slow_start_config X
-    4 locality_lb_config m174
+    4 locality_lb_config m177
     5 enable_full_scan Wb d
-    6 selection_method e32 defined_only
+    6 selection_method e33 defined_only
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m174
+    1 locality_lb_config m177
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
     1 slow_start_config X
-    2 locality_lb_config m174
+    2 locality_lb_config m177
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
-    1 resolvers *m43
-    2 dns_resolver_options m50
+    1 resolvers *m44
+    2 dns_resolver_options m51
     3 use_resolvers_as_fallback b
     4 filter_unroutable_families b
     5 udp_max_queries Wu
@@ -1208,96 +1221,101 @@ public let envoySchemaTable: StaticString = #"""
     1 pack_trace_reason Wb
     2 use_request_id_for_trace_sampling Wb
     M envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate
+    M envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport
+    1 config m77
+    2 transport_socket m95 r
+    3 allow_unspecified_address b
+    4 tlv_as_pool_key b
     M envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext
-    1 trusted_ca m48
+    1 trusted_ca m49
     2 verify_certificate_hash *s items( min_len=64 max_bytes=95 )
     3 verify_certificate_spki *s items( min_len=44 max_bytes=44 )
     6 require_signed_certificate_timestamp Wb
-    7 crl m48
+    7 crl m49
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m206 d
-    10 trust_chain_verification e33 defined_only
-    11 watched_directory m95
-    12 custom_validator_config m93
+    9 match_subject_alt_names *m210 d
+    10 trust_chain_verification e34 defined_only
+    11 watched_directory m98
+    12 custom_validator_config m96
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m192
+    15 match_typed_subject_alt_names *m196
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m185
+    17 system_root_certs m189
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m194
-    2 tls_certificates *m193
-    3 validation_context m184 o0
+    1 tls_params m198
+    2 tls_certificates *m197
+    3 validation_context m188 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m190
-    7 validation_context_sds_secret_config m190 o0
-    8 combined_validation_context m187 o0
+    6 tls_certificate_sds_secret_configs *m194
+    7 validation_context_sds_secret_config m194 o0
+    8 combined_validation_context m191 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
     12 validation_context_certificate_provider_instance X o0 d
-    13 custom_handshaker m93
+    13 custom_handshaker m96
     14 tls_certificate_provider_instance X
     15 key_log X
-    16 custom_tls_certificate_selector m93
+    16 custom_tls_certificate_selector m96
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m184 r
-    2 validation_context_sds_secret_config m190 r
+    1 default_validation_context m188 r
+    2 validation_context_sds_secret_config m194 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m186
+    1 common_tls_context m190
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m195 o0
-    5 session_ticket_keys_sds_secret_config m190 o0
+    4 session_ticket_keys m199 o0
+    5 session_ticket_keys_sds_secret_config m194 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
-    8 ocsp_staple_policy e34 defined_only
+    8 ocsp_staple_policy e35 defined_only
     9 full_scan_certs_on_sni_mismatch Wb
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
     M envoy.extensions.transport_sockets.tls.v3.GenericSecret
-    1 secret m48 !
-    2 secrets %m48 !
+    1 secret m49 !
+    2 secrets %m49 !
     M envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig
     1 name s min_len=1
     2 sds_config X
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m193 o0
-    3 session_ticket_keys m195 o0
-    4 validation_context m184 o0
-    5 generic_secret m189 o0
+    2 tls_certificate m197 o0
+    3 session_ticket_keys m199 o0
+    4 validation_context m188 o0
+    5 generic_secret m193 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
-    1 san_type e35 defined_only not_in=0
-    2 matcher m206 r
+    1 san_type e36 defined_only not_in=0
+    2 matcher m210 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
-    1 certificate_chain m48
-    2 private_key m48 !
-    3 password m48 !
-    4 ocsp_staple m48
-    5 signed_certificate_timestamp *m48
+    1 certificate_chain m49
+    2 private_key m49 !
+    3 password m49 !
+    4 ocsp_staple m49
+    5 signed_certificate_timestamp *m49
     6 private_key_provider X
-    7 watched_directory m95
-    8 pkcs12 m48 !
+    7 watched_directory m98
+    8 pkcs12 m49 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
-    1 tls_minimum_protocol_version e37 defined_only
-    2 tls_maximum_protocol_version e37 defined_only
+    1 tls_minimum_protocol_version e38 defined_only
+    2 tls_maximum_protocol_version e38 defined_only
     3 cipher_suites *s
     4 ecdh_curves *s
     5 signature_algorithms *s
-    6 compliance_policies *e36 max_items=1
+    6 compliance_policies *e37 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
-    1 keys *m48 ! min_items=1
+    1 keys *m49 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m186
+    1 common_tls_context m190
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1306,42 +1324,42 @@ public let envoySchemaTable: StaticString = #"""
     7 auto_sni_san_validation b
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions
     O upstream_protocol_options r
-    1 common_http_protocol_options m67
-    2 upstream_http_protocol_options m94
-    3 explicit_http_config m199 o0
-    4 use_downstream_protocol_config m200 o0
-    5 auto_config m198 o0
-    6 http_filters *m165
-    7 header_validation_config m93
+    1 common_http_protocol_options m68
+    2 upstream_http_protocol_options m97
+    3 explicit_http_config m203 o0
+    4 use_downstream_protocol_config m204 o0
+    5 auto_config m202 o0
+    6 http_filters *m168
+    7 header_validation_config m96
     8 outlier_detection X
     9 request_mirror_policies *X
-    10 hash_policy *m132
-    11 retry_policy m125
+    10 hash_policy *m135
+    11 retry_policy m128
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
-    1 http_protocol_options m62
-    2 http2_protocol_options m65
+    1 http_protocol_options m63
+    2 http2_protocol_options m66
     3 http3_protocol_options X
     4 alternate_protocols_cache_options X
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig
     O protocol_config r
-    1 http_protocol_options m62 o0
-    2 http2_protocol_options m65 o0
+    1 http_protocol_options m63 o0
+    2 http2_protocol_options m66 o0
     3 http3_protocol_options X o0
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig
-    1 http_protocol_options m62
-    2 http2_protocol_options m65
+    1 http_protocol_options m63
+    2 http2_protocol_options m66
     3 http3_protocol_options X
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m206 min_items=1
+    1 patterns *m210 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m206 o0 r
+    1 path m210 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m204 r
+    1 pattern m208 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m205 o0 d
+    1 google_re2 m209 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1350,7 +1368,7 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m204 o0 r
+    5 safe_regex m208 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
@@ -1359,7 +1377,7 @@ public let envoySchemaTable: StaticString = #"""
     2 end d
     M envoy.type.v3.FractionalPercent
     1 numerator u
-    2 denominator e39 defined_only
+    2 denominator e40 defined_only
     M envoy.type.v3.Int32Range
     1 start i
     2 end i

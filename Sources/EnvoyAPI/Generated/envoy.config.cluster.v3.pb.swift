@@ -426,10 +426,10 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
     set {_uniqueStorage()._lbConfig = .maglevLbConfig(newValue)}
   }
 
-  public var originalDstLbConfig: Outrider_Unmodelled {
+  public var originalDstLbConfig: Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig {
     get {
       if case .originalDstLbConfig(let v)? = _storage._lbConfig {return v}
-      return Outrider_Unmodelled()
+      return Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig()
     }
     set {_uniqueStorage()._lbConfig = .originalDstLbConfig(newValue)}
   }
@@ -577,7 +577,7 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
   public nonisolated enum OneOf_LbConfig: Equatable, Sendable {
     case ringHashLbConfig(Envoy_Config_Cluster_V3_Cluster.RingHashLbConfig)
     case maglevLbConfig(Envoy_Config_Cluster_V3_Cluster.MaglevLbConfig)
-    case originalDstLbConfig(Outrider_Unmodelled)
+    case originalDstLbConfig(Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig)
     case leastRequestLbConfig(Envoy_Config_Cluster_V3_Cluster.LeastRequestLbConfig)
     case roundRobinLbConfig(Envoy_Config_Cluster_V3_Cluster.RoundRobinLbConfig)
 
@@ -934,6 +934,41 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
     public init() {}
 
     fileprivate var _tableSize: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
+  }
+
+  public nonisolated struct OriginalDstLbConfig: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    public var useHTTPHeader: Bool = false
+
+    public var httpHeaderName: String = String()
+
+    public var upstreamPortOverride: SwiftProtobuf.Google_Protobuf_UInt32Value {
+      get {_upstreamPortOverride ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+      set {_upstreamPortOverride = newValue}
+    }
+    /// Returns true if `upstreamPortOverride` has been explicitly set.
+    public var hasUpstreamPortOverride: Bool {self._upstreamPortOverride != nil}
+    /// Clears the value of `upstreamPortOverride`. Subsequent reads from it will return its default value.
+    public mutating func clearUpstreamPortOverride() {self._upstreamPortOverride = nil}
+
+    public var metadataKey: Outrider_Unmodelled {
+      get {_metadataKey ?? Outrider_Unmodelled()}
+      set {_metadataKey = newValue}
+    }
+    /// Returns true if `metadataKey` has been explicitly set.
+    public var hasMetadataKey: Bool {self._metadataKey != nil}
+    /// Clears the value of `metadataKey`. Subsequent reads from it will return its default value.
+    public mutating func clearMetadataKey() {self._metadataKey = nil}
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+
+    fileprivate var _upstreamPortOverride: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+    fileprivate var _metadataKey: Outrider_Unmodelled? = nil
   }
 
   public nonisolated struct CommonLbConfig: Sendable {
@@ -1755,7 +1790,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
         case 32: try { try decoder.decodeSingularBoolField(value: &_storage._ignoreHealthOnHostRemoval) }()
         case 33: try { try decoder.decodeSingularMessageField(value: &_storage._loadAssignment) }()
         case 34: try {
-          var v: Outrider_Unmodelled?
+          var v: Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig?
           var hadOneofValue = false
           if let current = _storage._lbConfig {
             hadOneofValue = true
@@ -2290,6 +2325,55 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.MaglevLbConfig: SwiftProto
 
   public static func ==(lhs: Envoy_Config_Cluster_V3_Cluster.MaglevLbConfig, rhs: Envoy_Config_Cluster_V3_Cluster.MaglevLbConfig) -> Bool {
     if lhs._tableSize != rhs._tableSize {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Envoy_Config_Cluster_V3_Cluster.protoMessageName + ".OriginalDstLbConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}use_http_header\0\u{3}http_header_name\0\u{3}upstream_port_override\0\u{3}metadata_key\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.useHTTPHeader) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.httpHeaderName) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._upstreamPortOverride) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._metadataKey) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.useHTTPHeader != false {
+      try visitor.visitSingularBoolField(value: self.useHTTPHeader, fieldNumber: 1)
+    }
+    if !self.httpHeaderName.isEmpty {
+      try visitor.visitSingularStringField(value: self.httpHeaderName, fieldNumber: 2)
+    }
+    try { if let v = self._upstreamPortOverride {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._metadataKey {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig, rhs: Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig) -> Bool {
+    if lhs.useHTTPHeader != rhs.useHTTPHeader {return false}
+    if lhs.httpHeaderName != rhs.httpHeaderName {return false}
+    if lhs._upstreamPortOverride != rhs._upstreamPortOverride {return false}
+    if lhs._metadataKey != rhs._metadataKey {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

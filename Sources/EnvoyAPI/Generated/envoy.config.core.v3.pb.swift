@@ -1670,8 +1670,8 @@ public nonisolated struct Envoy_Config_Core_V3_ProxyProtocolConfig: Sendable {
 
   public var version: Envoy_Config_Core_V3_ProxyProtocolConfig.Version = .v1
 
-  public var passThroughTlvs: Outrider_Unmodelled {
-    get {_passThroughTlvs ?? Outrider_Unmodelled()}
+  public var passThroughTlvs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs {
+    get {_passThroughTlvs ?? Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs()}
     set {_passThroughTlvs = newValue}
   }
   /// Returns true if `passThroughTlvs` has been explicitly set.
@@ -1679,7 +1679,7 @@ public nonisolated struct Envoy_Config_Core_V3_ProxyProtocolConfig: Sendable {
   /// Clears the value of `passThroughTlvs`. Subsequent reads from it will return its default value.
   public mutating func clearPassThroughTlvs() {self._passThroughTlvs = nil}
 
-  public var addedTlvs: [Outrider_Unmodelled] = []
+  public var addedTlvs: [Envoy_Config_Core_V3_TlvEntry] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1719,7 +1719,55 @@ public nonisolated struct Envoy_Config_Core_V3_ProxyProtocolConfig: Sendable {
 
   public init() {}
 
-  fileprivate var _passThroughTlvs: Outrider_Unmodelled? = nil
+  fileprivate var _passThroughTlvs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs? = nil
+}
+
+public nonisolated struct Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var matchType: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs.PassTLVsMatchType = .includeAll
+
+  public var tlvType: [UInt32] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum PassTLVsMatchType: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case includeAll // = 0
+    case include // = 1
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .includeAll
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .includeAll
+      case 1: self = .include
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .includeAll: return 0
+      case .include: return 1
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs.PassTLVsMatchType] = [
+      .includeAll,
+      .include,
+    ]
+
+  }
+
+  public init() {}
 }
 
 public nonisolated struct Envoy_Config_Core_V3_RetryPolicy: Sendable {
@@ -2224,6 +2272,31 @@ public nonisolated struct Envoy_Config_Core_V3_TcpKeepalive: Sendable {
   fileprivate var _keepaliveProbes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   fileprivate var _keepaliveTime: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   fileprivate var _keepaliveInterval: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+}
+
+public nonisolated struct Envoy_Config_Core_V3_TlvEntry: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var type: UInt32 = 0
+
+  public var value: Data = Data()
+
+  public var formatString: Envoy_Config_Core_V3_SubstitutionFormatString {
+    get {_formatString ?? Envoy_Config_Core_V3_SubstitutionFormatString()}
+    set {_formatString = newValue}
+  }
+  /// Returns true if `formatString` has been explicitly set.
+  public var hasFormatString: Bool {self._formatString != nil}
+  /// Clears the value of `formatString`. Subsequent reads from it will return its default value.
+  public mutating func clearFormatString() {self._formatString = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _formatString: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
 public nonisolated struct Envoy_Config_Core_V3_TransportSocket: Sendable {
@@ -4401,6 +4474,45 @@ nonisolated extension Envoy_Config_Core_V3_ProxyProtocolConfig.Version: SwiftPro
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0V1\0\u{1}V2\0")
 }
 
+nonisolated extension Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ProxyProtocolPassThroughTLVs"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}match_type\0\u{3}tlv_type\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.matchType) }()
+      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.tlvType) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.matchType != .includeAll {
+      try visitor.visitSingularEnumField(value: self.matchType, fieldNumber: 1)
+    }
+    if !self.tlvType.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.tlvType, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs, rhs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs) -> Bool {
+    if lhs.matchType != rhs.matchType {return false}
+    if lhs.tlvType != rhs.tlvType {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs.PassTLVsMatchType: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0INCLUDE_ALL\0\u{1}INCLUDE\0")
+}
+
 nonisolated extension Envoy_Config_Core_V3_RetryPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RetryPolicy"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}retry_back_off\0\u{3}num_retries\0\u{3}retry_on\0\u{3}retry_priority\0\u{3}retry_host_predicate\0\u{3}host_selection_retry_max_attempts\0")
@@ -5109,6 +5221,50 @@ nonisolated extension Envoy_Config_Core_V3_TcpKeepalive: SwiftProtobuf.Message, 
     if lhs._keepaliveProbes != rhs._keepaliveProbes {return false}
     if lhs._keepaliveTime != rhs._keepaliveTime {return false}
     if lhs._keepaliveInterval != rhs._keepaliveInterval {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_TlvEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TlvEntry"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}type\0\u{1}value\0\u{3}format_string\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.type) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.value) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._formatString) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.type != 0 {
+      try visitor.visitSingularUInt32Field(value: self.type, fieldNumber: 1)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 2)
+    }
+    try { if let v = self._formatString {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_TlvEntry, rhs: Envoy_Config_Core_V3_TlvEntry) -> Bool {
+    if lhs.type != rhs.type {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs._formatString != rhs._formatString {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

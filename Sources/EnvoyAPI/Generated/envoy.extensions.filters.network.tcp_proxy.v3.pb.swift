@@ -212,7 +212,7 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
   /// Clears the value of `accessLogOptions`. Subsequent reads from it will return its default value.
   public mutating func clearAccessLogOptions() {_uniqueStorage()._accessLogOptions = nil}
 
-  public var proxyProtocolTlvs: [Outrider_Unmodelled] {
+  public var proxyProtocolTlvs: [Envoy_Config_Core_V3_TlvEntry] {
     get {_storage._proxyProtocolTlvs}
     set {_uniqueStorage()._proxyProtocolTlvs = newValue}
   }
@@ -334,7 +334,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
     var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _flushAccessLogOnConnected: Bool = false
     var _accessLogOptions: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.TcpAccessLogOptions? = nil
-    var _proxyProtocolTlvs: [Outrider_Unmodelled] = []
+    var _proxyProtocolTlvs: [Envoy_Config_Core_V3_TlvEntry] = []
     var _upstreamConnectMode: Envoy_Extensions_Filters_Network_TcpProxy_V3_UpstreamConnectMode = .immediate
     var _maxEarlyDataBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 

@@ -22,6 +22,20 @@ public enum InterfaceAddresses {
         return v6 ? .v6(.loopback) : .v4(.loopback)
     }
 
+    /// Whether `address` is one of this machine's: of an interface, or loopback.
+    public static func contain(_ address: IPAddress) -> Bool {
+        if address.isLoopback { return true }
+        var list: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&list) == 0 else { return false }
+        defer { freeifaddrs(list) }
+        var next = list
+        while let entry = next {
+            next = entry.pointee.ifa_next
+            if let raw = entry.pointee.ifa_addr, ip(raw) == address { return true }
+        }
+        return false
+    }
+
     /// The kernel's entry has room for what its family says.
     private static func ip(_ address: UnsafeMutablePointer<sockaddr>) -> IPAddress? {
         let length: Int

@@ -37,6 +37,23 @@ public enum SocketAddress: Hashable, Sendable {
         self.init(ip, port: port)
     }
 
+    /// "192.0.2.1:80" or "[2001:db8::1]:80": an IP address and a port, nothing else.
+    public init?(_ text: String) {
+        guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")) else { return nil }
+        let digits = text[text.utf8.index(after: colon)...]
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else { return nil }
+        let host = text[..<colon]
+        // An IPv6 address stands in brackets, and only one does.
+        let ip = IPAddress(
+            host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host))
+        switch ip {
+        case .v4? where !host.hasPrefix("["), .v6? where host.hasPrefix("["): break
+        default: return nil
+        }
+        guard let ip else { return nil }
+        self.init(ip, port: port)
+    }
+
     /// The IP address; nil for Unix sockets.
     public var ip: IPAddress? {
         switch self {

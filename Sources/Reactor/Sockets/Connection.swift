@@ -118,9 +118,9 @@ public final class Connection: IOHandler {
     /// The peer has sent its FIN (it may not have been read yet).
     public var peerHasFinished: Bool { hasPeerFinished }
 
-    /// Our end of it; nil before it is connected and after it is closed, unless asked before.
+    /// Our end of it, which the system has chosen when connecting began; nil after it is closed, unless asked before.
     public var localAddress: SocketAddress? {
-        if cachedLocalAddress == nil, descriptor >= 0, state != .connecting {
+        if cachedLocalAddress == nil, descriptor >= 0 {
             cachedLocalAddress = SocketCalls.localAddress(descriptor)
         }
         return cachedLocalAddress

@@ -91,6 +91,7 @@ final class ServerProcess {
                 throw StartError(what: "listener '\(listener.name)'", error: error)
             }
         }
+        for listener in sockets { clusters.loops.add(listener) }
         expirations = CertificateExpirations(listeners: sockets, clusters: clusters, cells: cells)
     }
 

@@ -126,9 +126,10 @@ final class UpstreamFixture {
     @discardableResult
     func send(
         _ request: TestRequest = TestRequest(), on cluster: Cluster? = nil, fresh: Bool = false,
-        avoiding: [Host] = [], authority: String = ""
+        avoiding: [Host] = [], authority: String = "", origin: StreamOrigin = StreamOrigin()
     ) -> TestTry {
         let attempt = TestTry(loop, request)
+        attempt.origin = origin
         attempt.outcome = FixedBytes(authority).withView {
             (cluster ?? self.cluster).newStream(attempt, authority: $0, avoiding: avoiding, fresh: fresh)
         }
@@ -173,6 +174,7 @@ final class TestTry: PoolWaiter, UpstreamStreamDelegate {
     let upstreamResponseTrailers = HeaderMap()
     private let loop: EventLoop
     private let request: TestRequest
+    var origin = StreamOrigin()
     var outcome: NewStreamOutcome?
     private(set) var stream: (any UpstreamStream)?
     private(set) var host: Host?

@@ -8,6 +8,8 @@ public final class ClusterDirectory {
     private let loop: EventLoop
     private var ports: [ClusterSetPort] = []
     private let workers: Int
+    /// Has to know all listeners before a worker serves.
+    public let loops = LoopGuard()
     private var timeoutTimer: DeadlineOnce?
     private var isStarted = false
     /// The first lookups of all clusters are over, or were given up.
@@ -24,7 +26,7 @@ public final class ClusterDirectory {
         var resolvers: [ResolverKey: any NameResolver] = [:]
         var made: [ClusterEntry] = []
         for (index, spec) in specs.enumerated() {
-            let shared = ClusterShared(spec: spec, index: index)
+            let shared = ClusterShared(spec: spec, index: index, workers: workers, loops: loops)
             let entry = try ClusterEntry(shared, loop: loop, cells: cells, workers: workers) {
                 dns throws(SystemError) in
                 let key = ResolverKey(dns)
@@ -96,15 +98,24 @@ public final class ClusterDirectory {
     }
 
     /// What `/clusters` shows, in the order of the configuration.
-    public var reports: [ClusterReport] { entries.map { ClusterReport($0.shared, $0.hosts) } }
+    public var reports: [ClusterReport] {
+        entries.map { entry in
+            entry.followOriginalDestinations()
+            return ClusterReport(entry.shared, entry.hosts)
+        }
+    }
 
     /// When the first certificate of any cluster expires, unix seconds; nil: there is none.
     public var firstCertificateExpiration: Int64? { entries.compactMap(\.stats.firstExpiration).min() }
 
-    /// Brings the `circuit_breakers.*` gauges and the stats of endpoints up to date. To be called before stats are shown
-    /// or flushed: the breakers themselves are atomics, which no request turns into gauges.
+    /// Brings the `circuit_breakers.*` gauges, the membership of ORIGINAL_DST clusters and the stats of endpoints up to
+    /// date. To be called before stats are shown or flushed: what is behind them are atomics and locks, which no request
+    /// turns into gauges.
     public func publishGauges() {
-        for entry in entries { entry.stats.publish() }
+        for entry in entries {
+            entry.followOriginalDestinations()
+            entry.stats.publish()
+        }
     }
 
     /// The hosts of a cluster now, or nil.

@@ -18,6 +18,8 @@ final class ClusterEntry {
     private(set) var hosts = HostSet([])
     private var sources: [Source] = []
     private let workers: Int
+    /// Of the membership of an ORIGINAL_DST cluster.
+    private var changesSeen: UInt64 = 0
     /// Called when `hosts` was replaced.
     var changed: () -> Void = {}
     /// Called when the first lookup of every name is over; at once for clusters without names.
@@ -85,6 +87,7 @@ final class ClusterEntry {
         case .static: newer = sources.compactMap(staticHost)
         case .strictDNS: newer = strictHosts()
         case .logicalDNS: newer = logicalHosts()
+        case .originalDestination: return false
         }
         let old = hosts.hosts
         guard newer.count != old.count || zip(newer, old).contains(where: { $0 !== $1 }) else { return false }
@@ -93,6 +96,15 @@ final class ClusterEntry {
         stats.setMembership(hosts)
         changed()
         return true
+    }
+
+    /// Takes over the hosts that the workers of an ORIGINAL_DST cluster have made or given up by themselves.
+    func followOriginalDestinations() {
+        guard let newer = shared.originalDestinations?.membership(unless: changesSeen) else { return }
+        stats.membershipChange.add(newer.changes &- changesSeen)
+        changesSeen = newer.changes
+        hosts = HostSet(newer.hosts)
+        stats.setMembership(hosts)
     }
 
     private func staticHost(_ source: Source) -> Host? {

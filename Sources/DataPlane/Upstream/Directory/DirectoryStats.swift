@@ -31,6 +31,7 @@ final class DirectoryStats {
         maxHostWeight = gauge("max_host_weight")
         warmingState = gauge("warming_state")
         for name in ClusterStats.alwaysZero { _ = counter(name) }
+        if shared.originalDestinations != nil { _ = OriginalDestinationPlaces.counters(cells, cluster: cluster) }
         for name in ["version", "membership_excluded", "lb_subsets_active", "upstream_queue_overloaded"] {
             gauge(name).set(0)
         }

@@ -7,10 +7,20 @@ public final class ClusterShared: Sendable {
     /// Position in every `ClusterSet`.
     public let index: Int
 
-    init(spec: ClusterSpec, index: Int) {
+    /// For clusters of type ORIGINAL_DST only.
+    let originalDestinations: OriginalDestinations?
+    /// For those that refuse to connect this process to itself.
+    let loops: LoopGuard?
+
+    init(spec: ClusterSpec, index: Int, workers: Int, loops: LoopGuard) {
         self.spec = spec
         self.index = index
         breakers = CircuitBreakers(spec.breakers)
+        let goesByOrigin = spec.discovery == .originalDestination
+        originalDestinations =
+            goesByOrigin
+            ? OriginalDestinations(cluster: spec.name, limit: spec.originalDestination.maxHosts, workers: workers) : nil
+        self.loops = goesByOrigin && spec.originalDestination.refusesLoops ? loops : nil
     }
 
     public var name: String { spec.name }

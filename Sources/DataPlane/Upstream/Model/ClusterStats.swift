@@ -46,6 +46,8 @@ public final class ClusterStats {
 
     // Balancing.
     public let lbHealthyPanic: Counter
+    /// Headers that named an original destination and were no address.
+    public let originalDestinationInvalid: Counter
 
     /// `cluster` is the name as it stands in stats.
     public init(cells: StatCells, cluster: String, trackTimeoutBudgets: Bool = false, trackSizes: Bool = false) {
@@ -128,6 +130,7 @@ public final class ClusterStats {
         sizes = trackSizes ? MessageSizeStats(cells: cells, prefix: prefix) : nil
 
         lbHealthyPanic = cells.counter(prefix + "lb_healthy_panic")
+        originalDestinationInvalid = cells.counter(prefix + "original_dst_host_invalid")
     }
 
     /// Names of stats that stay 0 here but that Envoy shows for every cluster, so that dashboards find them.
@@ -135,7 +138,7 @@ public final class ClusterStats {
         "lb_local_cluster_not_ok", "lb_recalculate_zone_structures", "lb_zone_cluster_too_small",
         "lb_zone_no_capacity_left", "lb_zone_routing_all_directly", "lb_zone_routing_cross_zone",
         "lb_zone_routing_sampled", "bind_errors", "assignment_stale", "assignment_timeout_received",
-        "assignment_use_cached", "original_dst_host_invalid", "lb_subsets_created", "lb_subsets_fallback",
+        "assignment_use_cached", "lb_subsets_created", "lb_subsets_fallback",
         "lb_subsets_fallback_panic", "lb_subsets_removed", "lb_subsets_selected", "upstream_cx_connect_with_0_rtt",
         "upstream_cx_preconnect_skipped", "upstream_http3_broken", "upstream_rq_0rtt",
     ]

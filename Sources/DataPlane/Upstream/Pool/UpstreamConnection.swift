@@ -48,6 +48,8 @@ final class UpstreamConnection {
     private var countedWritten: UInt64 = 0
     private var countedUnread = 0
     private var countedBuffered = 0
+    /// Our end, as `LoopGuard` knows it.
+    private var guardedEnd: SocketAddress?
 
     // The pool's notes on it.
     /// Position in the pool's list of all its connections.
@@ -97,6 +99,10 @@ final class UpstreamConnection {
             serverName: serverName, alpn: alpn, delegate: self)
         socket.highWatermark = cluster.spec.perConnectionBufferLimit
         self.socket = socket
+        if let loops = cluster.shared.loops, let end = socket.localAddress {
+            loops.enter(end, passes: place.passes)
+            guardedEnd = end
+        }
     }
 
     var loop: EventLoop { place.cluster.loop }
@@ -184,6 +190,7 @@ final class UpstreamConnection {
             countedBuffered = 0
         }
         phase = .closed
+        if let guardedEnd { place.cluster.shared.loops?.leave(guardedEnd) }
         timer = nil
         lifetimeTimer = nil
         socket = nil

@@ -12,6 +12,8 @@ final class WorkerHost {
     private var leases: [TCPLease] = []
     private(set) var isRemoved = false
     var idleLearner = IdleLearner()
+    /// How often what asked last came through this process before. Original destinations only.
+    var passes = 0
 
     init(_ host: Host, cluster: Cluster) {
         self.host = host
@@ -52,6 +54,9 @@ final class WorkerHost {
             if pool.isEmpty { pools.removeAll { $0 === pool } }
         }
     }
+
+    /// Nobody is connected to it, and nobody waits to be.
+    var isUnused: Bool { leases.isEmpty && pools.allSatisfy(\.isEmpty) }
 
     // MARK: - The limit on connections to this host, over all workers
 

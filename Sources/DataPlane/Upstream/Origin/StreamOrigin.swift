@@ -1,0 +1,24 @@
+// Where a stream comes from, for clusters whose hosts or connections follow their clients.
+import HTTPWire
+
+/// What a cluster may ask about the stream that wants a connection. Loop thread only; not to be kept.
+public struct StreamOrigin {
+    public var downstream: DownstreamInfo?
+    /// nil for TCP.
+    public var request: HeaderMap?
+
+    public init(downstream: DownstreamInfo? = nil, request: HeaderMap? = nil) {
+        self.downstream = downstream
+        self.request = request
+    }
+}
+
+/// Someone who wants a connection. Asked for its origin only by clusters that go by it.
+public protocol StreamOriginating: AnyObject {
+    var origin: StreamOrigin { get }
+}
+
+extension StreamOriginating {
+    /// Nothing is known: no client is behind it.
+    public var origin: StreamOrigin { StreamOrigin() }
+}
