@@ -19,6 +19,7 @@
 // the few functions that it hides are declared by hand.
 extern int accept4(int fd, struct sockaddr *addr, socklen_t *length, int flags);
 extern int pipe2(int fds[2], int flags);
+extern int memfd_create(const char *name, unsigned int flags);
 extern ssize_t splice(int in, off_t *in_offset, int out, off_t *out_offset, size_t length, unsigned int flags);
 extern void *memmem(const void *haystack, size_t haystack_length, const void *needle, size_t needle_length);
 extern void *memrchr(const void *bytes, int byte, size_t length);
@@ -47,4 +48,9 @@ static inline int clinux_pidfd_open(int process) { return (int)syscall(434, proc
 // Of fcntl; hidden without _GNU_SOURCE too.
 #ifndef F_SETPIPE_SZ
 #define F_SETPIPE_SZ 1031
+#endif
+
+// Of memfd_create; hidden without _GNU_SOURCE too.
+#ifndef MFD_CLOEXEC
+#define MFD_CLOEXEC 1U
 #endif

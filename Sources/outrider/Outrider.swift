@@ -17,7 +17,7 @@ struct Outrider: ParsableCommand {
             See it work before you have a file of your own: outrider demo
             """,
         version: Version.line,
-        subcommands: [Validate.self, Wait.self, Demo.self, Certs.self])
+        subcommands: [RedirectCommand.self, Validate.self, Wait.self, Demo.self, Certs.self])
 
     @OptionGroup(title: "Configuration") var source: ConfigurationFlags
     @OptionGroup(title: "Run") var running: RunFlags

@@ -42,6 +42,20 @@ import Testing
         }
     }
 
+    @Test func runsAProgramForWhatItPrints() throws {
+        let text = [UInt8](repeating: UInt8(ascii: "x"), count: 300_000)
+        let outcome = try ChildProcess.run("/bin/sh", ["sh", "-c", "cat; echo no >&2; exit 4"], input: text)
+        #expect(outcome.end == .exited(4) && outcome.output == text && outcome.errors == Array("no\n".utf8))
+        #expect(throws: SystemError.self) { try ChildProcess.run("/nowhere/at/all", ["x"], input: []) }
+    }
+
+    @Test func findsProgramsAndAccounts() {
+        #expect(ChildProcess.find("sh")?.hasSuffix("/sh") == true)
+        #expect(ChildProcess.find("no-such-program-at-all") == nil)
+        #expect(Accounts.userID(named: "root") == 0 && Accounts.groupID(named: "root") == 0)
+        #expect(Accounts.userID(named: "no-such-user") == nil)
+    }
+
     @Test func namesAProgramThatIsNotThere() throws {
         try withFolder { folder in
             #expect(throws: SystemError("posix_spawn", code: ENOENT, subject: "/nowhere/at/all")) {

@@ -1,7 +1,8 @@
 # What the build and the tests need from the system, and how it gets there. Sourced, not run.
 
 BUILD_PACKAGES=(libssl-dev libyaml-dev libc-ares-dev libre2-dev libnghttp2-dev)
-TEST_PACKAGES=(python3 python3-venv curl openssl nginx-light prometheus nghttp2-client nghttp2-server)
+TEST_PACKAGES=(python3 python3-venv curl openssl nginx-light prometheus nghttp2-client nghttp2-server
+    iproute2 iptables nftables util-linux)
 BENCHMARK_PACKAGES=(haproxy nginx-light wrk procps openssl gcc libc6-dev)
 
 # need_packages NAME...: installs what is missing, as root or through sudo; otherwise stops with the command to run.

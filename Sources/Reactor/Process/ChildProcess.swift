@@ -28,6 +28,17 @@ public final class ChildProcess {
     /// It inherits the environment and no file: its input is empty, and what it prints is appended to `log`. It blocks
     /// no signal, and is in a process group of its own, so that a Ctrl-C reaches its parent alone.
     public static func start(_ path: String, _ arguments: [String], log: String) throws(SystemError) -> ChildProcess {
+        try spawn(path, arguments) { actions in
+            posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+            posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+            posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+        }
+    }
+
+    /// Starts a program with the files that `files` gives it.
+    static func spawn(
+        _ path: String, _ arguments: [String], files: (inout posix_spawn_file_actions_t) -> Void
+    ) throws(SystemError) -> ChildProcess {
         var actions = posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
         posix_spawn_file_actions_init(&actions)
@@ -40,9 +51,7 @@ public final class ChildProcess {
             posix_spawn_file_actions_destroy(&actions)
             posix_spawnattr_destroy(&attributes)
         }
-        posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO)
+        files(&actions)
         var none = sigset_t()
         var all = sigset_t()
         sigemptyset(&none)
