@@ -19,6 +19,7 @@ enum ExtensionSlots {
             "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
             "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
             "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
+            "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
         ],
         "envoy.config.accesslog.v3.AccessLog.typed_config": [
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",

@@ -9,7 +9,9 @@ enum SupportedFields {
         # Bootstrap
         envoy.config.bootstrap.v3.Bootstrap
           node static_resources admin stats_config stats_flush_interval stats_flush_on_admin layered_runtime
-          use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config
+          use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config cluster_manager
+        envoy.config.bootstrap.v3.ClusterManager
+          upstream_bind_config
         envoy.config.bootstrap.v3.Bootstrap.StaticResources
           listeners clusters secrets
         envoy.config.bootstrap.v3.Admin
@@ -332,7 +334,13 @@ enum SupportedFields {
           log_format
         envoy.extensions.access_loggers.stream.v3.StderrAccessLog
           log_format
-        # TLS
+        # Transport sockets
+        envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport
+          config transport_socket
+        envoy.config.core.v3.ProxyProtocolConfig
+          version added_tlvs
+        envoy.config.core.v3.TlvEntry
+          type value
         envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
           common_tls_context require_client_certificate require_sni session_ticket_keys
           disable_stateless_session_resumption disable_stateful_session_resumption session_timeout

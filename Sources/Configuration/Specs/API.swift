@@ -20,6 +20,10 @@ enum API {
     typealias HTTPOptions = Envoy_Config_Core_V3_HttpProtocolOptions
     typealias HTTP1Options = Envoy_Config_Core_V3_Http1ProtocolOptions
     typealias FormatString = Envoy_Config_Core_V3_SubstitutionFormatString
+    typealias BindConfig = Envoy_Config_Core_V3_BindConfig
+    typealias ProxyProtocolTransport =
+        Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport
+    typealias TLV = Envoy_Config_Core_V3_TlvEntry
     typealias TransportSocket = Envoy_Config_Core_V3_TransportSocket
     typealias TypedExtension = Envoy_Config_Core_V3_TypedExtensionConfig
     typealias RuntimeFraction = Envoy_Config_Core_V3_RuntimeFractionalPercent

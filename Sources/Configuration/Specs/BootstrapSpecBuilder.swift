@@ -22,7 +22,9 @@ struct BootstrapSpecBuilder {
         collect(resources.secrets, path.field("secrets"))
         spec.listeners = ListenerSpecBuilder(context: context).listeners(resources.listeners, path.field("listeners"))
         let dns = DNSSpecBuilder(context: context).standard(bootstrap)
-        spec.clusters = ClusterSpecBuilder(context: context, standardDNS: dns).clusters(
+        let bind = UpstreamSocketSpecBuilder(context: context).bind(
+            bootstrap.clusterManager.upstreamBindConfig, FieldPath().field("cluster_manager.upstream_bind_config"))
+        spec.clusters = ClusterSpecBuilder(context: context, standardDNS: dns, standardBind: bind).clusters(
             resources.clusters, path.field("clusters"))
         runtime.noteUnusedKeys(layers)
         return spec

@@ -7,6 +7,8 @@ struct ClusterSpecBuilder {
     let context: SpecContext
     /// The bootstrap's resolver settings, for clusters that have none.
     var standardDNS = DNSSpec()
+    /// The bootstrap's `upstream_bind_config`, for clusters that have none.
+    var standardBind = UpstreamBindSpec()
 
     /// All clusters. The listeners come first: they tell which clusters carry plain TCP.
     func clusters(_ clusters: [API.Cluster], _ path: FieldPath) -> [ClusterSpec] {
@@ -52,7 +54,11 @@ struct ClusterSpecBuilder {
         spec.reuse.peeksFirst = context.isOn(.peekBeforeReuse)
         spec.reuse.learnsIdleTimeout = context.isOn(.learnIdleTimeout)
         spec.detectsDeadPeers = context.isOn(.detectDeadPeers)
-        spec.tls = tls(cluster, options.message, spec.http.protocol, path)
+        let transport = UpstreamSocketSpecBuilder(context: context).unwrapped(
+            cluster.transportSocket, isSet: cluster.hasTransportSocket, path.field("transport_socket"))
+        spec.proxyProtocol = transport.header
+        spec.tls = tls(
+            cluster, transport.socket, isSet: transport.isSet, options.message, spec.http.protocol, transport.path)
         if spec.tls == nil {
             for (name, isSet) in [
                 ("auto_sni", spec.http.autoSNI), ("auto_san_validation", spec.http.autoSANValidation),
@@ -74,24 +80,21 @@ struct ClusterSpecBuilder {
         if cluster.hasUpstreamConnectionOptions, cluster.upstreamConnectionOptions.hasTcpKeepalive {
             spec.socketOptions.keepalive = context.keepalive(cluster.upstreamConnectionOptions.tcpKeepalive)
         }
-        if cluster.hasUpstreamBindConfig {
-            let bind = cluster.upstreamBindConfig
-            let place = path.field("upstream_bind_config")
-            if bind.hasSourceAddress {
-                spec.sourceAddress = context.address(bind.sourceAddress, place.field("source_address"))
-            }
-            spec.socketOptions.freebind = bind.freebind.value
-            spec.socketOptions.raw = context.socketOptions(bind.socketOptions, place.field("socket_options"))
-        }
+        let bind =
+            cluster.hasUpstreamBindConfig
+            ? UpstreamSocketSpecBuilder(context: context).bind(
+                cluster.upstreamBindConfig, path.field("upstream_bind_config")) : standardBind
+        spec.sourceAddress = bind.source
+        spec.socketOptions.freebind = bind.freebind
+        spec.socketOptions.raw = bind.options
         return spec
     }
 
     private func tls(
-        _ cluster: API.Cluster, _ http: API.UpstreamHTTP?, _ spoken: UpstreamProtocol, _ path: FieldPath
+        _ cluster: API.Cluster, _ socket: API.TransportSocket, isSet: Bool, _ http: API.UpstreamHTTP?,
+        _ spoken: UpstreamProtocol, _ place: FieldPath
     ) -> TLSContextSpec? {
-        let place = path.field("transport_socket")
-        var tls = TLSSpecBuilder(context: context).upstream(
-            cluster.transportSocket, isSet: cluster.hasTransportSocket, http: http, place)
+        var tls = TLSSpecBuilder(context: context).upstream(socket, isSet: isSet, http: http, place)
         if spoken == .http1, tls?.alpn.contains("h2") == true, !context.rawClusters.contains(cluster.name) {
             tls?.alpn.removeAll { $0 == "h2" }
             context.report.warn(

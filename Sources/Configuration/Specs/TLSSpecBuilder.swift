@@ -50,6 +50,12 @@ struct TLSSpecBuilder {
             context.bad(
                 place, "an UpstreamTlsContext belongs to a cluster; a filter chain takes a DownstreamTlsContext")
         }
+        if config.unpacked(API.ProxyProtocolTransport.self) != nil {
+            context.bad(
+                place,
+                "a ProxyProtocolUpstreamTransport belongs to a cluster; what comes in is read by the listener filter "
+                    + "envoy.filters.listener.proxy_protocol")
+        }
         guard let tls = config.unpacked(API.DownstreamTLS.self) else { return nil }
         var places = Places(place, after: context.report.issueCount)
         var spec = common(tls.commonTlsContext, &places)

@@ -105,6 +105,8 @@ public final class DownstreamInfo {
     public var transparentSource: TransparentSource?
     /// How often it came through this process before; nil: nobody has asked yet.
     var passes: Int?
+    /// Upstream connections that can serve nobody else, and go when this does; nil: there are none.
+    var ownPools: ClientPools?
     /// The socket's own address.
     public let directLocalAddress: SocketAddress
     /// The peer of the socket: the load balancer, where one speaks PROXY protocol to us.

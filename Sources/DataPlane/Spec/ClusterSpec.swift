@@ -14,6 +14,8 @@ public struct ClusterSpec: Sendable {
     /// Soft watermark per connection, bytes (1 MiB).
     public var perConnectionBufferLimit = 1 << 20
     public var tls: TLSContextSpec?
+    /// `envoy.transport_sockets.upstream_proxy_protocol` around the transport socket.
+    public var proxyProtocol: UpstreamProxyProtocolSpec?
     public var breakers = CircuitBreakersSpec()
     public var http = UpstreamHTTPSpec()
     public var reuse = ConnectionReuseSpec()
@@ -50,6 +52,19 @@ public struct OriginalDestinationSpec: Sendable, Equatable {
     public var refusesLoops = true
 
     public init() {}
+}
+
+/// `ProxyProtocolUpstreamTransport`: each connection begins with a header that names the client.
+public struct UpstreamProxyProtocolSpec: Sendable, Equatable {
+    public enum Version: Sendable { case v1, v2 }
+    public var version: Version
+    /// `added_tlvs` as they stand in a header of version 2, at most `maxTLVs` bytes.
+    public var tlvs: [UInt8] = []
+
+    /// What the header's length field leaves beside two IPv6 addresses and their ports.
+    public static let maxTLVs = 65_535 - 36
+
+    public init(version: Version) { self.version = version }
 }
 
 /// `lb_policy` with its settings, or a `load_balancing_policy` of the same kinds.

@@ -23,8 +23,8 @@ public final class Cluster {
     private var balancer: Balancer
     /// In place of hosts and balancer, where the cluster is of type ORIGINAL_DST.
     private var originalDestinations: OriginalDestinationPlaces?
-    /// Whether a stream's origin decides where its connection goes.
-    private let goesByOrigin: Bool
+    /// Whether a stream's origin decides where its connection goes, where it comes from, or how it begins.
+    @exclusivity(unchecked) private var goesByOrigin: Bool
     private var random: FastRandom
     /// Made on first use: most workers never touch most clusters.
     public private(set) lazy var stats = ClusterStats(
@@ -54,7 +54,7 @@ public final class Cluster {
         balancer = Balancer(shared.spec, hosts, random: &random)
         self.random = random
         hostSet = hosts
-        goesByOrigin = shared.originalDestinations != nil
+        goesByOrigin = shared.originalDestinations != nil || shared.spec.proxyProtocol != nil
         places = hosts.hosts.map { WorkerHost($0, cluster: self) }
         originalDestinations = shared.originalDestinations.map {
             OriginalDestinationPlaces(self, shared: $0, cells: cells)
@@ -83,7 +83,11 @@ public final class Cluster {
     ) -> NewStreamOutcome {
         let wanted = PoolVersion(spec.http.protocol, request: version)
         let serverName = requestServerName(authority)
-        if goesByOrigin { return newStreamByOrigin(waiter, priority, wanted, serverName, fresh: fresh) }
+        if goesByOrigin {
+            return newStreamByOrigin(
+                waiter, priority, wanted, serverName, avoiding: avoiding, selectionAttempts: selectionAttempts,
+                fresh: fresh)
+        }
         guard let place = choosePlace(avoiding: avoiding, attempts: selectionAttempts),
             let pool = place.pool(priority, wanted, serverName: serverName)
         else { return .noHealthyHost }
@@ -93,24 +97,36 @@ public final class Cluster {
     @inline(never)
     private func newStreamByOrigin(
         _ waiter: any PoolWaiter, _ priority: ForwardSpec.Priority, _ version: PoolVersion, _ serverName: ByteView,
-        fresh: Bool
+        avoiding: [Host], selectionAttempts: Int, fresh: Bool
     ) -> NewStreamOutcome {
-        switch choosePlace(waiter.origin, avoiding: [], attempts: 0) {
+        let origin = waiter.origin
+        switch choosePlace(origin, avoiding: avoiding, attempts: selectionAttempts) {
         case .unknown: return .noHealthyHost
         case .refused(let refusal): return .refused(refusal)
         case .place(let place):
-            guard let pool = place.pool(priority, version, serverName: serverName) else { return .noHealthyHost }
+            let binding = ClientBinding(spec, origin.downstream)
+            guard let pool = place.pool(priority, version, serverName: serverName, binding) else {
+                return .noHealthyHost
+            }
+            if let downstream = origin.downstream, binding?.header.isEmpty == false {
+                if downstream.ownPools == nil { downstream.ownPools = ClientPools() }
+                downstream.ownPools?.note(pool)
+            }
             return pool.newStream(waiter, fresh: fresh)
         }
     }
+
+    /// Looks from now on at where each stream comes from: a listener has `original_src`.
+    func followSources() { goesByOrigin = true }
 
     /// Chooses a host and connects to it, for a TCP session. Neither of the waiter's methods is called before this
     /// returns.
     public func connectTCP(
         _ waiter: any TCPWaiter, avoiding: [Host] = [], selectionAttempts: Int = 1
     ) -> ConnectTCPOutcome {
+        let origin = waiter.origin
         let place: WorkerHost
-        switch choosePlace(waiter.origin, avoiding: avoiding, attempts: selectionAttempts) {
+        switch choosePlace(origin, avoiding: avoiding, attempts: selectionAttempts) {
         case .unknown: return .noHealthyHost
         case .refused(let refusal): return .refused(refusal)
         case .place(let chosen): place = chosen
@@ -131,7 +147,8 @@ public final class Cluster {
             stats.rqPendingOverflow.increment()
             return .overflow(place.host)
         }
-        let lease = TCPLease(place: place, waiter: waiter, breakers: breakers)
+        let lease = TCPLease(
+            place: place, waiter: waiter, breakers: breakers, binding: ClientBinding(spec, origin.downstream))
         lease.start()
         return .waiting(PoolTicket(holder: lease, serial: 0))
     }

@@ -62,6 +62,11 @@ public final class ClusterSet {
         return nil
     }
 
+    /// Has connections bound to their clients' addresses where a listener asks for it (`original_src`).
+    func followSources() {
+        for cluster in clusters { cluster.followSources() }
+    }
+
     func apply(_ hosts: HostSet, cluster index: Int) {
         guard clusters.indices.contains(index) else { return }
         clusters[index].apply(hosts)

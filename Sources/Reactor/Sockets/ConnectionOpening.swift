@@ -28,14 +28,23 @@ extension Connection {
     /// - Parameters:
     ///   - tls: a client context; plain TCP without.
     ///   - serverName, alpn, verifyNames: see `TLSContext.makeSession`.
+    ///   - preface: bytes that go first, before the TLS handshake.
     public static func connect(
         to address: SocketAddress, loop: EventLoop, options: SocketOptions = SocketOptions(), tls: TLSContext? = nil,
-        serverName: String? = nil, alpn: [String]? = nil, verifyNames: [String] = [], delegate: ConnectionDelegate
+        serverName: String? = nil, alpn: [String]? = nil, verifyNames: [String] = [], preface: [UInt8] = [],
+        delegate: ConnectionDelegate
     ) -> Connection {
         let connection = Connection(loop: loop, remoteAddress: address, state: .connecting, delegate: delegate)
         if let tls {
             let session = tls.makeSession(serverName: serverName, alpn: alpn, verifyNames: verifyNames)
             connection.secure = SecureLayer(session: session, pool: loop.slabs)
+        }
+        if !preface.isEmpty {
+            if let secure = connection.secure {
+                secure.rawOutput.append(preface)
+            } else {
+                connection.output.append(preface)
+            }
         }
         do throws(SystemError) {
             try connection.begin(options)
@@ -49,11 +58,12 @@ extension Connection {
     private func begin(_ options: SocketOptions) throws(SystemError) {
         descriptor = try SocketCalls.open(remoteAddress)
         try SocketCalls.apply(options, to: descriptor, remoteAddress)
-        if let source = options.source {
+        if let source = options.source, !remoteAddress.isUnix {
             // The port is chosen by connect, which knows the peer, so that ports are not used up.
             _ = try? SocketCalls.set(descriptor, Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, 1, "")
             try SocketCalls.bind(descriptor, to: source)
         }
+        try SocketCalls.apply(options.raw, .afterBind, to: descriptor)
         key = try loop.register(descriptor, IOEvents.edgeTriggered, self)
         let result = remoteAddress.withSockaddr { Glibc.connect(descriptor, $0, $1) }
         let code = result == nil ? ENAMETOOLONG : errno
@@ -84,9 +94,12 @@ extension Connection {
     /// The bytes can flow: established, or on to the handshake.
     func transportUp() {
         guard state == .handshaking else { return }
-        if secure != nil {
+        if let secure {
+            // Only a preface can be there before the handshake; it leaves together with the first record.
+            bytesWritten &+= UInt64(secure.rawOutput.count)
             advanceHandshake()
         } else {
+            if !output.isEmpty { writeOut() }
             becomeEstablished()
         }
     }

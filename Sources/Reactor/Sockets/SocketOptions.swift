@@ -102,15 +102,15 @@ enum SocketCalls {
             }
             if options.transparent {
                 if isIPv6 {
-                    try set(descriptor, Int32(IPPROTO_IPV6), IPV6_TRANSPARENT, 1, "IPV6_TRANSPARENT")
+                    try set(descriptor, Int32(IPPROTO_IPV6), IPV6_TRANSPARENT, 1, "IPV6_TRANSPARENT (CAP_NET_ADMIN)")
                 } else {
-                    try set(descriptor, Int32(IPPROTO_IP), IP_TRANSPARENT, 1, "IP_TRANSPARENT")
+                    try set(descriptor, Int32(IPPROTO_IP), IP_TRANSPARENT, 1, "IP_TRANSPARENT (CAP_NET_ADMIN)")
                 }
             }
             if options.freebind { try set(descriptor, Int32(IPPROTO_IP), IP_FREEBIND, 1, "IP_FREEBIND") }
         }
         if let mark = options.mark {
-            try set(descriptor, SOL_SOCKET, SO_MARK, Int32(bitPattern: mark), "SO_MARK")
+            try set(descriptor, SOL_SOCKET, SO_MARK, Int32(bitPattern: mark), "SO_MARK (CAP_NET_ADMIN)")
         }
         if let size = options.receiveBuffer { try set(descriptor, SOL_SOCKET, SO_RCVBUF, size, "SO_RCVBUF") }
         if let size = options.sendBuffer { try set(descriptor, SOL_SOCKET, SO_SNDBUF, size, "SO_SNDBUF") }

@@ -31,6 +31,8 @@ final class DirectoryStats {
         maxHostWeight = gauge("max_host_weight")
         warmingState = gauge("warming_state")
         for name in ClusterStats.alwaysZero { _ = counter(name) }
+        // Stays 0: extensions that would not fit are refused with the file.
+        if shared.spec.proxyProtocol != nil { _ = counter("upstream.proxyprotocol.v2_tlvs_exceed_max_length") }
         if shared.originalDestinations != nil { _ = OriginalDestinationPlaces.counters(cells, cluster: cluster) }
         for name in ["version", "membership_excluded", "lb_subsets_active", "upstream_queue_overloaded"] {
             gauge(name).set(0)

@@ -11,6 +11,8 @@ public final class ClusterStats {
     public let cxIdleTimeout, cxMaxDurationReached, cxMaxRequests, cxCloseNotify, cxProtocolError: Counter
     public let cxDestroy, cxDestroyLocal, cxDestroyRemote: Counter
     public let cxDestroyWithActiveRq, cxDestroyLocalWithActiveRq, cxDestroyRemoteWithActiveRq: Counter
+    /// The local address could not be bound.
+    public let bindErrors: Counter
     /// No host could be chosen.
     public let cxNoneHealthy: Counter
     public let cxRxBytesTotal, cxTxBytesTotal: Counter
@@ -76,6 +78,7 @@ public final class ClusterStats {
         cxDestroyWithActiveRq = cx("destroy_with_active_rq")
         cxDestroyLocalWithActiveRq = cx("destroy_local_with_active_rq")
         cxDestroyRemoteWithActiveRq = cx("destroy_remote_with_active_rq")
+        bindErrors = cells.counter(prefix + "bind_errors")
         cxNoneHealthy = cx("none_healthy")
         cxRxBytesTotal = cx("rx_bytes_total")
         cxTxBytesTotal = cx("tx_bytes_total")
@@ -137,7 +140,7 @@ public final class ClusterStats {
     static let alwaysZero = [
         "lb_local_cluster_not_ok", "lb_recalculate_zone_structures", "lb_zone_cluster_too_small",
         "lb_zone_no_capacity_left", "lb_zone_routing_all_directly", "lb_zone_routing_cross_zone",
-        "lb_zone_routing_sampled", "bind_errors", "assignment_stale", "assignment_timeout_received",
+        "lb_zone_routing_sampled", "assignment_stale", "assignment_timeout_received",
         "assignment_use_cached", "lb_subsets_created", "lb_subsets_fallback",
         "lb_subsets_fallback_panic", "lb_subsets_removed", "lb_subsets_selected", "upstream_cx_connect_with_0_rtt",
         "upstream_cx_preconnect_skipped", "upstream_http3_broken", "upstream_rq_0rtt",

@@ -12,6 +12,8 @@ final class ConnectionPool {
     let version: PoolVersion
     /// The server name sent in the TLS handshake when it comes from the request.
     let serverName: FixedBytes?
+    /// Set where the connections are one client's.
+    let binding: ClientBinding?
     /// Whether request trailers are sent (`enable_trailers`).
     let sendsTrailers: Bool
     private let place: WorkerHost
@@ -35,8 +37,12 @@ final class ConnectionPool {
     private static let peekAfter = TimeAmount.milliseconds(10)
 
     /// The place in the `connection_pools` breaker is already taken.
-    init(place: WorkerHost, priority: ForwardSpec.Priority, version: PoolVersion, serverName: FixedBytes?) {
+    init(
+        place: WorkerHost, priority: ForwardSpec.Priority, version: PoolVersion, serverName: FixedBytes?,
+        binding: ClientBinding?
+    ) {
         self.place = place
+        self.binding = binding
         self.priority = priority
         self.version = version
         speaksHTTP2 = version != .http1
@@ -276,7 +282,8 @@ final class ConnectionPool {
     private func connect() {
         let name = serverName?.string ?? cluster.fixedServerName(for: place.host)
         let connection = UpstreamConnection(
-            to: place, serverName: name, alpn: cluster.alpn(for: version), breakers: breakers, owner: self)
+            to: place, serverName: name, alpn: cluster.alpn(for: version), binding: binding, breakers: breakers,
+            owner: self)
         connection.position = all.count
         connection.expectedStreams = speaksHTTP2 ? Int(cluster.spec.http.http2.maxConcurrentStreams) : 1
         all.append(connection)
@@ -307,6 +314,14 @@ final class ConnectionPool {
         isDraining = true
         for connection in all where connection.phase == .open { closeIfIdle(connection) }
         if pending.count == 0 { closeConnecting() }
+    }
+
+    /// The one connection that this pool was for is gone. Told from a deinitializer: the rest follows by way of the loop.
+    func clientLeft() {
+        cluster.loop.later { [self] in
+            place.forget(self)
+            drain()
+        }
     }
 
     /// Closes all connections; their streams are reset, waiters fail.

@@ -10,6 +10,7 @@ public final class TCPLease {
     private let breakers: BreakerSet
     private let stats: ClusterStats
     private var waiter: (any TCPWaiter)?
+    private let binding: ClientBinding?
     private var link: UpstreamConnection?
     /// Counted as an active request.
     private var isActive = false
@@ -17,8 +18,9 @@ public final class TCPLease {
     var position = 0
 
     /// The places in the breakers on connections and pending requests are already taken.
-    init(place: WorkerHost, waiter: any TCPWaiter, breakers: BreakerSet) {
+    init(place: WorkerHost, waiter: any TCPWaiter, breakers: BreakerSet, binding: ClientBinding?) {
         self.place = place
+        self.binding = binding
         self.waiter = waiter
         self.breakers = breakers
         stats = place.cluster.stats
@@ -30,7 +32,7 @@ public final class TCPLease {
 
     func start() {
         let name = place.cluster.fixedServerName(for: place.host)
-        link = UpstreamConnection(to: place, serverName: name, breakers: breakers, owner: self)
+        link = UpstreamConnection(to: place, serverName: name, binding: binding, breakers: breakers, owner: self)
     }
 
     /// Where it goes.

@@ -77,8 +77,8 @@ final class UpstreamConnection {
     ///
     /// `alpn`: in place of the TLS context's own protocols.
     init(
-        to place: WorkerHost, serverName: String?, alpn: [String]? = nil, breakers: BreakerSet,
-        owner: any UpstreamConnectionOwner
+        to place: WorkerHost, serverName: String?, alpn: [String]? = nil, binding: ClientBinding?,
+        breakers: BreakerSet, owner: any UpstreamConnectionOwner
     ) {
         let cluster = place.cluster
         self.place = place
@@ -94,12 +94,15 @@ final class UpstreamConnection {
         let timer = LoopTimer(loop: cluster.loop, target: self, tag: Timer.connectOrIdle)
         timer.arm(after: cluster.spec.connectTimeout)
         self.timer = timer
+        var options = cluster.socketOptions
+        binding?.apply(to: &options)
         let socket = Connection.connect(
-            to: host.address, loop: cluster.loop, options: cluster.socketOptions, tls: cluster.tls,
-            serverName: serverName, alpn: alpn, delegate: self)
+            to: host.address, loop: cluster.loop, options: options, tls: cluster.tls, serverName: serverName,
+            alpn: alpn, preface: binding?.header ?? [], delegate: self)
         socket.highWatermark = cluster.spec.perConnectionBufferLimit
         self.socket = socket
-        if let loops = cluster.shared.loops, let end = socket.localAddress {
+        // An address of the client's may be the client's own end as well as ours.
+        if let loops = cluster.shared.loops, binding?.source == nil, let end = socket.localAddress {
             loops.enter(end, passes: place.passes)
             guardedEnd = end
         }
@@ -210,6 +213,13 @@ final class UpstreamConnection {
         breakers.connections.release()
     }
 
+    /// The socket could not even be made ready to connect: the machine or the file has to be changed.
+    private func noteLocalFailure(_ error: SystemError) {
+        guard error.call != "connect" else { return }
+        if error.call == "bind" { stats.bindErrors.increment() }
+        place.cluster.offences.note("no connection to \(host.address): \(error)", now: loop.now)
+    }
+
     private func failConnecting(byPeer: Bool, detail: String) {
         let reason: StreamResetReason = timedOut ? .connectTimeout : .connectFailure
         let socket = socket
@@ -264,6 +274,7 @@ extension UpstreamConnection: ConnectionDelegate {
     func connectionClosed(_ connection: Connection, _ reason: ConnectionCloseReason) {
         switch phase {
         case .connecting:
+            if case .connectFailed(let error) = reason { noteLocalFailure(error) }
             failConnecting(byPeer: true, detail: connection.failureReason ?? "connection failure")
         case .open:
             // The user hears of it first: it ends its stream, which the accounts have to show.

@@ -9,6 +9,8 @@ final class WorkerHost {
     private(set) var host: Host
     let cells: HostCells
     private var pools: [ConnectionPool] = []
+    /// Those whose connections are one client's.
+    private var boundPools: [ClientBinding: [ConnectionPool]] = [:]
     private var leases: [TCPLease] = []
     private(set) var isRemoved = false
     var idleLearner = IdleLearner()
@@ -30,33 +32,54 @@ final class WorkerHost {
         for pool in pools where pool.priority == priority && pool.version == version {
             if serverName.isEmpty ? pool.serverName == nil : pool.serverName?.view == serverName { return pool }
         }
-        return makePool(priority, version, serverName)
+        return makePool(priority, version, serverName, nil)
+    }
+
+    /// The same for a client, whose connections are no other's where there is a binding.
+    func pool(
+        _ priority: ForwardSpec.Priority, _ version: PoolVersion, serverName: ByteView, _ binding: ClientBinding?
+    ) -> ConnectionPool? {
+        guard let binding else { return pool(priority, version, serverName: serverName) }
+        for pool in boundPools[binding] ?? [] where pool.priority == priority && pool.version == version {
+            if serverName.isEmpty ? pool.serverName == nil : pool.serverName?.view == serverName { return pool }
+        }
+        return makePool(priority, version, serverName, binding)
     }
 
     @inline(never)
     private func makePool(
-        _ priority: ForwardSpec.Priority, _ version: PoolVersion, _ serverName: ByteView
+        _ priority: ForwardSpec.Priority, _ version: PoolVersion, _ serverName: ByteView, _ binding: ClientBinding?
     ) -> ConnectionPool? {
         guard cluster.shared.breakers.set(priority).pools.tryAcquire() else {
             cluster.stats.cxPoolOverflow.increment()
             return nil
         }
         let name = serverName.isEmpty ? nil : FixedBytes(serverName)
-        let pool = ConnectionPool(place: self, priority: priority, version: version, serverName: name)
-        pools.append(pool)
+        let pool = ConnectionPool(
+            place: self, priority: priority, version: version, serverName: name, binding: binding)
+        if let binding { boundPools[binding, default: []].append(pool) } else { pools.append(pool) }
         return pool
     }
 
-    /// A pool for a server name of a request goes with its last connection: peers choose those names.
+    /// A pool for a server name of a request, or for a client, goes with its last connection: peers choose those.
     func poolIsEmpty(_ pool: ConnectionPool) {
-        guard pool.serverName != nil || isRemoved else { return }
+        guard pool.serverName != nil || pool.binding != nil || isRemoved else { return }
         cluster.loop.later { [self] in
-            if pool.isEmpty { pools.removeAll { $0 === pool } }
+            if pool.isEmpty { forget(pool) }
         }
     }
 
+    /// No further stream goes to this pool.
+    func forget(_ pool: ConnectionPool) {
+        guard let binding = pool.binding else { return pools.removeAll { $0 === pool } }
+        boundPools[binding]?.removeAll { $0 === pool }
+        if boundPools[binding]?.isEmpty == true { boundPools[binding] = nil }
+    }
+
+    private var allPools: [ConnectionPool] { pools + boundPools.values.joined() }
+
     /// Nobody is connected to it, and nobody waits to be.
-    var isUnused: Bool { leases.isEmpty && pools.allSatisfy(\.isEmpty) }
+    var isUnused: Bool { leases.isEmpty && allPools.allSatisfy(\.isEmpty) }
 
     // MARK: - The limit on connections to this host, over all workers
 
@@ -90,15 +113,18 @@ final class WorkerHost {
     /// The host has left the cluster: pooled connections drain, raw ones stay until their users end them.
     func drain() {
         isRemoved = true
-        for pool in pools { pool.drain() }
-        pools.removeAll { $0.isEmpty }
+        for pool in allPools {
+            pool.drain()
+            if pool.isEmpty { forget(pool) }
+        }
     }
 
     /// Closes everything at once; streams are reset and waiters fail.
     func shutDown() {
         isRemoved = true
-        for pool in pools { pool.shutDown() }
+        for pool in allPools { pool.shutDown() }
         pools = []
+        boundPools = [:]
         for lease in leases { lease.close() }
     }
 }
