@@ -78,12 +78,12 @@ import Testing
         (
             "lb_policy: FIRST",
             "f:4:16: static_resources.clusters[0].lb_policy: \"FIRST\" is not a value of this field; it takes "
-                + "ROUND_ROBIN, LEAST_REQUEST, RANDOM, LOAD_BALANCING_POLICY_CONFIG"
+                + "ROUND_ROBIN, LEAST_REQUEST, RANDOM, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG"
         ),
         (
             "lb_policy: MAGLEV",
             "f:4:16: static_resources.clusters[0].lb_policy: MAGLEV is an Envoy value that Outrider does not act on; "
-                + "it takes ROUND_ROBIN, LEAST_REQUEST, RANDOM, LOAD_BALANCING_POLICY_CONFIG"
+                + "it takes ROUND_ROBIN, LEAST_REQUEST, RANDOM, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG"
         ),
         (
             "per_connection_buffer_limit_bytes: 4294967296",
@@ -139,7 +139,8 @@ import Testing
             "f:4:57: static_resources.clusters[0].transport_socket.typed_config: Outrider has no extension of type "
                 + "\"envoy.Nothing\"; here it has envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext, "
                 + "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext, "
-                + "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
+                + "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer, "
+                + "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport"
         ),
         (
             "transport_socket: {name: t, typed_config: {sni: a}}",
