@@ -41,11 +41,14 @@ public struct MemoryFigures: Sendable {
     public var heap: UInt64
     /// Resident.
     public var physical: UInt64
+    /// What the cgroup allows; nil: no limit.
+    public var limit: UInt64?
 
-    public init(allocated: UInt64, heap: UInt64, physical: UInt64) {
+    public init(allocated: UInt64, heap: UInt64, physical: UInt64, limit: UInt64? = nil) {
         self.allocated = allocated
         self.heap = heap
         self.physical = physical
+        self.limit = limit
     }
 }
 
@@ -64,6 +67,10 @@ public protocol AdminBackend: AnyObject {
     /// "outrider <version>" and what belongs to it.
     var version: String { get }
     var uptime: TimeAmount { get }
+    /// Since the first process that was restarted into this one began.
+    var uptimeOfAllEpochs: TimeAmount { get }
+    /// What processes have to have in common to take over from each other; nil: hot restart is off.
+    var hotRestartVersion: String? { get }
     /// When the configuration was loaded: `last_updated` in `/config_dump`.
     var loadedAt: WallTime { get }
     /// The command line as `/server_info` shows it: flag names in snake case.

@@ -59,8 +59,8 @@ enum ReadingEndpoints {
         .reading("/contention", "mutex contention (not traced)") { _, _ in
             AdminAnswer("Mutex contention tracing is not enabled.")
         },
-        .reading("/hot_restart_version", "hot restart compatibility (there is none)") { _, _ in
-            AdminAnswer("disabled")
+        .reading("/hot_restart_version", "hot restart compatibility version") { desk, _ in
+            AdminAnswer(desk.backend.hotRestartVersion ?? "disabled")
         },
     ]
 }

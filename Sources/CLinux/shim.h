@@ -6,12 +6,15 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <poll.h>
 #include <sys/uio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
+#include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -54,3 +57,59 @@ static inline int clinux_pidfd_open(int process) { return (int)syscall(434, proc
 #ifndef MFD_CLOEXEC
 #define MFD_CLOEXEC 1U
 #endif
+
+// Packets with descriptors over Unix sockets (SCM_RIGHTS); the macros of cmsg(3) cannot be imported.
+#define CLINUX_MAX_DESCRIPTORS 128
+static inline ssize_t clinux_send_packet(int socket, const void *bytes, size_t size, const int *descriptors, size_t count) {
+    union { struct cmsghdr header; char space[CMSG_SPACE(sizeof(int) * CLINUX_MAX_DESCRIPTORS)]; } control;
+    struct iovec part = {(void *)bytes, size};
+    struct msghdr message = {0};
+    if (count > CLINUX_MAX_DESCRIPTORS) { errno = EINVAL; return -1; }
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (count > 0) {
+        message.msg_control = control.space;
+        message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memcpy(CMSG_DATA(header), descriptors, sizeof(int) * count);
+    }
+    return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// Takes one packet and at most CLINUX_MAX_DESCRIPTORS descriptors, which `descriptors` has room for. `is_cut` tells
+// that something did not fit and was lost.
+static inline ssize_t clinux_receive_packet(int socket, void *bytes, size_t size, int *descriptors, size_t *count, int *is_cut) {
+    union { struct cmsghdr header; char space[CMSG_SPACE(sizeof(int) * CLINUX_MAX_DESCRIPTORS)]; } control;
+    struct iovec part = {bytes, size};
+    struct msghdr message = {0};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.space;
+    message.msg_controllen = sizeof(control.space);
+    *count = 0;
+    *is_cut = 0;
+    ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (received < 0) return received;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        size_t here = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        if (here > CLINUX_MAX_DESCRIPTORS - *count) here = CLINUX_MAX_DESCRIPTORS - *count;
+        memcpy(descriptors + *count, CMSG_DATA(header), sizeof(int) * here);
+        *count += here;
+    }
+    *is_cut = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    return received;
+}
+
+// Who is at the other end of a Unix socket (SO_PEERCRED); 0 when that is known.
+static inline int clinux_peer(int socket, int *process, unsigned int *user) {
+    struct { int process; unsigned int user, group; } peer;
+    socklen_t size = sizeof(peer);
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || size != sizeof(peer)) return -1;
+    *process = peer.process;
+    *user = peer.user;
+    return 0;
+}

@@ -39,6 +39,8 @@ public struct ServerOptions: Sendable {
     public var exitWith: AppProcess?
     /// Seconds after which a replaced process ends.
     public var parentShutdownTime = 900
+    /// nil: nobody is taken over from, and nobody can take over.
+    public var hotRestart: HotRestartOptions?
     public var serviceCluster = ""
     public var serviceNode = ""
     public var serviceZone = ""

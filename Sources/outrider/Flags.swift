@@ -57,16 +57,12 @@ struct RunFlags: ParsableArguments {
     @Option(help: "gradual: ever more responses close their connection; immediate: all of them do.")
     var drainStrategy: ServerOptions.DrainStrategy = .gradual
 
-    @Option(help: "Seconds after which a process that was replaced ends.")
-    var parentShutdownTimeS = 900
-
     func check() throws {
         if let concurrency, !(0...1024).contains(concurrency) {
             throw ValidationError("--concurrency \(concurrency) is not in 0...1024")
         }
-        for (flag, value) in [("--drain-time-s", drainTimeS), ("--parent-shutdown-time-s", parentShutdownTimeS)]
-        where !(0...1_000_000).contains(value) {
-            throw ValidationError("\(flag) \(value) is not in 0...1000000")
+        guard (0...1_000_000).contains(drainTimeS) else {
+            throw ValidationError("--drain-time-s \(drainTimeS) is not in 0...1000000")
         }
     }
 
@@ -79,7 +75,6 @@ struct RunFlags: ParsableArguments {
         options.exitWith = exitWith
         options.drainTime = drainTimeS
         options.drainStrategy = drainStrategy
-        options.parentShutdownTime = parentShutdownTimeS
     }
 }
 
@@ -149,49 +144,19 @@ struct IdentityFlags: ParsableArguments {
 }
 
 struct CompatibilityFlags: ParsableArguments {
-    @Option(help: .hidden) var localAddressIpVersion: ServerOptions.IPVersion = .v4
-    @Option(help: .hidden) var restartEpoch: Int?
-    @Option(help: .hidden) var baseId: Int?
-    @Option(help: .hidden) var baseIdPath: String?
-    @Flag(help: .hidden) var useDynamicBaseId = false
-    @Flag(help: .hidden) var disableHotRestart = false
-    @Flag(help: .hidden) var skipHotRestartOnNoParent = false
-    @Flag(help: .hidden) var skipHotRestartParentStats = false
-    @Option(help: .hidden) var socketPath: String?
-    @Option(help: .hidden) var socketMode: String?
+    @Option(help: "v4 or v6: the kind of address that stands for this proxy in headers and logs.")
+    var localAddressIpVersion: ServerOptions.IPVersion = .v4
+
     @Flag(help: .hidden) var rejectUnknownDynamicFields = false
     @Flag(help: .hidden) var ignoreUnknownDynamicFields = false
 
-    @Flag(
-        help: ArgumentHelp(
-            "Envoy's hot-restart flags (--base-id, --restart-epoch, --disable-hot-restart, ...) are accepted too.",
-            discussion: "Prints what they do here: nothing, each with one log line.", valueName: "hot-restart-version"))
-    var hotRestartVersion = false
-
-    func validate() throws {
-        if hotRestartVersion {
-            print("disabled")
-            throw ExitCode.success
-        }
-    }
-
     func apply(to options: inout ServerOptions) {
         options.localAddressIPVersion = localAddressIpVersion
-        let restart = "no other process is spoken to and no shared memory is made, so there is nothing to number"
         let dynamic = "there is no dynamic configuration yet, so no field of it can be unknown"
-        let given: [(String, Bool, String)] = [
-            ("--restart-epoch", restartEpoch != nil, restart),
-            ("--base-id", baseId != nil, restart),
-            ("--base-id-path", baseIdPath != nil, restart),
-            ("--use-dynamic-base-id", useDynamicBaseId, restart),
-            ("--disable-hot-restart", disableHotRestart, "hot restart is off"),
-            ("--skip-hot-restart-on-no-parent", skipHotRestartOnNoParent, restart),
-            ("--skip-hot-restart-parent-stats", skipHotRestartParentStats, restart),
-            ("--socket-path", socketPath != nil, restart),
-            ("--socket-mode", socketMode != nil, restart),
-            ("--reject-unknown-dynamic-fields", rejectUnknownDynamicFields, dynamic),
-            ("--ignore-unknown-dynamic-fields", ignoreUnknownDynamicFields, dynamic),
+        let given = [
+            ("--reject-unknown-dynamic-fields", rejectUnknownDynamicFields),
+            ("--ignore-unknown-dynamic-fields", ignoreUnknownDynamicFields),
         ]
-        options.compatibilityNotes = given.filter(\.1).map { "\($0.0) is accepted and has no effect: \($0.2)" }
+        options.compatibilityNotes = given.filter(\.1).map { "\($0.0) is accepted and has no effect: \(dynamic)" }
     }
 }

@@ -23,6 +23,7 @@ struct Outrider: ParsableCommand {
     @OptionGroup(title: "Run") var running: RunFlags
     @OptionGroup(title: "Logging") var logging: LoggingFlags
     @OptionGroup(title: "Identity") var identity: IdentityFlags
+    @OptionGroup(title: "Hot restart") var restarting: HotRestartFlags
     @OptionGroup(title: "Taken for compatibility with Envoy") var compatibility: CompatibilityFlags
 
     func run() throws {
@@ -36,6 +37,7 @@ struct Outrider: ParsableCommand {
         running.apply(to: &options)
         logging.apply(to: &options)
         identity.apply(to: &options)
+        restarting.apply(to: &options)
         compatibility.apply(to: &options)
         throw ExitCode(Server.main(options))
     }

@@ -33,6 +33,8 @@ final class FakeBackend: AdminBackend {
 
     let version = "outrider 1.2.3"
     let uptime = TimeAmount.milliseconds(61_900)
+    var uptimeOfAllEpochs = TimeAmount.milliseconds(61_900)
+    var hotRestartVersion: String?
     let loadedAt = WallTime(unixNanoseconds: 1_704_067_200_123_456_789)
     let memory = MemoryFigures(allocated: 10, heap: 30, physical: 50)
     let commandLineOptions: [(name: String, value: JSONValue)] = [

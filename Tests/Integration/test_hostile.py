@@ -347,3 +347,21 @@ def test_no_more_files_than_there_are(start, upstream):
     crowd[-1].send(GET)
     assert crowd[-1].response().status == 200
     resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_the_admin_port_answers_without_files(start, upstream, tmp_path):
+    """Traffic cannot have the last descriptors: who looks after the process can still ask it."""
+    wrapper = tmp_path / "limited"
+    wrapper.write_text(f"#!/bin/sh\nulimit -n 160\nexec {os.environ['OUTRIDER']} \"$@\"\n")
+    wrapper.chmod(0o755)
+    proxy = start(http(clusters=[cluster("app", upstream().port)]), binary=str(wrapper))
+    port = proxy.port("main")
+    crowd = [connect(port) for _ in range(300)]
+    wait_until(lambda: open_files(proxy) >= 140, "traffic has what it may have")
+    for _ in range(3):
+        assert proxy.get_admin("/ready").status == 200
+    assert open_files(proxy) < 150
+    for client in crowd[:250]:
+        client.close()
+    crowd[-1].send(GET)
+    assert crowd[-1].response().status == 200

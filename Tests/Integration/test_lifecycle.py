@@ -269,14 +269,12 @@ def test_version_and_help():
         assert flag in text
 
 
-def test_hot_restart_flags_are_accepted_and_explained(start, upstream):
-    flags = {"--restart-epoch": "0", "--base-id": "7", "--disable-hot-restart": None, "--skip-hot-restart-on-no-parent": None,
-             "--parent-shutdown-time-s": "3"}
-    arguments = [part for pair in flags.items() for part in pair if part is not None]
-    proxy = start(http(clusters=[cluster("app", upstream().port)]), arguments=arguments)
-    text = proxy.log_text()
-    for flag in ("--restart-epoch", "--base-id", "--disable-hot-restart", "--skip-hot-restart-on-no-parent"):
-        assert sum(f"{flag} " in line for line in text.splitlines()) == 1, flag
+def test_hot_restart_can_be_off(start, upstream):
+    flags = ["--restart-epoch", "0", "--base-id", "7", "--disable-hot-restart", "--skip-hot-restart-on-no-parent"]
+    proxy = start(http(clusters=[cluster("app", upstream().port)]), arguments=flags)
+    assert proxy.get_admin("/hot_restart_version").body == b"disabled"
+    assert run("--hot-restart-version", "--disable-hot-restart").stdout == "disabled\n"
+    assert run("--hot-restart-version").stdout == "outrider.1\n"
 
 
 @pytest.mark.parametrize("where", ["listener", "admin"])

@@ -164,4 +164,54 @@ import Testing
             exit(0)
         }
     }
+
+    @Test func trafficDoesNotGetTheLastDescriptors() async {
+        // In a process of its own, because the limit is the process's.
+        await #expect(processExitsWith: .success) {
+            let loop = try EventLoop(clock: TestClock())
+            let traffic = try ListeningSocket.bind(.v4(.loopback, port: 0), loop: loop)
+            let admin = try ListeningSocket.bind(.v4(.loopback, port: 0), loop: loop)
+            admin.usesReserve = true
+            var failures = 0
+            var kept: [Connection] = []
+            let owner = RecordingDelegate()
+            traffic.acceptFailed = { _ in failures += 1 }
+            try traffic.start { socket in
+                if let one = try? Connection.accept(socket, loop: loop, delegate: owner) { kept.append(one) }
+            }
+            var admitted = 0
+            try admin.start { _ in admitted += 1 }
+            var limit = rlimit(rlim_cur: 256, rlim_max: 256)
+            precondition(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            precondition(ProcessLimits.raiseOpenFiles() == 256)
+            // Clients and what is accepted share the numbers, until there is none for either.
+            while failures == 0 && owner.closed == nil {
+                let client = Connection.connect(to: traffic.localAddress, loop: loop, delegate: owner)
+                kept.append(client)
+                loop.turnWhileBusy()
+                precondition(kept.count < 300)
+            }
+            let next = dup(0)
+            precondition(next >= 224 && next < 230, "\(next)")
+            // Outgoing connections are refused, too.
+            let refused = RecordingDelegate()
+            _ = Connection.connect(to: traffic.localAddress, loop: loop, delegate: refused)
+            precondition(loop.turn(until: { refused.closed != nil }))
+            guard case .connectFailed(let error)? = refused.closed, error.code == EMFILE else { exit(1) }
+            // Whoever is not traffic has some left.
+            let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            var address = sockaddr_in()
+            address.sin_family = sa_family_t(AF_INET)
+            address.sin_port = admin.localAddress.port.bigEndian
+            address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+            let result = withUnsafePointer(to: address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    Glibc.connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+            precondition(result == 0)
+            precondition(loop.turn(until: { admitted == 1 }))
+            exit(0)
+        }
+    }
 }

@@ -3,15 +3,14 @@ import Configuration
 
 enum ServerInfoPage {
     static func answer(_ backend: any AdminBackend) -> AdminAnswer {
-        let uptime = JSONValue.string("\(backend.uptime.seconds)s")
         let node = backend.configuration.spec.node
         return AdminAnswer(
             .members(
                 ("version", .string(backend.version)),
                 ("state", .string(backend.state.name)),
-                ("uptime_current_epoch", uptime),
-                ("uptime_all_epochs", uptime),
-                ("hot_restart_version", .string("disabled")),
+                ("uptime_current_epoch", .string("\(backend.uptime.seconds)s")),
+                ("uptime_all_epochs", .string("\(backend.uptimeOfAllEpochs.seconds)s")),
+                ("hot_restart_version", .string(backend.hotRestartVersion ?? "disabled")),
                 ("command_line_options", .object(backend.commandLineOptions.map { (key: $0.name, value: $0.value) })),
                 (
                     "node",
@@ -42,7 +41,9 @@ enum MemoryPage {
                 ("pageheap_unmapped", bytes(0)),
                 ("pageheap_free", bytes(memory.heap - min(memory.heap, memory.allocated))),
                 ("total_thread_cache", bytes(0)),
-                ("total_physical_bytes", bytes(memory.physical))))
+                ("total_physical_bytes", bytes(memory.physical)),
+                // Envoy has no field for it, and knows no limit.
+                ("cgroup_limit", memory.limit.map(bytes))))
     }
 }
 

@@ -43,10 +43,12 @@ public final class AdminServer {
     ///   - cells: the main thread's.
     ///   - access: which endpoints there are.
     ///   - name: stands in stats: `listener.<name>.`, `http.<name>.`.
+    ///   - inherited: a listening descriptor of another process, in place of a socket of its own. Nothing is accepted
+    ///     from it before `open`.
     public init(
         _ spec: AdminSpec, loop: EventLoop, backend: any AdminBackend, cells: StatCells,
         accessLogs sinks: AccessLogSinks,
-        access: AdminAccess = .full, name: String = "admin"
+        access: AdminAccess = .full, name: String = "admin", inherited: Int32? = nil
     ) throws(AdminServerError) {
         self.loop = loop
         accessLogs = AccessLogBuffers(loop: loop, sinks: sinks, cells: cells)
@@ -65,11 +67,34 @@ public final class AdminServer {
         do throws(SystemError) {
             var options = spec.listen.listenOptions
             options.backlog = 128
-            socket = try ListeningSocket.bind(spec.listen.address, loop: loop, options: options)
+            if let inherited {
+                socket = try ListeningSocket.adopt(descriptor: inherited, loop: loop)
+            } else {
+                socket = try ListeningSocket.bind(spec.listen.address, loop: loop, options: options)
+            }
+            socket.usesReserve = true
             try socket.start { [unowned self] accepted in take(accepted) }
+            if inherited != nil { socket.pause() }
         } catch {
             throw .socket(error)
         }
+    }
+
+    /// What another process can know the socket by that it inherits.
+    public static func identity(_ spec: AdminSpec) -> SocketIdentity {
+        SocketIdentity(name: "admin", address: spec.listen.address, options: spec.listen.listenOptions)
+    }
+
+    /// Accepts on an inherited socket, too.
+    public func open() { socket.resume() }
+
+    /// Another descriptor of the listening socket. The caller closes it.
+    public func duplicateDescriptor() throws(SystemError) -> Int32 { try socket.duplicateDescriptor() }
+
+    /// Accepts no more; connections close with their next answer, and those that ask for none within `grace` close then.
+    public func retire(grace: TimeAmount) {
+        socket.close()
+        manager.drainConnections(grace: grace)
     }
 
     /// Closes the port and its connections.

@@ -36,8 +36,8 @@ public final class Listener {
         localAddress = bound.localAddresses[0]
         matcher = FilterChainMatcher(bound.spec.filterChains.map(\.match))
         stats = ListenerStats(prefix: bound.statPrefix, worker: environment.worker, cells: environment.cells)
-        for descriptors in bound.descriptors where environment.worker < descriptors.count {
-            sockets.append(try ListeningSocket.adopt(descriptor: descriptors[environment.worker], loop: loop))
+        for descriptor in bound.descriptors(ofWorker: environment.worker) {
+            sockets.append(try ListeningSocket.adopt(descriptor: descriptor, loop: loop))
         }
     }
 

@@ -1,13 +1,39 @@
 // The sockets of a listener, bound by the main thread before any worker serves, so that every bind error is known first.
 import Reactor
 
-/// A listener's bound sockets, one descriptor an address and worker. Made on the main thread, handed to the workers.
+/// What makes a listening socket of one process good for another: it was asked for in the same words.
+public struct SocketIdentity: Hashable, Sendable {
+    /// The listener and the place of the address in it; empty where the address alone is enough.
+    public let name: String
+    /// As it was configured.
+    public let address: String
+    /// `ListenOptions.signature`.
+    public let options: String
+
+    public init(name: String, address: String, options: String) {
+        self.name = name
+        self.address = address
+        self.options = options
+    }
+
+    /// - Parameter name: counts for port 0 only, where the address says nothing.
+    public init(name: String, address: SocketAddress, options: ListenOptions) {
+        let isAny = !address.isUnix && address.port == 0
+        self.init(name: isAny ? name : "", address: address.description, options: options.signature)
+    }
+}
+
+/// A listener's bound sockets, at least one descriptor an address and worker. Made on the main thread, handed to the
+/// workers.
 public struct ListenerSockets: Sendable {
     public let spec: ListenerSpec
     /// The bound addresses, with the ports that the system chose, in the order of the configuration.
     public let localAddresses: [SocketAddress]
-    /// By address, then by worker. A worker adopts its own, once.
-    let descriptors: [[Int32]]
+    /// By address: what its sockets are known by, and their descriptors. The workers adopt them in turns, each once; they
+    /// stay open as long as the listener accepts.
+    public let bound: [(identity: SocketIdentity, descriptors: [Int32])]
+    /// How many workers share the descriptors.
+    let workers: Int
     /// Over all workers.
     let limit: ConnectionLimit?
 
@@ -19,29 +45,44 @@ public struct ListenerSockets: Sendable {
 
     /// Binds all addresses of `spec`. With `enable_reuse_port` each worker gets a socket and accept queue of its own,
     /// otherwise they share one. `loop` is the caller's and is only borrowed.
-    public static func bind(_ spec: ListenerSpec, workers: Int, loop: EventLoop) throws(SystemError) -> ListenerSockets
-    {
+    ///
+    /// - Parameter inherited: sockets that another process has bound and gives away. Each is an accept queue that somebody
+    ///   has to empty: where they are more than the workers, a worker gets several; where they are fewer, workers share.
+    public static func bind(
+        _ spec: ListenerSpec, workers: Int, loop: EventLoop, inherited: (SocketIdentity) -> [Int32] = { _ in [] }
+    ) throws(SystemError) -> ListenerSockets {
         var addresses: [SocketAddress] = []
-        var descriptors: [[Int32]] = []
-        for wanted in spec.addresses {
+        var bound: [(SocketIdentity, [Int32])] = []
+        for (index, wanted) in spec.addresses.enumerated() {
             var options = wanted.listenOptions
             if spec.tcpBacklogSize > 0 { options.backlog = Int32(clamping: spec.tcpBacklogSize) }
             options.reusePort = spec.enableReusePort && !wanted.address.isUnix
-            let first = try ListeningSocket.bind(wanted.address, loop: loop, options: options)
-            addresses.append(first.localAddress)
-            var own: [Int32] = [try first.duplicateDescriptor()]
-            for _ in 1..<max(1, workers) {
-                if options.reusePort {
+            let identity = SocketIdentity(name: "\(spec.name)/\(index)", address: wanted.address, options: options)
+            var descriptors = inherited(identity)
+            if descriptors.isEmpty {
+                let first = try ListeningSocket.bind(wanted.address, loop: loop, options: options)
+                descriptors = [try first.duplicateDescriptor()]
+                for _ in 1..<max(1, workers) where options.reusePort {
                     let next = try ListeningSocket.bind(first.localAddress, loop: loop, options: options)
-                    own.append(try next.duplicateDescriptor())
-                } else {
-                    own.append(try first.duplicateDescriptor())
+                    descriptors.append(try next.duplicateDescriptor())
                 }
             }
-            descriptors.append(own)
+            addresses.append(try ListeningSocket.address(of: descriptors[0]))
+            let sockets = descriptors.count
+            while descriptors.count < workers {
+                descriptors.append(try ListeningSocket.duplicate(descriptors[descriptors.count % sockets]))
+            }
+            bound.append((identity, descriptors))
         }
         return ListenerSockets(
-            spec: spec, localAddresses: addresses, descriptors: descriptors,
+            spec: spec, localAddresses: addresses, bound: bound, workers: max(1, workers),
             limit: spec.connectionLimit.map(ConnectionLimit.init))
+    }
+
+    /// The descriptors that a worker serves.
+    func descriptors(ofWorker worker: Int) -> [Int32] {
+        bound.flatMap { bound in
+            stride(from: worker, to: bound.descriptors.count, by: workers).map { bound.descriptors[$0] }
+        }
     }
 }

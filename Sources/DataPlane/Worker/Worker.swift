@@ -59,10 +59,15 @@ public final class Worker {
 
     /// Closes the listening sockets once nobody waits there; and after `idleGrace` the connections that serve nothing.
     public func stopListening(where chosen: (ListenerSpec) -> Bool) {
+        stopAccepting(where: chosen)
+        for listener in listeners where chosen(listener.spec) { listener.drainConnections(grace: Worker.idleGrace) }
+    }
+
+    /// Closes the listening sockets once nobody waits there. Connections stay.
+    public func stopAccepting(where chosen: (ListenerSpec) -> Bool) {
         for listener in listeners where chosen(listener.spec) {
             listener.acceptBacklog()
             listener.stopAccepting()
-            listener.drainConnections(grace: Worker.idleGrace)
         }
     }
 

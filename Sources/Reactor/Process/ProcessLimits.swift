@@ -2,8 +2,8 @@
 import Glibc
 
 public enum ProcessLimits {
-    /// Raises the soft limit of open files to the hard one: each proxied connection takes two. Returns the limit that
-    /// holds afterwards.
+    /// Raises the soft limit of open files to the hard one: each proxied connection takes two. The last few are kept for
+    /// what is not traffic (`DescriptorReserve`). Returns the limit that holds afterwards.
     @discardableResult
     public static func raiseOpenFiles() -> UInt64 {
         var limit = rlimit()
@@ -13,6 +13,7 @@ public enum ProcessLimits {
             wanted.rlim_cur = limit.rlim_max
             if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &wanted) == 0 { limit = wanted }
         }
+        DescriptorReserve.set(limit: UInt64(limit.rlim_cur))
         return UInt64(limit.rlim_cur)
     }
 

@@ -57,6 +57,9 @@ extension Connection {
 
     private func begin(_ options: SocketOptions) throws(SystemError) {
         descriptor = try SocketCalls.open(remoteAddress)
+        guard DescriptorReserve.admits(descriptor) else {
+            throw SystemError("socket", code: EMFILE, subject: remoteAddress.description)
+        }
         try SocketCalls.apply(options, to: descriptor, remoteAddress)
         if let source = options.source, !remoteAddress.isUnix {
             // The port is chosen by connect, which knows the peer, so that ports are not used up.

@@ -26,22 +26,6 @@ public struct AcceptedSocket: ~Copyable {
     public func resetOnDrop() { SocketCalls.abortOnClose(descriptor) }
 }
 
-/// How a listening socket is made.
-public struct ListenOptions: Sendable {
-    /// Connections that may wait for accept; the system cuts it to net.core.somaxconn.
-    public var backlog: Int32 = 4096
-    /// SO_REUSEPORT: each worker binds its own socket to the same address.
-    public var reusePort = false
-    /// Whether an IPv6 socket takes IPv4 too. Envoy's `ipv4_compat`.
-    public var acceptsIPv4 = false
-    /// Permission bits of a Unix socket's file; nil leaves the umask's.
-    public var unixMode: UInt32?
-    /// Options of the listening socket; accepted sockets inherit the TCP ones.
-    public var socket = SocketOptions()
-
-    public init() {}
-}
-
 /// A bound, listening socket on a loop. Used on the loop's thread only.
 public final class ListeningSocket: IOHandler, TimerTarget {
     /// Accepted per event before other sockets get their turn, where nothing else is asked for.
@@ -67,6 +51,8 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     public var acceptedBatch: ((Int) -> Void)?
     /// Accepted per event before other sockets get their turn; at least 1.
     public var batch = ListeningSocket.defaultBatch
+    /// Accepts with the last descriptors, too (`DescriptorReserve`).
+    public var usesReserve = false
     /// How often accept failed for lack of descriptors or memory.
     public private(set) var acceptFailures: UInt64 = 0
 
@@ -136,7 +122,8 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     public func close() {
         guard descriptor >= 0 else { return }
         backOffTimer?.disarm()
-        if handler != nil { loop.unregister(descriptor, key) }
+        // Others may have the same socket, and then closing alone does not take it out of epoll.
+        if handler != nil { loop.unregister(descriptor, key, keepsOpen: true) }
         Glibc.close(descriptor)
         descriptor = -1
         handler = nil
@@ -145,8 +132,19 @@ public final class ListeningSocket: IOHandler, TimerTarget {
 
     /// Another descriptor of the same socket, for `adopt` on another loop. The caller closes it.
     public func duplicateDescriptor() throws(SystemError) -> Int32 {
+        try ListeningSocket.duplicate(descriptor)
+    }
+
+    /// The address of a listening descriptor that came from elsewhere.
+    public static func address(of descriptor: Int32) throws(SystemError) -> SocketAddress {
+        guard let address = SocketCalls.localAddress(descriptor) else { throw SystemError("getsockname") }
+        return address
+    }
+
+    /// Another descriptor for the socket behind `descriptor`. The caller closes it.
+    public static func duplicate(_ descriptor: Int32) throws(SystemError) -> Int32 {
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-        if copy < 0 { throw SystemError("dup", subject: localAddress.description) }
+        if copy < 0 { throw SystemError("dup") }
         return copy
     }
 
@@ -184,6 +182,10 @@ public final class ListeningSocket: IOHandler, TimerTarget {
         var count = 0
         for _ in 0..<max(1, batch) {
             guard descriptor >= 0, !isPausedByOwner, let handler else { break }
+            if !usesReserve, DescriptorReserve.isNext(beside: descriptor) {
+                backOff(SystemError("accept", code: EMFILE, subject: localAddress.description))
+                return count
+            }
             var storage = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
             let accepted = withUnsafeMutablePointer(to: &storage) {
@@ -193,6 +195,7 @@ public final class ListeningSocket: IOHandler, TimerTarget {
                 }
             }
             if accepted >= 0 {
+                _ = DescriptorReserve.admits(accepted)
                 let peer = SocketAddress(storage, length: length) ?? .unix(path: "")
                 count += 1
                 handler(AcceptedSocket(descriptor: accepted, remoteAddress: peer))
@@ -255,7 +258,7 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     }
 
     /// A socket file that a process left behind keeps bind from working; anything but a socket is left alone.
-    private static func removeStaleSocket(_ path: String) {
+    static func removeStaleSocket(_ path: String) {
         if path.hasPrefix("@") { return }
         var info = stat()
         if lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFSOCK { unlink(path) }

@@ -1,6 +1,5 @@
 // Carries a drain out: closes listeners on the workers and looks every 20 ms at what is left.
 import DataPlane
-import Logging
 import Reactor
 
 /// The way from SIGTERM to the end of the process. Main thread only. See docs/architecture.md, "Drain".
@@ -12,10 +11,10 @@ final class Drain {
     private let app: AppEnd?
     private let stats: ServerStats
     private let listenerCount: (inbound: Int, outbound: Int)
+    private let survey: LoadSurvey
     private let finished: (_ isCutOff: Bool) -> Void
     private var plan: DrainPlan
     private var tick: Tick?
-    private var isLooking = false
 
     /// Begins. `finished` is called once.
     ///
@@ -29,16 +28,14 @@ final class Drain {
         self.app = app
         self.stats = stats
         self.finished = finished
-        let outbound = listeners.count(where: Drain.isOutbound)
+        survey = LoadSurvey(workers, main: loop.mailbox)
+        let outbound = listeners.count(where: \.isOutbound)
         listenerCount = (listeners.count - outbound, outbound)
         plan = DrainPlan(now: loop.now, limit: limit, hasOutbound: outbound > 0)
-        close(listenerCount.inbound) { !Drain.isOutbound($0) }
+        close(listenerCount.inbound) { !$0.isOutbound }
         tick = Tick(loop: loop, every: Drain.interval) { [unowned self] in look() }
         look()
     }
-
-    /// Listeners that carry what the app itself asks for.
-    private static func isOutbound(_ listener: ListenerSpec) -> Bool { listener.direction == .outbound }
 
     private func close(_ count: Int, where chosen: @escaping @Sendable (ListenerSpec) -> Bool) {
         stats.listenersActive.add(Int64(-count))
@@ -53,31 +50,15 @@ final class Drain {
     }
 
     private func look() {
-        guard !isLooking else { return }
-        isLooking = true
-        let question: @Sendable (Worker) -> (inbound: ListenerLoad, outbound: ListenerLoad) = { worker in
-            (worker.load { !Drain.isOutbound($0) }, worker.load(where: Drain.isOutbound))
-        }
-        var sum = (inbound: ListenerLoad(), outbound: ListenerLoad())
-        var waiting = workers.count
-        let collect = UncheckedBox { [weak self] (load: (inbound: ListenerLoad, outbound: ListenerLoad)) in
-            sum.inbound += load.inbound
-            sum.outbound += load.outbound
-            waiting -= 1
-            if waiting == 0 { self?.seen(sum.inbound, sum.outbound) }
-        }
-        for worker in workers {
-            worker.ask(question, main: loop.mailbox, answer: { collect.value($0) })
-        }
+        survey.ask { [weak self] load in self?.seen(load) }
     }
 
-    private func seen(_ inbound: ListenerLoad, _ outbound: ListenerLoad) {
-        isLooking = false
+    private func seen(_ load: ServerLoad) {
         guard tick != nil else { return }
         let state: DrainPlan.App = app.map { $0.isOver ? .ended : .running } ?? .unknown
-        switch plan.look(inbound: inbound, outbound: outbound, app: state, now: loop.now) {
+        switch plan.look(inbound: load.inbound, outbound: load.outbound, app: state, now: loop.now) {
         case .wait: break
-        case .closeOutbound: close(listenerCount.outbound, where: Drain.isOutbound)
+        case .closeOutbound: close(listenerCount.outbound) { $0.isOutbound }
         case .end: finish(isCutOff: false)
         case .cutOff: finish(isCutOff: true)
         }

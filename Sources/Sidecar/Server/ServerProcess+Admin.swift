@@ -12,13 +12,18 @@ extension ServerProcess: AdminBackend {
 
     var uptime: TimeAmount { loop.now - began }
 
+    var uptimeOfAllEpochs: TimeAmount { max(uptime, .seconds(loop.wallNow.unixSeconds - firstBegan)) }
+
+    var hotRestartVersion: String? { options.hotRestart == nil ? nil : HotRestartOptions.version }
+
     var listeners: [ListenerStatus] {
         sockets.map { ListenerStatus(name: $0.spec.name, addresses: $0.localAddresses) }
     }
 
     var memory: MemoryFigures {
         let memory = ProcessMemory()
-        return MemoryFigures(allocated: memory.allocated, heap: memory.heap, physical: memory.resident)
+        return MemoryFigures(
+            allocated: memory.allocated, heap: memory.heap, physical: memory.resident, limit: memoryLimit)
     }
 
     var logLevels: [(name: String, level: String)] { levels.list() }
@@ -66,7 +71,9 @@ extension ServerProcess: AdminBackend {
         if graceful && skipExit { return }
         let stop = { [unowned self] in
             for worker in workers { worker.perform { $0.stopListening(where: chosen) } }
-            serverStats.listenersStopped.add(UInt64(sockets.count { chosen($0.spec) }))
+            let names = sockets.map(\.spec).filter(chosen).map(\.name)
+            serverStats.listenersStopped.add(UInt64(names.count))
+            stopped.formUnion(names)
         }
         guard graceful, drainTime > .zero else { return stop() }
         listenerDrain = Tick(loop: loop, every: drainTime) { [unowned self] in
@@ -102,6 +109,10 @@ extension ServerProcess: AdminBackend {
             ("drain_strategy", .string(options.drainStrategy == .gradual ? "Gradual" : "Immediate")),
             ("drain_time", .string("\(options.drainTime)s")),
             ("parent_shutdown_time", .string("\(options.parentShutdownTime)s")),
+            ("restart_epoch", .number("\(restartEpoch)")),
+            ("base_id", .string(options.hotRestart?.baseID.map(String.init) ?? "0")),
+            ("disable_hot_restart", .bool(options.hotRestart == nil)),
+            ("socket_path", .string(options.hotRestart?.path ?? "")),
             ("file_flush_interval", .string(durationText(milliseconds: options.fileFlushInterval))),
             ("file_flush_min_size_kb", .number("\(options.fileFlushMinSize)")),
             ("stats_tag", .array(options.statsTags.map { .string("\($0.name):\($0.value)") })),

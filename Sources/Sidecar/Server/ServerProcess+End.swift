@@ -10,9 +10,13 @@ extension ServerProcess {
         case SIGHUP: log.info("SIGHUP: nothing is reloaded; ignored")
         default:
             let name = signal == SIGTERM ? "SIGTERM" : "SIGINT"
-            if life == .serving {
-                drainAndEnd(because: name)
-            } else {
+            switch life {
+            case .serving: drainAndEnd(because: name)
+            case .replaced where !wasHurried:
+                log.info("\(name): connections that serve nothing are closed; a signal ends at once")
+                wasHurried = true
+                retirement?.hurry()
+            default:
                 log.info("\(name): ending now")
                 end()
             }
@@ -27,7 +31,7 @@ extension ServerProcess {
             end()
         case .serving: drainAndEnd(because: "\(app.name) has ended")
         case .draining: log.info("\(app.name) has ended")
-        case .ended: break
+        case .replaced, .ended: break
         }
     }
 
@@ -37,6 +41,7 @@ extension ServerProcess {
         life = .draining
         state = .draining
         appGate = nil
+        succession?.close()
         log.info("\(reason): draining for at most \(options.drainTime) s; a signal ends at once")
         drain = Drain(
             of: sockets.map(\.spec), workers: workers, loop: loop, app: appEnd, stats: serverStats,

@@ -14,6 +14,8 @@ final class ServerProcess {
         case serving
         /// SIGTERM came: what runs is finished, nothing new is taken.
         case draining
+        /// Another process has taken over; what is connected is served to its end.
+        case replaced
         case ended
     }
 
@@ -25,7 +27,7 @@ final class ServerProcess {
     /// What is said about the file.
     private let configLog = Logger(label: "config")
     /// What is said about clusters.
-    private let upstreamLog = Logger(label: "upstream")
+    let upstreamLog = Logger(label: "upstream")
     let loop: EventLoop
     let stats: StatStore
     let cells: StatCells
@@ -44,16 +46,30 @@ final class ServerProcess {
     var appEnd: AppEnd?
     /// The process was told to end.
     var drain: Drain?
+    /// Hot restart: who was there before, who comes after, and how this process waits for it and gives way.
+    let predecessor: Predecessor?
+    var succession: Succession?
+    var successor: Successor?
+    var retirement: Retirement?
+    /// A signal has come since this process was replaced.
+    var wasHurried = false
+    /// A copy of the admin port's descriptor, made when it is first offered.
+    var adminDescriptor: Int32?
+    /// Names of listeners that were told to stop.
+    var stopped: Set<String> = []
     /// `/drain_listeners?graceful` is under way.
     var listenerDrain: Tick?
     var life = Life.starting
     var state = ServerState.preInitializing
     /// `/healthcheck/fail` was asked for.
     var healthCheckFails = false
-    private let workerCount: Int
+    /// Of the cgroup, bytes; nil: none.
+    let memoryLimit = CgroupLimits.ofThisProcess.memory
+    let workerCount: Int
     private var signals: SignalSource?
-    private var flush: Tick?
-    private var waitingForWorkers = 0
+    var flush: Tick?
+    /// Workers that have not said yet how their last task went.
+    var waitingForWorkers = 0
     private var exitCode: Int32 = 0
 
     /// Binds every address; nothing is served before `run`.
@@ -79,14 +95,21 @@ final class ServerProcess {
         log.info(
             "\(workerCount) worker\(workerCount == 1 ? "" : "s") (\(options.concurrency == nil ? budget.explanation : "--concurrency"))"
         )
+        log.info("\(memoryLimit.map { "memory limit of the cgroup: \($0 >> 20) MiB" } ?? "no memory limit")")
         var logging = AccessLogOptions()
         logging.flushInterval = .milliseconds(Int64(options.fileFlushInterval))
         logging.flushSize = options.fileFlushMinSize << 10
         accessLogs = try AccessLogSinks.start(options: logging, stats: stats)
         clusters = try ClusterDirectory(spec.clusters, loop: loop, cells: cells, workers: workerCount)
-        sockets = try spec.listeners.filter(\.bindToPort).map { [loop, workerCount] listener in
+        let isServing = options.mode == .serve
+        predecessor = try options.hotRestart.flatMap { [loop, log] restart in
+            isServing ? try Predecessor.find(restart, loop: loop, log: log) : nil
+        }
+        sockets = try spec.listeners.filter(\.bindToPort).map { [loop, workerCount, predecessor] listener in
             do throws(SystemError) {
-                return try ListenerSockets.bind(listener, workers: workerCount, loop: loop)
+                return try ListenerSockets.bind(listener, workers: workerCount, loop: loop) {
+                    predecessor?.takeListener($0) ?? []
+                }
             } catch {
                 throw StartError(what: "listener '\(listener.name)'", error: error)
             }
@@ -94,6 +117,11 @@ final class ServerProcess {
         for listener in sockets { clusters.loops.add(listener) }
         expirations = CertificateExpirations(listeners: sockets, clusters: clusters, cells: cells)
     }
+
+    /// How many hot restarts there were before this process.
+    var restartEpoch: UInt64 { predecessor?.epoch ?? 0 }
+    /// When the first of them began, unix seconds.
+    var firstBegan: Int64 { predecessor?.began ?? loadedAt.unixSeconds }
 
     /// Serves until it is told to end; returns the exit code.
     func run() -> Int32 {
@@ -109,12 +137,16 @@ final class ServerProcess {
         loop.run()
         for worker in workers { worker.shutDown() }
         _ = accessLogs.finish()
+        leaveToSuccessor()
         log.info("exiting")
         return exitCode
     }
 
     private func start() throws {
         serverStats.concurrency.set(Int64(workerCount))
+        serverStats.restartEpoch.set(Int64(restartEpoch))
+        // As in Envoy, where the first process is generation 1.
+        serverStats.restartGeneration.set(Int64(restartEpoch) + 1)
         serverStats.listenersAdded.add(UInt64(sockets.count))
         serverStats.unknownFields.add(UInt64(configuration.warnings.count { $0.kind == .unknownField }))
         signals = try SignalSource(loop: loop, signals: [SIGTERM, SIGINT, SIGUSR1, SIGHUP]) {
@@ -129,11 +161,16 @@ final class ServerProcess {
         }
         if let spec = configuration.spec.admin {
             do {
-                admin = try AdminServer(spec, loop: loop, backend: self, cells: cells, accessLogs: accessLogs)
+                admin = try AdminServer(
+                    spec, loop: loop, backend: self, cells: cells, accessLogs: accessLogs,
+                    inherited: predecessor?.takeAdmin(AdminServer.identity(spec)))
             } catch {
                 throw StartError(what: "admin", error: error)
             }
             try writeAdminAddress()
+        }
+        if let path = options.hotRestart?.baseIDPath, let id = options.hotRestart?.baseID {
+            try FileContents.write(Array("\(id)".utf8), to: path, mode: 0o644)
         }
         state = .initializing
         try startWorkers()
@@ -148,81 +185,6 @@ final class ServerProcess {
     private func writeAdminAddress() throws {
         guard let path = options.adminAddressPath, let address = admin?.address else { return }
         try FileContents.write(Array(address.description.utf8), to: path, mode: 0o644)
-    }
-
-    private func startWorkers() throws {
-        var identity = ProxyIdentity()
-        identity.serviceCluster = configuration.spec.node.cluster
-        identity.serviceNode = configuration.spec.node.id
-        identity.localAddress = InterfaceAddresses.first(v6: options.localAddressIPVersion == .v6)
-        // The workers tell the main loop how it went; only that loop touches what is captured here.
-        let me = UncheckedBox(self)
-        waitingForWorkers = workerCount
-        for index in 0..<workerCount {
-            let worker = try WorkerThread.start(index: index, main: loop.mailbox) { mailbox in
-                WorkerSeed(
-                    index: index, clusters: clusters.addWorker(mailbox), listeners: sockets, stats: stats,
-                    accessLogs: accessLogs, runtime: configuration.spec.runtime, identity: identity)
-            } built: { error in
-                me.value.workerBuilt(error)
-            }
-            workers.append(worker)
-        }
-    }
-
-    private func workerBuilt(_ error: WorkerError?) {
-        if let error { return fail("worker: \(error)") }
-        waitingForWorkers -= 1
-        guard waitingForWorkers == 0, life == .starting else { return }
-        // As long as Envoy waits for a first answer of its control plane.
-        clusters.start(timeout: .seconds(15)) { [unowned self] in serve() }
-    }
-
-    private func serve() {
-        guard life == .starting else { return }
-        for name in clusters.uninitialised {
-            upstreamLog.warning("cluster '\(name)': no answer from DNS yet; serving without its hosts")
-        }
-        if options.mode == .initOnly {
-            log.info("everything is built; ending because of --mode init_only")
-            return end()
-        }
-        if let target = options.readyWhenApp {
-            do throws(SystemError) {
-                appGate = try AppGate(target, loop: loop, log: log)
-            } catch {
-                return fail("--ready-when-app: \(error)")
-            }
-        }
-        let me = UncheckedBox(self)
-        waitingForWorkers = workerCount
-        for worker in workers {
-            worker.ask({ $0.startError() }, main: loop.mailbox, answer: { me.value.workerStarted($0) })
-        }
-    }
-
-    private func workerStarted(_ error: WorkerError?) {
-        if let error { return fail("worker: \(error)") }
-        waitingForWorkers -= 1
-        guard waitingForWorkers == 0, life == .starting else { return }
-        becomeReady()
-    }
-
-    /// Every worker accepts.
-    private func becomeReady() {
-        life = .serving
-        state = healthCheckFails ? .draining : .live
-        serverStats.workersStarted.set(1)
-        serverStats.listenersActive.set(Int64(sockets.count))
-        serverStats.listenersCreated.add(UInt64(sockets.count * workerCount))
-        let time = loop.now - began
-        serverStats.initialization.record(UInt64(max(0, time.milliseconds)))
-        for listener in sockets {
-            let addresses = listener.localAddresses.map(\.description).joined(separator: ", ")
-            log.info("listener '\(listener.spec.name)' on \(addresses)")
-        }
-        log.info("ready after \(time)")
-        StartUpMemory.release()
     }
 
     /// Ends with exit code 1.
@@ -246,16 +208,4 @@ struct StartError: Error, CustomStringConvertible {
     let what: String
     let error: any Error
     var description: String { "\(what): \(error)" }
-}
-
-extension Worker {
-    /// Starts; what went wrong, or nil.
-    fileprivate func startError() -> WorkerError? {
-        do throws(WorkerError) {
-            try start()
-            return nil
-        } catch {
-            return error
-        }
-    }
 }

@@ -12,6 +12,8 @@ struct ServerStats {
     let memoryHeap: Gauge
     let memoryPhysical: Gauge
     let live: Gauge
+    let restartEpoch: Gauge
+    let restartGeneration: Gauge
     let state: Gauge
     let initialization: Histogram
     let unknownFields: Counter
@@ -34,6 +36,8 @@ struct ServerStats {
         memoryPhysical = cells.gauge("server.memory_physical_size")
         live = cells.gauge("server.live")
         state = cells.gauge("server.state")
+        restartEpoch = cells.gauge("server.hot_restart_epoch")
+        restartGeneration = cells.gauge("server.hot_restart_generation")
         initialization = cells.histogram("server.initialization_time_ms", unit: .milliseconds)
         unknownFields = cells.counter("server.static_unknown_fields")
         workersStarted = cells.gauge("listener_manager.workers_started")
@@ -42,10 +46,9 @@ struct ServerStats {
         listenersAdded = cells.counter("listener_manager.listener_added")
         listenersCreated = cells.counter("listener_manager.listener_create_success")
         listenersStopped = cells.counter("listener_manager.listener_stopped")
-        // Envoy shows these from the start; nothing here can move them before there is dynamic configuration or a
-        // process to take over from.
+        // Envoy shows these from the start; nothing here can move them before there is dynamic configuration.
         for name in [
-            "server.parent_connections", "server.hot_restart_epoch",
+            "server.parent_connections",
             "server.seconds_until_first_ocsp_response_expiring", "server.stats_recent_lookups",
             "server.compilation_settings.fips_mode", "listener_manager.total_filter_chains_draining",
             "listener_manager.total_listeners_warming", "listener_manager.workers_pinned",
@@ -62,7 +65,6 @@ struct ServerStats {
         ] {
             _ = cells.counter(name)
         }
-        _ = cells.gauge("server.hot_restart_generation")
         cells.gauge("server.version").set(Version.number)
     }
 }
