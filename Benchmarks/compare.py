@@ -1,6 +1,6 @@
 """The same work through Outrider, Envoy, HAProxy and nginx, side by side.
 
-The proxy has one core to itself; the application (nginx) and the load (wrk) share the other. Rounds are interleaved, so
+The proxy has one core to itself; the application (nginx) and the load (wrk, h2load) share the other. Rounds are interleaved, so
 that drift of the machine hits all alike; medians over the rounds are shown. Trust the ratios, not the absolute figures.
 """
 import argparse
@@ -17,33 +17,46 @@ from load import Load
 from peers import Task, Workshop
 from processes import LOAD_CORE, PROXY_CORE, Process, free_port
 
-# Name -> (what a proxy does, what the clients do). `mesh` runs two proxies, with mutual TLS between them.
+H2 = dict(connections=16, streams=4)
+CALL = dict(path="/bench.Service/Call", upload=128, grpc=True, **H2)
+
+# Name -> (what a proxy does, what the clients do). Two tasks: two proxies, the clients' first.
 SCENARIOS = {
-    "keep-alive-1k": (Task(), Load()),
-    "new-connection-1k": (Task(), Load(connections=32, reconnect=True)),
-    "body-1m": (Task(), Load("/1m", 16)),
-    "upload-16k": (Task(), Load("/upload", 32, upload=16384)),
-    "tls-keep-alive-1k": (Task(tls_in=True), Load()),
-    "tls-new-connection-1k": (Task(tls_in=True), Load(connections=32, reconnect=True)),
-    "tls-body-1m": (Task(tls_in=True), Load("/1m", 16)),
-    "tcp-1k": (Task("tcp"), Load()),
-    "tcp-1m": (Task("tcp"), Load("/1m", 16)),
-    "routes-1000": (Task(clusters=1000), Load()),
-    "mesh-1k": ("mesh", Load()),
-    "mesh-1m": ("mesh", Load("/1m", 16)),
+    "keep-alive-1k": ([Task()], Load()),
+    "new-connection-1k": ([Task()], Load(connections=32, reconnect=True)),
+    "body-1m": ([Task()], Load("/1m", 16)),
+    "upload-16k": ([Task()], Load("/upload", 32, upload=16384)),
+    "tls-keep-alive-1k": ([Task(tls_in=True)], Load()),
+    "tls-new-connection-1k": ([Task(tls_in=True)], Load(connections=32, reconnect=True)),
+    "tls-resumed-1k": ([Task(tls_in=True)], Load(connections=1, reconnect=True, resume=True)),
+    "tls-body-1m": ([Task(tls_in=True)], Load("/1m", 16)),
+    "h2-to-h1-1k": ([Task(h2_in=True)], Load(**H2)),
+    "h2-to-h2-1k": ([Task(h2_in=True, h2_out=True)], Load(**H2)),
+    "tls-h2-1k": ([Task(h2_in=True, tls_in=True)], Load(**H2)),
+    "h2-body-1m": ([Task(h2_in=True)], Load("/1m", connections=4, streams=4)),
+    "tcp-1k": ([Task("tcp")], Load()),
+    "tcp-1m": ([Task("tcp")], Load("/1m", 16)),
+    "routes-1000": ([Task(clusters=1000)], Load()),
+    "mesh-1k": ([Task(tls_out=True), Task(tls_in=True, mutual_in=True)], Load()),
+    "mesh-1m": ([Task(tls_out=True), Task(tls_in=True, mutual_in=True)], Load("/1m", 16)),
+    "mesh-h2-1k": ([Task(tls_out=True, h2_out=True), Task(tls_in=True, mutual_in=True, h2_in=True)], Load()),
+    "mesh-grpc": ([Task(h2_in=True, tls_out=True, h2_out=True),
+                   Task(tls_in=True, mutual_in=True, h2_in=True, h2_out=True)], Load(**CALL)),
+    "steady-1k": ([Task()], Load(connections=32, rate=2000)),
+    "steady-retries": ([Task(retries=True)], Load("/flaky", connections=32, rate=2000)),
 }
 
 
 class Proxy:
-    """One proxy at one task, or a pair with mutual TLS between them."""
+    """One proxy at one task, or a pair of them, the clients' first. `origins`: the ports by HTTP/1 and by HTTP/2."""
 
-    def __init__(self, workshop, name, task, origin):
+    def __init__(self, workshop, name, tasks, origins):
         self.parts = []
-        tasks = [Task(tls_in=True, mutual_in=True), Task(tls_out=True)] if task == "mesh" else [task]
-        self.tls = tasks[-1].tls_in
+        self.tls = tasks[0].tls_in
+        origin = origins[tasks[-1].h2_out]
         try:
-            for part in tasks:
-                command, port = workshop.command(name, part, origin)
+            for task in reversed(tasks):
+                command, port = workshop.command(name, task, origin)
                 self.parts.append(Process(name, command, port, PROXY_CORE, workshop.folder / f"{name}.log"))
                 origin = port
         except BaseException:
@@ -71,14 +84,14 @@ class Proxy:
                 "resident": self.resident() / 2**20}
 
 
-def run_scenario(workshop, names, title, origin, seconds, rounds):
+def run_scenario(workshop, names, title, origins, seconds, rounds):
     """proxy -> runs."""
-    task, clients = SCENARIOS[title]
-    able = [name for name in names if workshop.can(name, task, clients.reconnect)]
+    tasks, clients = SCENARIOS[title]
+    able = [name for name in names if all(workshop.can(name, task, clients.reconnect) for task in tasks)]
     running, rows = {}, {}
     try:
         for name in able:
-            running[name] = Proxy(workshop, name, task, origin)
+            running[name] = Proxy(workshop, name, tasks, origins)
         for proxy in running.values():
             load.run(clients, proxy.port, 1, workshop.folder, proxy.tls, connections=8)
         for _ in range(rounds):
@@ -121,8 +134,8 @@ def main():
         builds = {"outrider": arguments.outrider} if arguments.outrider else {}
         workshop = Workshop(folder, {**builds, **dict(build.split("=", 1) for build in arguments.beside)})
         names = [name for name in workshop.proxies() if not arguments.only or name in arguments.only]
-        port = free_port()
-        origin = Process("origin", workshop.origin(port), port, LOAD_CORE, workshop.folder / "origin.log")
+        port, h2_port = free_port(), free_port()
+        origin = Process("origin", workshop.origin(port, h2_port), port, LOAD_CORE, workshop.folder / "origin.log")
         about = versions(workshop)
         page = [f"# Side by side\n\n{about}. {arguments.rounds} rounds of {arguments.seconds} s; one core for the proxy, "
                 "another for load and application. Made by `Benchmarks/compare`.\n"]
@@ -132,7 +145,7 @@ def main():
                 if title == "resources":
                     table = resources.measure(workshop, [name for name in names if name != "floor"], port)
                 else:
-                    rows = run_scenario(workshop, names, title, port, arguments.seconds, arguments.rounds)
+                    rows = run_scenario(workshop, names, title, (port, h2_port), arguments.seconds, arguments.rounds)
                     table = report.load_table(rows)
                 print(f"\n### {title}\n\n{table}", flush=True)
                 page.append(f"## {title}\n\n{table}\n")

@@ -11,15 +11,15 @@ def middle(runs, key):
 
 def load_table(rows):
     """rows: proxy -> runs."""
-    lines = ["| proxy | CPU us/request (user + system) | of Envoy's | requests/s | p50 ms | p99 ms | resident MiB | errors |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = ["| proxy | CPU us/request (user + system) | of Envoy's | requests/s | p50 ms | p99 ms | p99.9 ms | resident MiB | errors |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     envoy = middle(rows["envoy"], "cpu") if "envoy" in rows else None
     for name, runs in rows.items():
         value = lambda key: middle(runs, key)
         ratio = f"{value('cpu') / envoy:.2f}" if envoy else "-"
         lines.append(
             f"| {name} | {value('cpu'):.1f} ({value('user'):.1f} + {value('system'):.1f}) | {ratio} "
-            f"| {value('rate'):.0f} | {value('p50'):.2f} | {value('p99'):.2f} | {value('resident'):.1f} "
+            f"| {value('rate'):.0f} | {value('p50'):.2f} | {value('p99'):.2f} | {value('p99.9'):.2f} | {value('resident'):.1f} "
             f"| {sum(run['errors'] for run in runs)} |")
     return "\n".join(lines)
 
