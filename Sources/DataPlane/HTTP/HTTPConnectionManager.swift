@@ -18,8 +18,6 @@ public final class HTTPConnectionManager {
     private var endedStreams: [HTTPStream] = []
     private var collectsEndedStreams = false
     private static let maxFreeStreams = 256
-    /// Made once: a closure a turn would be an allocation a turn.
-    private lazy var collect: () -> Void = { [weak self] in self?.collectEndedStreams() }
 
     /// `makeHandler` makes the handler of a new stream.
     public init(
@@ -80,7 +78,7 @@ public final class HTTPConnectionManager {
         endedStreams.append(stream)
         guard !collectsEndedStreams else { return }
         collectsEndedStreams = true
-        core.loop.later(collect)
+        core.loop.later { [self] in collectEndedStreams() }
     }
 
     private func collectEndedStreams() {

@@ -6,8 +6,12 @@ import CNGHTTP2
 import Reactor
 
 enum HTTP2Callbacks {
-    /// A new nghttp2 session with our callbacks and options.
-    static func makeHandle(_ role: HTTP2Role, _ options: HTTP2Options) -> OpaquePointer {
+    /// A new nghttp2 session with our callbacks and options; it allocates from `blocks`, which has to outlive it.
+    static func makeHandle(_ role: HTTP2Role, _ options: HTTP2Options, _ blocks: BlockPool) -> OpaquePointer {
+        var memory = nghttp2_mem(
+            mem_user_data: blocks.handle, malloc: { BlockPool.allocate($1, $0) },
+            free: { BlockPool.free($1, $0) }, calloc: { BlockPool.allocateZeroed($2, $0, $1) },
+            realloc: { BlockPool.reallocate($2, $0, $1) })
         var settings: OpaquePointer?
         nghttp2_option_new(&settings)
         nghttp2_option_set_no_auto_window_update(settings, 1)
@@ -22,8 +26,8 @@ enum HTTP2Callbacks {
         var handle: OpaquePointer?
         let result =
             role == .server
-            ? nghttp2_session_server_new2(&handle, table, nil, settings)
-            : nghttp2_session_client_new2(&handle, table, nil, settings)
+            ? nghttp2_session_server_new3(&handle, table, nil, settings, &memory)
+            : nghttp2_session_client_new3(&handle, table, nil, settings, &memory)
         guard result == 0, let handle else { fatalError("no memory for an HTTP/2 session") }
         return handle
     }

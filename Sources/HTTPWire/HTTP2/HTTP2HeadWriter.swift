@@ -56,10 +56,18 @@ enum HTTP2HeadWriter {
             index &+= 1
             guard entry.isLive, !isForOneHop(entry.known) else { continue }
             if writer.hasNoContent && entry.known == HeaderName.contentLength.rawValue { continue }
-            writer.add(headers.table.name(entry), headers.table.value(entry))
+            writer.add(headers.table.name(entry), headers.table.value(entry), flags(entry.known))
         }
         guard let base = writer.fields.baseAddress else { return nil }
         return body(UnsafePointer(base), writer.count)
+    }
+
+    /// A value that is another each time only drives what repeats out of the peer's table, and ours.
+    private static func flags(_ known: UInt8) -> nghttp2_nv_flag {
+        switch HeaderName(rawValue: known) {
+        case .xRequestID, .xEnvoyUpstreamServiceTime: NGHTTP2_NV_FLAG_NO_INDEX
+        default: NGHTTP2_NV_FLAG_NONE
+        }
     }
 
     private static func isForOneHop(_ known: UInt8) -> Bool {
@@ -78,11 +86,13 @@ enum HTTP2HeadWriter {
         mutating func add(_ name: StaticString, _ value: ByteView) { add(ByteView(name), value) }
 
         /// The pointers are only read by nghttp2, and only during the call.
-        mutating func add(_ name: ByteView, _ value: ByteView) {
+        mutating func add(
+            _ name: ByteView, _ value: ByteView, _ flags: nghttp2_nv_flag = NGHTTP2_NV_FLAG_NONE
+        ) {
             guard count < fields.count else { return }
             fields[count] = nghttp2_nv(
                 name: pointer(name), value: pointer(value), namelen: name.count, valuelen: value.count,
-                flags: UInt8(NGHTTP2_NV_FLAG_NONE.rawValue))
+                flags: UInt8(truncatingIfNeeded: flags.rawValue))
             count &+= 1
         }
 

@@ -30,7 +30,7 @@ public final class HTTP2Session {
     let pool: SlabPool
     // Invariant: made in init, deleted in deinit; nghttp2 keeps an unretained pointer to this object.
     let handle: OpaquePointer
-    weak var delegate: HTTP2SessionDelegate?
+    private(set) var delegate: HTTP2SessionDelegate?
 
     /// Why the connection cannot go on. GOAWAY is ready to be sent then.
     public internal(set) var failure: HTTP2Failure?
@@ -44,8 +44,9 @@ public final class HTTP2Session {
     var isBusy = false
 
     private var scanner: HTTP2FrameScanner
-    // Where decoded fields go.
+    // Where decoded fields go: a stream, and its head or trailers.
     var current: HTTP2Stream?
+    var fields: HeaderMap?
     var section = HTTP2Section.request
     var reader: HTTP2HeadReader
     /// Bytes of the header block under way, as they came.
@@ -61,13 +62,14 @@ public final class HTTP2Session {
     var outputLimit = 0
     /// Streams that sent something during `send`.
     var progressed: [HTTP2Stream] = []
+    private var progressedBatch: [HTTP2Stream] = []
     /// nghttp2's own words on what was wrong last.
     var lastError = ""
     /// A GOAWAY is on its way, or was sent.
     public internal(set) var isGoingAway = false
     var peerHasGoneAway = false
 
-    /// Begins with our SETTINGS, to be sent at once.
+    /// Begins with our SETTINGS, to be sent at once. Holds its delegate until `letGo`.
     public init(_ role: HTTP2Role, _ options: HTTP2Options, pool: SlabPool, delegate: HTTP2SessionDelegate) {
         self.role = role
         self.options = options
@@ -76,12 +78,15 @@ public final class HTTP2Session {
         scanner = HTTP2FrameScanner(preface: role == .server ? HTTP2Session.preface.utf8CodeUnitCount : 0)
         reader = HTTP2HeadReader(options)
         floods = HTTP2FloodGuard(options)
-        handle = HTTP2Callbacks.makeHandle(role, options)
+        handle = HTTP2Callbacks.makeHandle(role, options, pool.blocks)
         nghttp2_session_set_user_data(handle, Unmanaged.passUnretained(self).toOpaque())
         submitSettings()
     }
 
     deinit { nghttp2_session_del(handle) }
+
+    /// The connection is gone: the delegate hears nothing any more.
+    public func letGo() { delegate = nil }
 
     // MARK: Bytes in
 
@@ -199,9 +204,8 @@ public final class HTTP2Session {
     /// Tells the writers that there is room again, or that their bytes are on their way.
     private func tellProgress() {
         guard !progressed.isEmpty else { return }
-        let moved = progressed
-        progressed.removeAll(keepingCapacity: true)
-        for stream in moved {
+        swap(&progressed, &progressedBatch)
+        for stream in progressedBatch {
             stream.hasProgressed = false
             if stream.isDetached {
                 stream.progressed()
@@ -210,6 +214,7 @@ public final class HTTP2Session {
                 stream.drained()
             }
         }
+        progressedBatch.removeAll(keepingCapacity: true)
     }
 
     /// Something is left for `send`.

@@ -77,7 +77,7 @@ extension HTTP2Session {
         }
         guard let stream = HTTP2Callbacks.stream(handle, id) else {
             delegate?.session(self, noted: .headersWithoutStream)
-            current = nil
+            setTarget(nil)
             return
         }
         begin(role == .server || stream.hasFinalHead ? .trailers : .response, on: stream)
@@ -85,30 +85,36 @@ extension HTTP2Session {
 
     private func begin(_ section: HTTP2Section, on stream: HTTP2Stream) {
         self.section = section
-        current = stream.isDetached ? nil : stream
-        guard !stream.isDetached else { return }
-        (section == .trailers ? stream.trailers : stream.headers).removeAll()
+        guard !stream.isDetached else { return setTarget(nil) }
+        let map = section == .trailers ? stream.trailers : stream.headers
+        map.removeAll()
+        setTarget(stream, map)
+    }
+
+    private func setTarget(_ stream: HTTP2Stream?, _ map: HeaderMap? = nil) {
+        current = stream
+        fields = map
     }
 
     /// False: the stream is to be reset.
     func fieldCame(_ name: ByteView, _ value: ByteView) -> Bool {
-        guard let stream = current else { return true }
-        let map = section == .trailers ? stream.trailers : stream.headers
-        switch reader.add(name, value, section, to: &map.table) {
+        // A stream may be given up in the middle of a block: its map serves another one then.
+        guard let fields, let current, !current.isDetached else { return true }
+        switch reader.add(name, value, section, to: &fields.table) {
         case .taken: return true
         case .dropped:
             delegate?.session(self, noted: .droppedHeaderWithUnderscore)
             return true
-        case .tooLarge: return refuse(stream, .headerOverflow, "http2.headers_too_large")
-        case .tooMany: return refuse(stream, .headerOverflow, "http2.too_many_headers")
-        case .underscore: return refuse(stream, .rejectedUnderscore, "http2.unexpected_underscore")
+        case .tooLarge: return refuse(.headerOverflow, "http2.headers_too_large")
+        case .tooMany: return refuse(.headerOverflow, "http2.too_many_headers")
+        case .underscore: return refuse(.rejectedUnderscore, "http2.unexpected_underscore")
         }
     }
 
-    private func refuse(_ stream: HTTP2Stream, _ notice: HTTP2Notice, _ details: StaticString) -> Bool {
-        stream.fault = details
+    private func refuse(_ notice: HTTP2Notice, _ details: StaticString) -> Bool {
+        current?.fault = details
         delegate?.session(self, noted: notice)
-        current = nil
+        setTarget(nil)
         return false
     }
 
@@ -118,7 +124,7 @@ extension HTTP2Session {
             if ends { stream.remoteEnded = true }
             return true
         }
-        current = nil
+        setTarget(nil)
         var fault: String?
         switch section {
         case .request: fault = reader.finishRequest(stream.headers)

@@ -49,6 +49,8 @@ public final class SlabPool {
         var oversizeInUse = 0
     }
 
+    /// The loop's small blocks.
+    public let blocks = BlockPool()
     // Invariant: allocated in init, freed in deinit; queues keep the pool alive by a reference.
     let state: UnsafeMutablePointer<State>
 

@@ -10,6 +10,11 @@ import Glibc
 public final class EventLoop {
     private static let eventBatch = 512
 
+    /// In a struct of its own: an array of bare closures would wrap each in a second one, in a block of memory.
+    private struct LaterBody {
+        let run: () -> Void
+    }
+
     private struct Times {
         var now: MonotonicTime
         var wall: WallTime
@@ -23,8 +28,8 @@ public final class EventLoop {
     private var slots = SlotTable()
     private var ready: [Connection] = []
     private var readyBatch: [Connection] = []
-    private var laterBodies: [() -> Void] = []
-    private var laterBatch: [() -> Void] = []
+    private var laterBodies: [LaterBody] = []
+    private var laterBatch: [LaterBody] = []
     private var isTurning = false
     private var stopRequested = false
     private var mailboxReader: MailboxReader?
@@ -108,9 +113,10 @@ public final class EventLoop {
         return max(count, 0)
     }
 
-    /// Runs `body` at the end of this turn, or of the next when called from such a body or outside of a turn.
+    /// Runs `body` at the end of this turn, or of the next when called from such a body or outside of a turn. A closure
+    /// that holds nothing but `self` costs no memory.
     public func later(_ body: @escaping () -> Void) {
-        laterBodies.append(body)
+        laterBodies.append(LaterBody(run: body))
     }
 
     /// Milliseconds to wait for events; -1 is for ever.
@@ -138,7 +144,7 @@ public final class EventLoop {
     private func runLater() {
         if laterBodies.isEmpty { return }
         swap(&laterBodies, &laterBatch)
-        for body in laterBatch { body() }
+        for body in laterBatch { body.run() }
         laterBatch.removeAll(keepingCapacity: true)
     }
 

@@ -12,7 +12,8 @@ final class HTTP2Keepalive: TimerTarget {
 
     private let spec: HTTP2KeepaliveSpec
     private let loop: EventLoop
-    private weak var transport: HTTP2Transport?
+    /// Until `stop`.
+    private var transport: HTTP2Transport?
     private var state = State.waiting
     private var timer: LoopTimer?
     private var random = FastRandom()
@@ -32,6 +33,7 @@ final class HTTP2Keepalive: TimerTarget {
 
     func stop() {
         state = .stopped
+        transport = nil
         timer?.disarm()
         timer = nil
     }

@@ -142,7 +142,8 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
     private func release() {
         receiver = nil
         detach()
-        if isFlushing { armFlushTimer() }
+        // Most responses are sent in this very turn and need no timer.
+        if isFlushing && settings.flushTimeout != nil { loop.later { [self] in progressed() } }
     }
 
     private func armFlushTimer() {

@@ -18,14 +18,14 @@ final class HTTP2Transport {
     let connection: Connection
     let session: HTTP2Session
     let stats: HTTP2CodecStats
-    private weak var owner: HTTP2TransportOwner?
+    /// Until the connection is gone; so is the session's delegate. A weak reference would make each use of what it
+    /// points to slow.
+    private var owner: HTTP2TransportOwner?
     private let keepalive: HTTP2Keepalive?
     private var isSendScheduled = false
     private var isClosed = false
     /// What the gauges hold of this connection.
     private var counted = (streams: 0, frames: 0, controlFrames: 0)
-    /// Made once: a closure a turn would be an allocation a turn.
-    private lazy var sendLater: () -> Void = { [weak self] in self?.send() }
 
     /// Frames are laid out up to this many bytes ahead of the socket, so that streams take turns.
     private static let outputLimit = 128 * 1024
@@ -74,7 +74,7 @@ final class HTTP2Transport {
     func scheduleSend() {
         guard !isSendScheduled else { return }
         isSendScheduled = true
-        connection.loop.later(sendLater)
+        connection.loop.later { [self] in send() }
     }
 
     /// Sends what the socket and the peer's windows take.
@@ -136,6 +136,8 @@ final class HTTP2Transport {
     /// The connection is gone: nothing of it stays in the gauges.
     func close() {
         isClosed = true
+        owner = nil
+        session.letGo()
         keepalive?.stop()
         stats.streamsActive.add(-Int64(counted.streams))
         stats.outboundFramesActive.add(-Int64(counted.frames))

@@ -1,0 +1,118 @@
+// Small blocks for a C library that allocates for every message: free lists in place of malloc.
+import Glibc
+
+/// Free lists of small blocks, by size. One per loop, used on the loop's thread only.
+///
+/// The functions take the pool as the pointer that a C library hands back to its allocator (`handle`). Blocks that come
+/// back are kept up to `keepLimit` bytes and freed beyond it. No memory is nil, as with malloc.
+public final class BlockPool {
+    /// In front of each block, so that what follows is aligned as malloc's blocks are.
+    private struct Header {
+        /// Index of the free list; 0: too large for any.
+        var sizeClass: Int
+        var next: UnsafeMutableRawPointer?
+    }
+
+    private struct State {
+        var free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+        var kept = 0
+        let keepLimit: Int
+    }
+
+    private static let headerSize = 16
+    /// Bytes, header included, between one size class and the next.
+    private static let step = 64
+    private static let classes = 16
+
+    // Invariant: allocated in init, freed in deinit; who hands `handle` out keeps the pool alive.
+    private let state: UnsafeMutablePointer<State>
+
+    /// Keeps at most `keepLimit` bytes of free blocks.
+    public init(keepLimit: Int = 256 * 1024) {
+        let lists = UnsafeMutablePointer<UnsafeMutableRawPointer?>.allocate(capacity: BlockPool.classes + 1)
+        lists.initialize(repeating: nil, count: BlockPool.classes + 1)
+        state = .allocate(capacity: 1)
+        state.initialize(to: State(free: lists, keepLimit: keepLimit))
+    }
+
+    deinit {
+        for index in 0...BlockPool.classes {
+            while let block = state.pointee.free[index] {
+                state.pointee.free[index] = BlockPool.header(block).pointee.next
+                Glibc.free(block)
+            }
+        }
+        state.pointee.free.deallocate()
+        state.deallocate()
+    }
+
+    /// What a C library passes to the functions below.
+    public var handle: UnsafeMutableRawPointer { UnsafeMutableRawPointer(state) }
+
+    /// Bytes of free blocks that are kept for use again.
+    public var bytesKept: Int { state.pointee.kept }
+
+    /// A block of `size` bytes, not initialised.
+    public static func allocate(_ handle: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
+        guard let state = BlockPool.state(handle), size >= 0, size <= Int.max &- headerSize else { return nil }
+        let total = size &+ headerSize
+        var sizeClass = (total &+ step &- 1) / step
+        if sizeClass > classes {
+            sizeClass = 0
+        } else if let block = state.pointee.free[sizeClass] {
+            state.pointee.free[sizeClass] = header(block).pointee.next
+            state.pointee.kept &-= sizeClass &* step
+            return block + headerSize
+        }
+        guard let block = malloc(sizeClass == 0 ? total : sizeClass &* step) else { return nil }
+        block.initializeMemory(as: Header.self, to: Header(sizeClass: sizeClass))
+        return block + headerSize
+    }
+
+    /// A block of `count` times `size` bytes, all zero.
+    public static func allocateZeroed(
+        _ handle: UnsafeMutableRawPointer?, _ count: Int, _ size: Int
+    ) -> UnsafeMutableRawPointer? {
+        let (total, overflow) = count.multipliedReportingOverflow(by: size)
+        guard !overflow, let bytes = allocate(handle, total) else { return nil }
+        memset(bytes, 0, total)
+        return bytes
+    }
+
+    /// The same bytes in a block of `size`: the old one when it has room.
+    public static func reallocate(
+        _ handle: UnsafeMutableRawPointer?, _ bytes: UnsafeMutableRawPointer?, _ size: Int
+    ) -> UnsafeMutableRawPointer? {
+        guard let bytes else { return allocate(handle, size) }
+        let block = bytes - headerSize
+        let sizeClass = header(block).pointee.sizeClass
+        guard size >= 0, size <= Int.max &- headerSize else { return nil }
+        if sizeClass == 0 { return realloc(block, size &+ headerSize).map { $0 + headerSize } }
+        let room = sizeClass &* step &- headerSize
+        if size <= room { return bytes }
+        guard let larger = allocate(handle, size) else { return nil }
+        memcpy(larger, bytes, room)
+        free(handle, bytes)
+        return larger
+    }
+
+    /// Takes a block back.
+    public static func free(_ handle: UnsafeMutableRawPointer?, _ bytes: UnsafeMutableRawPointer?) {
+        guard let bytes, let state = BlockPool.state(handle) else { return }
+        let block = bytes - headerSize
+        let sizeClass = header(block).pointee.sizeClass
+        let total = sizeClass &* step
+        guard sizeClass > 0, state.pointee.kept &+ total <= state.pointee.keepLimit else { return Glibc.free(block) }
+        header(block).pointee.next = state.pointee.free[sizeClass]
+        state.pointee.free[sizeClass] = block
+        state.pointee.kept &+= total
+    }
+
+    private static func state(_ handle: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<State>? {
+        handle?.assumingMemoryBound(to: State.self)
+    }
+
+    private static func header(_ block: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Header> {
+        block.assumingMemoryBound(to: Header.self)
+    }
+}

@@ -1,0 +1,78 @@
+// Blocks for C libraries: what they hold stays theirs, what comes back is used again, and not too much is kept.
+import Testing
+
+@testable import Reactor
+
+struct BlockPoolTests {
+    private func fill(_ block: UnsafeMutableRawPointer, _ count: Int, _ byte: UInt8) {
+        for index in 0..<count { block.storeBytes(of: byte, toByteOffset: index, as: UInt8.self) }
+    }
+
+    private func holds(_ block: UnsafeMutableRawPointer, _ count: Int, _ byte: UInt8) -> Bool {
+        (0..<count).allSatisfy { block.load(fromByteOffset: $0, as: UInt8.self) == byte }
+    }
+
+    @Test func blocksOfAllSizesKeepWhatIsInThem() throws {
+        let pool = BlockPool()
+        var blocks: [(UnsafeMutableRawPointer, Int, UInt8)] = []
+        for size in [0, 1, 15, 16, 47, 48, 49, 112, 500, 1008, 1009, 4096, 100_000] {
+            for copy in 0..<3 {
+                let block = try #require(BlockPool.allocate(pool.handle, size))
+                #expect(UInt(bitPattern: block) % 16 == 0)
+                let byte = UInt8(truncatingIfNeeded: size &+ copy)
+                fill(block, size, byte)
+                blocks.append((block, size, byte))
+            }
+        }
+        for (block, size, byte) in blocks { #expect(holds(block, size, byte), "\(size)") }
+        for (block, _, _) in blocks { BlockPool.free(pool.handle, block) }
+    }
+
+    @Test func aBlockThatCameBackIsUsedAgain() throws {
+        let pool = BlockPool()
+        let first = try #require(BlockPool.allocate(pool.handle, 200))
+        BlockPool.free(pool.handle, first)
+        #expect(pool.bytesKept == 256)
+        #expect(BlockPool.allocate(pool.handle, 210) == first)
+        #expect(pool.bytesKept == 0)
+        BlockPool.free(pool.handle, first)
+    }
+
+    @Test func noMoreIsKeptThanTheLimit() throws {
+        let pool = BlockPool(keepLimit: 1000)
+        let blocks = try (0..<20).map { _ in try #require(BlockPool.allocate(pool.handle, 100)) }
+        for block in blocks { BlockPool.free(pool.handle, block) }
+        #expect(pool.bytesKept == 896)
+        let large = try #require(BlockPool.allocate(pool.handle, 5000))
+        BlockPool.free(pool.handle, large)
+        #expect(pool.bytesKept == 896)
+    }
+
+    @Test func zeroedMemoryIsZero() throws {
+        let pool = BlockPool()
+        let dirty = try #require(BlockPool.allocate(pool.handle, 300))
+        fill(dirty, 300, 0xff)
+        BlockPool.free(pool.handle, dirty)
+        let clean = try #require(BlockPool.allocateZeroed(pool.handle, 3, 100))
+        #expect(clean == dirty)
+        #expect(holds(clean, 300, 0))
+        BlockPool.free(pool.handle, clean)
+        #expect(BlockPool.allocateZeroed(pool.handle, .max, 2) == nil)
+        #expect(BlockPool.allocate(pool.handle, .max) == nil)
+    }
+
+    @Test(arguments: [(10, 40), (10, 300), (900, 5000), (5000, 20_000), (300, 100)])
+    func growingKeepsTheBytes(_ sizes: (Int, Int)) throws {
+        let pool = BlockPool()
+        let block = try #require(BlockPool.reallocate(pool.handle, nil, sizes.0))
+        fill(block, sizes.0, 0x5a)
+        let larger = try #require(BlockPool.reallocate(pool.handle, block, sizes.1))
+        #expect(holds(larger, min(sizes.0, sizes.1), 0x5a))
+        BlockPool.free(pool.handle, larger)
+    }
+
+    @Test func noHandleIsNoMemory() {
+        #expect(BlockPool.allocate(nil, 10) == nil)
+        BlockPool.free(nil, nil)
+    }
+}
