@@ -361,6 +361,7 @@ def test_the_admin_port_answers_without_files(start, upstream, tmp_path):
     for _ in range(3):
         assert proxy.get_admin("/ready").status == 200
     assert open_files(proxy) < 150
+    assert "listener 'main': new connections wait" in proxy.log_text() and "Too many open files" in proxy.log_text()
     for client in crowd[:250]:
         client.close()
     crowd[-1].send(GET)

@@ -91,6 +91,9 @@ public final class AdminServer {
     /// Another descriptor of the listening socket. The caller closes it.
     public func duplicateDescriptor() throws(SystemError) -> Int32 { try socket.duplicateDescriptor() }
 
+    /// Connections that are open.
+    public var connectionCount: Int { manager.connectionCount }
+
     /// Accepts no more; connections close with their next answer, and those that ask for none within `grace` close then.
     public func retire(grace: TimeAmount) {
         socket.close()

@@ -27,6 +27,8 @@ public final class Listener {
     private var pending: [PendingConnection] = []
     private var handshakeLog: HandshakeLog
 
+    private lazy var acceptLog = AcceptFailureLog(listener: spec.name)
+
     init(_ bound: ListenerSockets, _ environment: ListenerEnvironment) throws(SystemError) {
         spec = bound.spec
         loop = environment.loop
@@ -45,6 +47,7 @@ public final class Listener {
     func start() throws(SystemError) {
         for socket in sockets {
             if spec.maxConnectionsPerSocketEvent > 0 { socket.batch = spec.maxConnectionsPerSocketEvent }
+            socket.acceptFailed = { [unowned self] in acceptLog.failed($0, now: loop.now) }
             socket.acceptedBatch = { [stats] in stats.acceptedPerEvent.record(UInt64($0)) }
             try socket.start { [unowned self] accepted in take(accepted) }
         }

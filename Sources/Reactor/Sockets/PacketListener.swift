@@ -3,7 +3,9 @@ import CLinux
 import Glibc
 
 /// Takes packet connections. Used on the loop's thread.
-public final class PacketListener: IOHandler {
+public final class PacketListener: IOHandler, TimerTarget {
+    /// Pause after running out of descriptors or memory.
+    private static let backOff = TimeAmount.milliseconds(100)
     static let type =
         Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
 
@@ -12,6 +14,7 @@ public final class PacketListener: IOHandler {
     private var descriptor: Int32
     private var key = SlotKey(bits: 0)
     private var accepted: ((PacketSocket) -> Void)?
+    private lazy var backOffTimer = LoopTimer(loop: loop, target: self)
 
     /// Binds `path` ("@name" for the abstract namespace), in place of a socket file that is there already.
     ///
@@ -38,6 +41,7 @@ public final class PacketListener: IOHandler {
     public func close() {
         guard descriptor >= 0 else { return }
         accepted = nil
+        backOffTimer.disarm()
         loop.unregister(descriptor, key)
         Glibc.close(descriptor)
         descriptor = -1
@@ -46,9 +50,19 @@ public final class PacketListener: IOHandler {
     func ioReady(_ events: IOEvents) {
         while descriptor >= 0 {
             let connection = accept4(descriptor, nil, nil, Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue))
-            if connection < 0 { return }
+            if connection < 0 {
+                let code = errno
+                guard ![EAGAIN, EINTR, ECONNABORTED].contains(code) else { return }
+                // The event would come back at once and burn a core.
+                loop.modify(descriptor, 0, key)
+                return backOffTimer.arm(after: PacketListener.backOff)
+            }
             if let socket = try? PacketSocket(descriptor: connection, loop: loop) { accepted?(socket) }
         }
+    }
+
+    public func timerFired(_ timer: LoopTimer) {
+        if descriptor >= 0 { loop.modify(descriptor, IOEvents.readable, key) }
     }
 
     static func open() throws(SystemError) -> Int32 {

@@ -4,6 +4,9 @@ import DataPlane
 import Reactor
 
 extension ServerProcess {
+    /// How long admin connections that ask for nothing stay open when the port changes hands.
+    private static let adminGrace = TimeAmount.milliseconds(100)
+
     /// What this process gives to its successor: the sockets that it accepts on.
     private func offer() -> Succession.Offer {
         var offer = Succession.Offer(listeners: [], epoch: restartEpoch, began: firstBegan)
@@ -46,15 +49,25 @@ extension ServerProcess {
         appGate = nil
         appEnd = nil
         self.successor = successor
-        admin?.retire(grace: Worker.idleGrace)
         retirement = Retirement(
             workers: workers, loop: loop, isGradual: options.drainStrategy == .gradual,
             drainTime: .seconds(Int64(options.drainTime)), limit: .seconds(Int64(options.parentShutdownTime)),
             isFree: { [unowned self] in predecessor?.isDone ?? true },
             finished: { [unowned self] in retired(isCutOff: $0) })
-        successor.tell(stats)
-        successor.sayComplete()
-        flush = Tick(loop: loop, every: .seconds(1)) { [unowned self] in successor.tell(stats) }
+        handAdminOver(to: successor)
+    }
+
+    /// Ends the admin port before the stats go over: what this process answers is never more than its successor knows.
+    private func handAdminOver(to successor: Successor) {
+        admin?.retire(grace: ServerProcess.adminGrace)
+        let limit = loop.now + ServerProcess.adminGrace * 4
+        flush = Tick(loop: loop, every: .milliseconds(5)) { [unowned self] in
+            guard admin?.connectionCount ?? 0 == 0 || loop.now >= limit else { return }
+            admin?.close()
+            successor.tell(stats)
+            successor.sayComplete()
+            flush = Tick(loop: loop, every: .seconds(1)) { [unowned self] in successor.tell(stats) }
+        }
     }
 
     private func retired(isCutOff: Bool) {
