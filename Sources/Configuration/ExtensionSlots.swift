@@ -10,7 +10,11 @@ enum ExtensionSlots {
             "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         ],
         "envoy.config.listener.v3.ListenerFilter.typed_config": [
-            "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+            "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector",
+            "envoy.extensions.filters.listener.original_dst.v3.OriginalDst",
+            "envoy.extensions.filters.listener.original_src.v3.OriginalSrc",
+            "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol",
+            "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
         ],
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.typed_config": [
             "envoy.extensions.filters.http.router.v3.Router"

@@ -34,7 +34,7 @@ enum SupportedFields {
           per_connection_buffer_limit_bytes deprecated_v1 drain_type listener_filters transparent freebind
           socket_options traffic_direction reuse_port enable_reuse_port access_log tcp_backlog_size
           max_connections_to_accept_per_socket_event bind_to_port listener_filters_timeout
-          continue_on_listener_filters_timeout tcp_fast_open_queue_length
+          continue_on_listener_filters_timeout tcp_fast_open_queue_length use_original_dst
         envoy.config.listener.v3.Listener.DeprecatedV1
           bind_to_port
         envoy.config.listener.v3.AdditionalAddress
@@ -47,7 +47,23 @@ enum SupportedFields {
         envoy.config.listener.v3.Filter
           name typed_config
         envoy.config.listener.v3.ListenerFilter
-          name typed_config
+          name typed_config filter_disabled
+        envoy.config.listener.v3.ListenerFilterChainMatchPredicate
+          or_match and_match not_match any_match destination_port_range
+        envoy.type.v3.Int32Range
+          start end
+        envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
+          rules
+        envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
+          close_connection_on_client_hello_parsing_errors max_client_hello_size
+        envoy.extensions.filters.listener.original_src.v3.OriginalSrc
+          mark
+        envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
+          rules allow_requests_without_proxy_protocol disallowed_versions stat_prefix tlv_location
+        envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
+          tlv_type on_tlv_present
+        envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair
+          metadata_namespace key
         # Network filters
         envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           codec_type stat_prefix route_config http_filters add_user_agent common_http_protocol_options

@@ -166,6 +166,93 @@ import Testing
         ),
     ]
 
+    private static let filters = "type.googleapis.com/envoy.extensions.filters.listener"
+
+    @Test func listenerFiltersInTheirOrder() throws {
+        let text = Self.listener(
+            """
+            use_original_dst: true
+            listener_filters:
+            - name: p
+              typed_config:
+                "@type": \(Self.filters).proxy_protocol.v3.ProxyProtocol
+                rules: [{tlv_type: 234, on_tlv_present: {key: k}}]
+                allow_requests_without_proxy_protocol: true
+                disallowed_versions: [V2]
+                stat_prefix: s
+            - name: h
+              typed_config: {"@type": \(Self.filters).http_inspector.v3.HttpInspector}
+              filter_disabled:
+                or_match:
+                  rules: [{not_match: {any_match: true}}, {destination_port_range: {start: 80, end: 90}}]
+            filter_chains:
+            - filter_chain_match: {server_names: [a.example]}
+              filters: [\(Self.proxy)]
+            """)
+        let spec = try #require(try loaded(text).spec.listeners.first)
+        #expect(spec.handsOnRedirected)
+        var proxy = ProxyProtocolSpec()
+        proxy.rules = [
+            ProxyProtocolSpec.Rule(type: 234, namespace: "envoy.filters.listener.proxy_protocol", key: "k")
+        ]
+        proxy.allowsAbsence = true
+        proxy.allowsV2 = false
+        proxy.statPrefix = "s"
+        #expect(
+            spec.filters == [
+                ListenerFilterSpec(.proxyProtocol(proxy)),
+                ListenerFilterSpec(.httpInspector, disabled: .oneOf([.not(.any), .destinationPort(80..<90)])),
+                ListenerFilterSpec(.tlsInspector(TLSInspectorSpec())), ListenerFilterSpec(.originalDestination),
+            ])
+    }
+
+    @Test(arguments: [
+        ("{transport_protocol: raw_buffer}", 0), ("{transport_protocol: raw_buffer, application_protocols: [h2c]}", 0),
+        ("{transport_protocol: tls}", 1), ("{server_names: [a]}", 1), ("{application_protocols: [h2]}", 1),
+        ("{destination_port: 1}", 0),
+    ])
+    func tlsIsLookedForWhereAMatchAsksForIt(match: String, count: Int) throws {
+        let text = Self.listener("filter_chains: [{filter_chain_match: \(match), filters: [\(Self.proxy)]}]")
+        #expect(try loaded(text).spec.listeners.first?.filters.count == count)
+    }
+
+    @Test func listenerFiltersWithMistakes() {
+        let place = "static_resources.listeners[0].listener_filters"
+        let text = Self.listener(
+            """
+            listener_filters:
+            - {name: a}
+            - {name: b, typed_config: {"@type": \(Self.filters).proxy_protocol.v3.ProxyProtocol,
+              rules: [{tlv_type: 1}], disallowed_versions: [V1, V2], tlv_location: FILTER_STATE}}
+            - {name: c, typed_config: {"@type": \(Self.filters).tls_inspector.v3.TlsInspector,
+              max_client_hello_size: 100}}
+            default_filter_chain: {filters: [\(Self.proxy)]}
+            """)
+        let required = "is required: extensions are chosen by the type of their config"
+        #expect(
+            errors(text) == [
+                "f:6:7: \(place)[0].typed_config: \(required)",
+                "f:8:15: \(place)[1].typed_config.rules[0].on_tlv_present: is required: where is the value to go?",
+                """
+                f:8:31: \(place)[1].typed_config.disallowed_versions: both versions are disallowed, and there is no \
+                other
+                """,
+                """
+                f:8:76: \(place)[1].typed_config.tlv_location: FILTER_STATE is an Envoy value that Outrider does not \
+                act on; it takes DYNAMIC_METADATA
+                """,
+                "f:10:30: \(place)[2].typed_config.max_client_hello_size: must be greater than 255, found 100",
+            ])
+    }
+
+    @Test func aVirtualListenerNeedsSomebodyWhoHandsOn() throws {
+        let virtual = Self.listener("bind_to_port: false\ndefault_filter_chain: {filters: [\(Self.proxy)]}")
+        #expect(try loaded(virtual).warnings.count == 1)
+        #expect(
+            try loaded(virtual.replacing("bind_to_port", with: "use_original_dst: true\n    bind_to_port")).warnings
+                .isEmpty)
+    }
+
     /// `$` stands for the listener.
     @Test(arguments: problems)
     func namesWhatIsWrong(fields: String, expected: [String]) {

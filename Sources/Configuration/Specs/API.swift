@@ -37,6 +37,13 @@ enum API {
     typealias RegexRewrite = Envoy_Type_Matcher_V3_RegexMatchAndSubstitute
 
     typealias Listener = Envoy_Config_Listener_V3_Listener
+    typealias ListenerFilter = Envoy_Config_Listener_V3_ListenerFilter
+    typealias ListenerFilterPredicate = Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate
+    typealias TLSInspector = Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector
+    typealias HTTPInspector = Envoy_Extensions_Filters_Listener_HttpInspector_V3_HttpInspector
+    typealias OriginalDestination = Envoy_Extensions_Filters_Listener_OriginalDst_V3_OriginalDst
+    typealias OriginalSource = Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalSrc
+    typealias ProxyProtocol = Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol
     typealias FilterChain = Envoy_Config_Listener_V3_FilterChain
     typealias FilterChainMatch = Envoy_Config_Listener_V3_FilterChainMatch
     typealias NetworkFilter = Envoy_Config_Listener_V3_Filter

@@ -32,7 +32,14 @@ struct ListenerSpecBuilder {
                 addresses[listen.address] = addresses[listen.address] ?? spec.name
             }
         }
-        return specs.compactMap { $0 }
+        let found = specs.compactMap { $0 }
+        if let index = specs.firstIndex(where: { $0?.bindToPort == false }), !found.contains(where: \.handsOnRedirected)
+        {
+            context.report.warn(
+                path: path[index].field("bind_to_port"),
+                "no listener has use_original_dst, so that nothing is handed on to a listener without a port")
+        }
+        return found
     }
 
     private func listener(_ listener: API.Listener, _ path: FieldPath) -> ListenerSpec? {
@@ -50,11 +57,6 @@ struct ListenerSpecBuilder {
             defaultChain = chain(listener.defaultFilterChain, place)
         } else if listener.filterChains.isEmpty {
             context.missing(chains, "a listener needs at least one filter chain")
-        }
-        for (index, filter) in listener.listenerFilters.enumerated() where filter.configType == nil {
-            context.missing(
-                path.field("listener_filters")[index].field("typed_config"),
-                "is required: extensions are chosen by the type of their config")
         }
         var options = SocketOptions()
         options.transparent = listener.transparent.value
@@ -79,6 +81,10 @@ struct ListenerSpecBuilder {
         } else if listener.hasDeprecatedV1, listener.deprecatedV1.hasBindToPort {
             spec.bindToPort = listener.deprecatedV1.bindToPort.value
         }
+        spec.handsOnRedirected = listener.useOriginalDst.value
+        spec.filters = ListenerFilterSpecBuilder(context: context).filters(
+            listener.listenerFilters, for: filterChains.map(\.match), handsOn: spec.handsOnRedirected,
+            path.field("listener_filters"))
         spec.connectionLimit = connectionLimit(of: spec.name)
         spec.listenerFiltersTimeout = context.timeout(
             listener.listenerFiltersTimeout, isSet: listener.hasListenerFiltersTimeout, default: .seconds(15))

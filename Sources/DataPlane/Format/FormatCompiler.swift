@@ -161,10 +161,14 @@ struct FormatCompiler {
         }
     }
 
-    /// No filter sets metadata or filter state, so these are checked and never set.
-    private func metadataOperator(_ command: Command) throws(FormatError) -> FormatOperator? {
+    /// Dynamic metadata is what listener filters have noted. Nothing sets other metadata or filter state, so these are
+    /// checked and never set.
+    private mutating func metadataOperator(_ command: Command) throws(FormatError) -> FormatOperator? {
         switch command.name {
-        case "DYNAMIC_METADATA", "CLUSTER_METADATA", "UPSTREAM_METADATA":
+        case "DYNAMIC_METADATA":
+            try command.check(.required, length: true)
+            return metadata(command.parts(":")[...])
+        case "CLUSTER_METADATA", "UPSTREAM_METADATA":
             try command.check(.required, length: true)
         case "METADATA":
             try command.check(.required, length: true)
@@ -173,6 +177,7 @@ struct FormatCompiler {
             ]
             let kind = command.parts(":")[0]
             guard kinds.contains(kind) else { throw command.error("METADATA has no type '\(kind)'") }
+            if kind == "DYNAMIC" { return metadata(command.parts(":").dropFirst()) }
         case "FILTER_STATE", "UPSTREAM_FILTER_STATE":
             try command.check(.required, length: true)
             let parts = command.parts(":")
@@ -189,6 +194,13 @@ struct FormatCompiler {
         default: return nil
         }
         return .unset
+    }
+
+    /// A namespace, or a key in it. Values are texts: there is nothing below a key.
+    private mutating func metadata(_ path: ArraySlice<String>) -> FormatOperator {
+        guard let namespace = path.first, path.count <= 2 else { return .unset }
+        let key = path.dropFirst().first.map { intern(Array($0.utf8)) }
+        return .metadata(namespace: intern(Array(namespace.utf8)), key: key)
     }
 
     private mutating func time(

@@ -25,7 +25,7 @@ struct HeaderChoice: Equatable {
 /// What a placeholder stands for.
 enum FormatOperator: Equatable {
     case literal(TextRange)
-    /// Known to Envoy, and never set here: metadata, filter state, tracing.
+    /// Known to Envoy, and never set here: most metadata, filter state, tracing.
     case unset
     case requestHeader(HeaderChoice)
     case responseHeader(HeaderChoice)
@@ -43,6 +43,8 @@ enum FormatOperator: Equatable {
     case queryParameter(TextRange)
     case queryParameters(decoded: Bool)
     case serverName(ServerNameSource, ServerNameHost)
+    /// Dynamic metadata: the value of a key, or all of a namespace as a JSON object.
+    case metadata(namespace: TextRange, key: TextRange?)
 
     /// Numbers stay numbers in JSON.
     var isNumeric: Bool {
@@ -51,6 +53,12 @@ enum FormatOperator: Equatable {
         case .address(_, .port): true
         default: false
         }
+    }
+
+    /// What it prints is JSON already.
+    var isJSON: Bool {
+        if case .metadata(_, nil) = self { return true }
+        return false
     }
 }
 

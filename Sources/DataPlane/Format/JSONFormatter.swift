@@ -95,7 +95,11 @@ public final class JSONFormatter {
             }
             index &+= 1
         }
-        sink.append(jsonString: scratch.view)
+        if count == 1, segments[first].operation.isJSON {
+            sink.append(scratch.view)
+        } else {
+            sink.append(jsonString: scratch.view)
+        }
         return true
     }
 

@@ -85,7 +85,7 @@ final class RequestHeaderRules {
         }
         addIdentity(headers)
         if let via { ListHeader.append(headers, HeaderKey(.via), ByteView(", "), via.view, &scratch) }
-        if isEdge, let address = verdict.client ?? downstream.directRemoteAddress.ip {
+        if isEdge, let address = verdict.client ?? downstream.remoteAddress.ip {
             var text = address.description
             text.withUTF8 { headers.set(.xEnvoyExternalAddress, ByteView(UnsafeRawBufferPointer($0))) }
         }
@@ -100,7 +100,7 @@ final class RequestHeaderRules {
     }
 
     private func appendPeer(_ headers: HeaderMap, _ downstream: DownstreamInfo, _ scratch: inout ByteArena) {
-        if !skipXFFAppend, let peer = downstream.directRemoteAddress.ip {
+        if !skipXFFAppend, let peer = downstream.remoteAddress.ip {
             ForwardedFor.append(headers, peer.isLoopback ? localAddress : peer, &scratch)
         }
         // What the hop before us says of itself only counts when it is trusted.
@@ -143,7 +143,7 @@ final class RequestHeaderRules {
     }
 
     private func isInternal(_ client: IPAddress?, _ downstream: DownstreamInfo) -> Bool {
-        guard let address = client ?? downstream.directRemoteAddress.ip else { return internalUnixSockets }
+        guard let address = client ?? downstream.remoteAddress.ip else { return internalUnixSockets }
         return internalAddresses.contains { $0.contains(address) }
     }
 

@@ -1,31 +1,13 @@
 // Which filter chain a new connection gets.
 import Reactor
 
-/// What is known about a connection when its chain is chosen.
-struct ConnectionFacts {
-    var local: SocketAddress
-    var remote: SocketAddress
-    /// nil until the first bytes were looked at; false: they are no TLS ClientHello.
-    var isTLS: Bool?
-    /// SNI, lower case; empty when there is none.
-    var serverName = ""
-    var applicationProtocols: [String] = []
-}
-
 /// Envoy's filter chain choice: criteria in a fixed order, at each one only the most specific of the chains that are
 /// still in the race stay, and there is no way back. See "FilterChainMatch" in Envoy's listener API.
 struct FilterChainMatcher {
     /// In the order of the configuration; the default chain is not among them.
     private let chains: [FilterChainMatchSpec]
-    /// True when a chain asks for something that only the first bytes of the connection tell.
-    let looksAtFirstBytes: Bool
 
-    init(_ chains: [FilterChainMatchSpec]) {
-        self.chains = chains
-        looksAtFirstBytes = chains.contains {
-            !$0.serverNames.isEmpty || !$0.transportProtocol.isEmpty || !$0.applicationProtocols.isEmpty
-        }
-    }
+    init(_ chains: [FilterChainMatchSpec]) { self.chains = chains }
 
     /// The index of the chain, or nil when none matches (the default chain's turn).
     func choose(_ facts: ConnectionFacts) -> Int? {
@@ -67,7 +49,7 @@ struct FilterChainMatcher {
             guard !chain.applicationProtocols.isEmpty else { return 0 }
             return chain.applicationProtocols.contains(where: facts.applicationProtocols.contains) ? 1 : -1
         },
-        { chain, facts in longestPrefix(chain.directSourcePrefixRanges, facts.remote) },
+        { chain, facts in longestPrefix(chain.directSourcePrefixRanges, facts.directRemote) },
         { chain, facts in
             let near = facts.remote.isLoopback || facts.remote.ip == facts.local.ip
             switch chain.sourceType {

@@ -13,11 +13,17 @@ struct ListenerEnvironment {
 /// One worker's share of a listener. Loop thread only.
 public final class Listener {
     public let spec: ListenerSpec
-    public let localAddress: SocketAddress
+    /// The bound addresses in the order of the configuration; those of a virtual listener as they are configured.
+    public let localAddresses: [SocketAddress]
     public let drain = DrainSignal()
     let loop: EventLoop
     let stats: ListenerStats
     let matcher: FilterChainMatcher
+    let filters: [ListenerFilter]
+    /// True once it lets no new connection in.
+    private(set) var hasStopped = false
+    /// All listeners of the worker, where this one hands connections on (`use_original_dst`).
+    var table: ListenerTable?
     private let limit: ConnectionLimit?
     private let accessLogs: [AccessLogger]
     private var sockets: [ListeningSocket] = []
@@ -25,7 +31,7 @@ public final class Listener {
     var chains: [FilterChain] = []
     var defaultChain: FilterChain?
     private var pending: [PendingConnection] = []
-    private var handshakeLog: HandshakeLog
+    private var entryLog: EntryLog
 
     private lazy var acceptLog = AcceptFailureLog(listener: spec.name)
 
@@ -34,8 +40,9 @@ public final class Listener {
         loop = environment.loop
         limit = bound.limit
         accessLogs = environment.accessLogs
-        handshakeLog = HandshakeLog(listener: bound.spec.name)
-        localAddress = bound.localAddresses[0]
+        entryLog = EntryLog(listener: bound.spec.name)
+        localAddresses = bound.localAddresses
+        filters = bound.spec.filters.map { ListenerFilter($0, cells: environment.cells) }
         matcher = FilterChainMatcher(bound.spec.filterChains.map(\.match))
         stats = ListenerStats(prefix: bound.statPrefix, worker: environment.worker, cells: environment.cells)
         for descriptor in bound.descriptors(ofWorker: environment.worker) {
@@ -72,6 +79,7 @@ public final class Listener {
 
     /// Lets no new connection in; those in the backlog are reset.
     public func stopAccepting() {
+        hasStopped = true
         for socket in sockets { socket.close() }
     }
 
@@ -89,29 +97,62 @@ public final class Listener {
     // MARK: Accepting
 
     private func take(_ socket: consuming AcceptedSocket) {
-        if let limit, !limit.enter() {
-            stats.overflow.increment()
+        guard enter() else {
             socket.resetOnDrop()
             return
         }
-        stats.total.increment()
-        stats.active.increment()
-        stats.workerTotal.increment()
-        stats.workerActive.increment()
-        stats.serverActive.increment()
         do {
-            let connection = try PendingConnection(self, socket)
-            connection.index = pending.count
-            pending.append(connection)
-            stats.preActive.increment()
+            hold(try PendingConnection(self, socket))
         } catch {
             // No memory for epoll: the socket is closed already.
-            connectionGone(loop.now)
+            leave()
         }
+    }
+
+    /// Takes over a connection that another listener hands on; false when there is no room for it.
+    func adopt(_ connection: PendingConnection) -> Bool {
+        guard enter() else { return false }
+        hold(connection)
+        return true
+    }
+
+    /// Gives a connection away to another listener.
+    func release(_ connection: PendingConnection) {
+        forget(connection)
+        leave()
+    }
+
+    /// True when there is room for one more connection; it must `leave` then.
+    private func enter() -> Bool {
+        if let limit, !limit.enter() {
+            stats.overflow.increment()
+            return false
+        }
+        stats.serverActive.increment()
+        return true
+    }
+
+    private func leave() {
+        limit?.leave()
+        stats.serverActive.decrement()
+    }
+
+    private func hold(_ connection: PendingConnection) {
+        connection.index = pending.count
+        pending.append(connection)
+        stats.preActive.increment()
     }
 
     func chain(for facts: ConnectionFacts) -> FilterChain? {
         matcher.choose(facts).map { chains[$0] } ?? defaultChain
+    }
+
+    /// Counts a connection that has a filter chain; `connectionGone` counts its end. Envoy counts none before.
+    func connectionBegins() {
+        stats.total.increment()
+        stats.active.increment()
+        stats.workerTotal.increment()
+        stats.workerActive.increment()
     }
 
     /// Hands a connection over to its chain's filter.
@@ -135,26 +176,27 @@ public final class Listener {
         connection.index = -1
     }
 
-    /// The peer went, or its handshake failed, before a filter served it.
+    /// A connection that was given a chain ended before the chain's filter served it.
     func handshakeFailed(_ connection: Connection, _ downstream: DownstreamInfo) {
         downstream.transportFailureReason = connection.failureReason ?? ""
-        handshakeLog.failed(connection, now: loop.now)
+        entryLog.failed(connection, now: loop.now)
         connectionGone(connection.createdAt)
         log(connection, downstream, flags: [])
     }
 
-    func unmatched(_ connection: Connection, _ downstream: DownstreamInfo) {
-        stats.noFilterChain.increment()
-        log(connection, downstream, flags: .noRouteFound)
+    /// A connection ended before it had a chain. `reason` is for the log, empty where nobody is to blame.
+    func notLetIn(_ connection: Connection, _ downstream: DownstreamInfo, flags: ResponseFlags, reason: String) {
+        if !reason.isEmpty { entryLog.refused(connection, reason, now: loop.now) }
+        leave()
+        log(connection, downstream, flags: flags)
     }
 
     /// Counts the end of a connection.
     func connectionGone(_ began: MonotonicTime) {
-        limit?.leave()
+        leave()
         stats.destroyed.increment()
         stats.active.decrement()
         stats.workerActive.decrement()
-        stats.serverActive.decrement()
         stats.length.record(UInt64(max(0, (loop.now - began).milliseconds)))
     }
 

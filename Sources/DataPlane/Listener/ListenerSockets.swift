@@ -27,10 +27,11 @@ public struct SocketIdentity: Hashable, Sendable {
 /// workers.
 public struct ListenerSockets: Sendable {
     public let spec: ListenerSpec
-    /// The bound addresses, with the ports that the system chose, in the order of the configuration.
+    /// The bound addresses, with the ports that the system chose, in the order of the configuration. Those of a virtual
+    /// listener are as they were configured.
     public let localAddresses: [SocketAddress]
     /// By address: what its sockets are known by, and their descriptors. The workers adopt them in turns, each once; they
-    /// stay open as long as the listener accepts.
+    /// stay open as long as the listener accepts. None for a virtual listener.
     public let bound: [(identity: SocketIdentity, descriptors: [Int32])]
     /// How many workers share the descriptors.
     let workers: Int
@@ -43,14 +44,21 @@ public struct ListenerSockets: Sendable {
         return "listener." + name.map { $0 == ":" ? "_" : String($0) }.joined() + "."
     }
 
-    /// Binds all addresses of `spec`. With `enable_reuse_port` each worker gets a socket and accept queue of its own,
-    /// otherwise they share one. `loop` is the caller's and is only borrowed.
+    /// Binds all addresses of `spec`; none of a virtual listener (`bind_to_port: false`). With `enable_reuse_port` each
+    /// worker gets a socket and accept queue of its own, otherwise they share one. `loop` is the caller's and is only
+    /// borrowed.
     ///
     /// - Parameter inherited: sockets that another process has bound and gives away. Each is an accept queue that somebody
     ///   has to empty: where they are more than the workers, a worker gets several; where they are fewer, workers share.
     public static func bind(
         _ spec: ListenerSpec, workers: Int, loop: EventLoop, inherited: (SocketIdentity) -> [Int32] = { _ in [] }
     ) throws(SystemError) -> ListenerSockets {
+        let limit = spec.connectionLimit.map(ConnectionLimit.init)
+        guard spec.bindToPort else {
+            return ListenerSockets(
+                spec: spec, localAddresses: spec.addresses.map(\.address), bound: [], workers: max(1, workers),
+                limit: limit)
+        }
         var addresses: [SocketAddress] = []
         var bound: [(SocketIdentity, [Int32])] = []
         for (index, wanted) in spec.addresses.enumerated() {
@@ -75,8 +83,7 @@ public struct ListenerSockets: Sendable {
             bound.append((identity, descriptors))
         }
         return ListenerSockets(
-            spec: spec, localAddresses: addresses, bound: bound, workers: max(1, workers),
-            limit: spec.connectionLimit.map(ConnectionLimit.init))
+            spec: spec, localAddresses: addresses, bound: bound, workers: max(1, workers), limit: limit)
     }
 
     /// The descriptors that a worker serves.

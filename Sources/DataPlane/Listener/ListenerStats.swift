@@ -12,6 +12,8 @@ struct ListenerStats {
     let handshakeTimeout: Counter
     let preConnectionTimeout: Counter
     let noFilterChain: Counter
+    let filterRemoteClose: Counter
+    let filterError: Counter
     let active: Gauge
     let preActive: Gauge
     let length: Histogram
@@ -31,17 +33,18 @@ struct ListenerStats {
         handshakeTimeout = cells.counter(prefix + "downstream_cx_transport_socket_connect_timeout")
         preConnectionTimeout = cells.counter(prefix + "downstream_pre_cx_timeout")
         noFilterChain = cells.counter(prefix + "no_filter_chain_match")
+        filterRemoteClose = cells.counter(prefix + "downstream_listener_filter_remote_close")
+        filterError = cells.counter(prefix + "downstream_listener_filter_error")
         active = cells.gauge(prefix + "downstream_cx_active")
         preActive = cells.gauge(prefix + "downstream_pre_cx_active")
         length = cells.histogram(prefix + "downstream_cx_length_ms", unit: .milliseconds)
         workerTotal = cells.counter(prefix + "worker_\(worker).downstream_cx_total")
         workerActive = cells.gauge(prefix + "worker_\(worker).downstream_cx_active")
-        // What Envoy shows from the start and nothing here can move: there are no listener filters with a life of
-        // their own, no overload manager and no dynamic extensions.
+        // What Envoy shows from the start and nothing here can move: there is no overload manager and there are no
+        // dynamic extensions.
         for name in [
             "downstream_cx_overload_reject", "downstream_global_cx_overflow", "extension_config_missing",
-            "network_extension_config_missing", "downstream_listener_filter_remote_close",
-            "downstream_listener_filter_error",
+            "network_extension_config_missing",
         ] {
             _ = cells.counter(prefix + name)
         }

@@ -1,4 +1,4 @@
-// A connection between accept and its filter chain: the look at its first bytes, and the TLS handshake.
+// A connection between accept and its filter chain: the listener's filters, and the TLS handshake.
 import Reactor
 
 /// Lives from accept until the chain's filter takes over, or the connection is given up. Loop thread only.
@@ -6,106 +6,136 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     private enum State {
         /// The loop has not come round to it yet.
         case accepted
-        /// The first bytes are awaited, to choose a chain by.
-        case looking
+        /// This one of the listener's filters is next.
+        case filtering(Int)
         case handshaking(FilterChain)
         case done
     }
 
-    private unowned let listener: Listener
+    private unowned var listener: Listener
     private let connection: Connection
     private var state = State.accepted
     private var facts: ConnectionFacts
     private var timer: LoopTimer?
+    /// Another listener has handed it on; that happens once.
+    private var wasHandedOn = false
     /// Position among the listener's pending connections.
     var index = -1
 
     init(_ listener: Listener, _ socket: consuming AcceptedSocket) throws(SystemError) {
         self.listener = listener
         connection = try Connection.accept(socket, loop: listener.loop)
-        // As Envoy: who came over IPv4 to a socket that takes both has an IPv4 address.
         facts = ConnectionFacts(
-            local: (connection.localAddress ?? listener.localAddress).unmapped,
-            remote: connection.remoteAddress.unmapped)
+            local: connection.localAddress ?? listener.localAddresses[0], remote: connection.remoteAddress)
         connection.delegate = self
     }
 
     /// Up as plain TCP, or up with its TLS handshake done.
     func connectionEstablished(_ connection: Connection) {
         switch state {
-        case .accepted where listener.matcher.looksAtFirstBytes:
-            state = .looking
-            arm(listener.spec.listenerFiltersTimeout)
-        case .accepted: choose()
+        case .accepted: runFilters(from: 0)
         case .handshaking(let chain): serve(chain)
-        case .looking, .done: break
+        case .filtering, .done: break
         }
     }
 
     func connectionReadable(_ connection: Connection) {
-        guard case .looking = state else { return }
-        look()
+        if case .filtering(let next) = state { runFilters(from: next) }
     }
 
     func connectionDrained(_ connection: Connection) {}
 
     func connectionClosed(_ connection: Connection, _ reason: ConnectionCloseReason) {
-        if case .done = state { return }
-        finish()
-        listener.handshakeFailed(connection, downstream())
+        switch state {
+        case .handshaking:
+            finish()
+            listener.handshakeFailed(connection, downstream())
+        case .accepted, .filtering:
+            listener.stats.filterError.increment()
+            refuse("")
+        case .done: break
+        }
     }
 
     func timerFired(_ timer: LoopTimer) {
         switch state {
-        case .accepted, .looking:
+        case .accepted, .filtering:
             listener.stats.preConnectionTimeout.increment()
-            if listener.spec.continueOnListenerFiltersTimeout {
-                // As Envoy: what has not shown itself as TLS is plain.
-                facts.isTLS = false
-                return choose()
-            }
-        case .handshaking: listener.stats.handshakeTimeout.increment()
-        case .done: return
+            if listener.spec.continueOnListenerFiltersTimeout { return choose() }
+            let limit = listener.spec.listenerFiltersTimeout.map { " (\($0))" } ?? ""
+            refuse("its first bytes took longer than listener_filters_timeout\(limit)")
+        case .handshaking:
+            listener.stats.handshakeTimeout.increment()
+            giveUp()
+        case .done: break
         }
-        giveUp()
     }
 
-    // MARK: Choosing
+    // MARK: Filters
 
-    private func look() {
-        while true {
-            let result = connection.fill()
-            let count = min(connection.input.count, ClientHello.maxLength)
-            switch ClientHello.look(at: connection.input.contiguous(count)) {
-            case .hello(let hello):
-                facts.isTLS = true
-                facts.serverName = hello.serverName
-                facts.applicationProtocols = hello.applicationProtocols
-                choose()
-                return
-            case .notTLS:
-                facts.isTLS = false
-                choose()
+    private func runFilters(from first: Int) {
+        var next = first
+        while next < listener.filters.count {
+            switch listener.filters[next].inspect(connection, &facts) {
+            case .next:
+                next += 1
+                continue
+            case .refuse(let reason):
+                refuse(reason)
                 return
             case .needMore:
                 break
             }
-            switch result {
+            switch connection.fill() {
             case .data: continue
-            case .wouldBlock: return
-            case .end, .failed:
-                giveUp()
+            case .wouldBlock:
+                wait(for: next)
+                return
+            case .end:
+                listener.stats.filterRemoteClose.increment()
+                refuse("")
+                return
+            case .failed:
+                // `connectionClosed` follows.
+                state = .filtering(next)
                 return
             }
         }
+        handOnOrChoose()
+    }
+
+    private func wait(for filter: Int) {
+        if case .accepted = state { arm(listener.spec.listenerFiltersTimeout) }
+        state = .filtering(filter)
+    }
+
+    // MARK: Choosing
+
+    /// A redirected connection belongs to the listener of its original destination, where there is one.
+    private func handOnOrChoose() {
+        guard !wasHandedOn, facts.originalDestination != nil, let other = listener.table?.listener(at: facts.local),
+            other !== listener
+        else { return choose() }
+        wasHandedOn = true
+        timer?.disarm()
+        listener.release(self)
+        state = .accepted
+        guard other.adopt(self) else {
+            state = .done
+            connection.close(abort: true)
+            return
+        }
+        listener = other
+        runFilters(from: 0)
     }
 
     private func choose() {
         guard let chain = listener.chain(for: facts) else {
-            listener.unmatched(connection, downstream())
-            giveUp()
+            listener.stats.noFilterChain.increment()
+            refuse("no filter chain matches it, and there is no default_filter_chain", flags: .noRouteFound)
             return
         }
+        listener.connectionBegins()
         guard let context = chain.tls else {
             serve(chain)
             return
@@ -124,7 +154,13 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
 
     private func downstream() -> DownstreamInfo {
         let downstream = DownstreamInfo(
-            connectionID: connection.id, local: facts.local, remote: facts.remote, accepted: connection.createdAt)
+            connectionID: connection.id, local: facts.directLocal, remote: facts.directRemote,
+            accepted: connection.createdAt)
+        downstream.localAddress = facts.local
+        downstream.remoteAddress = facts.remote
+        downstream.originalDestination = facts.originalDestination
+        downstream.transparentSource = facts.transparentSource
+        downstream.metadata = facts.metadata
         if let tls = connection.tls {
             downstream.tls = tls
             downstream.requestedServerName = tls.serverName
@@ -135,8 +171,18 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         return downstream
     }
 
+    // MARK: The end
+
+    /// Closes a connection that has no chain. An empty reason is not worth a line of the log.
+    private func refuse(_ reason: String, flags: ResponseFlags = []) {
+        finish()
+        listener.notLetIn(connection, downstream(), flags: flags, reason: reason)
+        connection.close()
+    }
+
     /// Closes the connection without having served it.
     func giveUp() {
+        guard case .handshaking = state else { return refuse("") }
         finish()
         connection.close()
         listener.connectionGone(connection.createdAt)

@@ -113,6 +113,8 @@ public final class DownstreamInfo {
     public let directRemoteAddress: SocketAddress
     /// The peer as PROXY protocol tells it; the direct one until then.
     public var remoteAddress: SocketAddress
+    /// What listener filters noted for logs (`%DYNAMIC_METADATA%`).
+    public var metadata = ConnectionMetadata()
     public var tls: TLSConnectionInfo?
     /// SNI, from the handshake.
     public var requestedServerName = ""

@@ -15,7 +15,12 @@ public struct ListenerSpec: Sendable {
     public var perConnectionBufferLimit = 1 << 20
     public var tcpBacklogSize = 0
     public var enableReusePort = true
+    /// False: a virtual listener, which only gets connections that were redirected (`handsOnRedirected`).
     public var bindToPort = true
+    /// `listener_filters` in their order, with the `tls_inspector` that filter chains need and nobody listed.
+    public var filters: [ListenerFilterSpec] = []
+    /// `use_original_dst`: a connection whose destination was restored goes on to the listener of that destination.
+    public var handsOnRedirected = false
     /// `connection_limit` of the runtime key `envoy.resource_limits.listener.<name>.connection_limit`, or none.
     public var connectionLimit: Int?
     public var accessLogs: [AccessLogSpec] = []
@@ -28,6 +33,11 @@ public struct ListenerSpec: Sendable {
     public var direction = TrafficDirection.unspecified
     /// A bound on `accept` per readiness event; 0 means the loop's own.
     public var maxConnectionsPerSocketEvent = 0
+
+    /// Upstream connections come from the client's address (`original_src`).
+    var keepsSources: Bool {
+        filters.contains { if case .originalSource = $0.kind { true } else { false } }
+    }
 
     public enum DrainType: Sendable { case `default`, modifyOnly }
     public enum TrafficDirection: Sendable { case unspecified, inbound, outbound }

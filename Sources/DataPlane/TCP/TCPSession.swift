@@ -120,6 +120,8 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         if proxy.spec.flushAccessLogOnConnected { writeAccessLogs(.tcpUpstreamConnected) }
         touch()
         downstream.resumeReading()
+        // What the listener's filters have looked at, and taken in already.
+        if !downstream.input.isEmpty { pump(from: downstream, to: upstream) }
     }
 
     // MARK: Relaying
@@ -137,7 +139,8 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
 
     /// Moves what is there. The output of the other side is bounded: above its watermark reading pauses.
     private func pump(from source: Connection, to target: Connection) {
-        var moved = false
+        var moved = !source.input.isEmpty
+        source.input.moveAll(to: &target.output)
         while true {
             switch source.fill() {
             case .data:

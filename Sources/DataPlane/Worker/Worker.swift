@@ -25,6 +25,9 @@ public final class Worker {
             loop: loop, cells: cells, clusters: clusters, accessLogs: accessLogs, runtime: seed.runtime,
             identity: seed.identity)
         for bound in seed.listeners { listeners.append(try builder.listener(bound, worker: seed.index)) }
+        if listeners.contains(where: \.spec.keepsSources) { clusters.followSources() }
+        let table = ListenerTable(listeners)
+        for listener in listeners where listener.spec.handsOnRedirected { listener.table = table }
     }
 
     /// Accepts from now on.

@@ -29,6 +29,7 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.config.route.v3.VirtualHost.TlsRequirementType NONE=0 EXTERNAL_ONLY=1 ALL=2
     E envoy.data.accesslog.v3.AccessLogType NotSet=0 TcpUpstreamConnected=1 TcpPeriodic=2 TcpConnectionEnd=3 DownstreamStart=4 DownstreamPeriodic=5 DownstreamEnd=6 UpstreamPoolReady=7 UpstreamPeriodic=8 UpstreamEnd=9 DownstreamTunnelSuccessfullyEstablished=10 UdpTunnelUpstreamConnected=11 UdpPeriodic=12 UdpSessionEnd=13
     E envoy.extensions.clusters.common.dns.v3.DnsLookupFamily UNSPECIFIED=0 AUTO=1 V4_ONLY=2 V6_ONLY=3 V4_PREFERRED=4 ALL=5
+    E envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.TlvLocation DYNAMIC_METADATA=0 FILTER_STATE=1
     E envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType AUTO=0 HTTP1=1 HTTP2=2 HTTP3=3
     E envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertDetails SANITIZE=0 FORWARD_ONLY=1 APPEND_FORWARD=2 SANITIZE_SET=3 ALWAYS_FORWARD_ONLY=4
     E envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.PathWithEscapedSlashesAction IMPLEMENTATION_SPECIFIC_DEFAULT=0 KEEP_UNCHANGED=1 REJECT_REQUEST=2 UNESCAPE_AND_REDIRECT=3 UNESCAPE_AND_FORWARD=4
@@ -86,7 +87,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m212
+    2 percent_sampled m218
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -98,7 +99,7 @@ public let envoySchemaTable: StaticString = #"""
     4 socket_options *m87
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m210
+    7 allow_paths *m216
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
@@ -145,7 +146,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
     1 listeners *m112
     2 clusters *m27
-    3 secrets *m195
+    3 secrets *m201
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m18
@@ -187,7 +188,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m26
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m215
+    1 budget_percent m221
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -248,7 +249,7 @@ public let envoySchemaTable: StaticString = #"""
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m215
+    1 healthy_panic_threshold m221
     2 zone_aware_lb_config m31 o0
     3 locality_weighted_lb_config m30 o0
     4 update_merge_window D
@@ -261,7 +262,7 @@ public let envoySchemaTable: StaticString = #"""
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m215
+    1 routing_enabled m221
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -341,7 +342,7 @@ public let envoySchemaTable: StaticString = #"""
     5 extra_source_addresses *m54
     6 local_address_selector m96
     M envoy.config.core.v3.BuildVersion
-    1 version m216
+    1 version m222
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -420,10 +421,10 @@ public let envoySchemaTable: StaticString = #"""
     4 receive *m60
     6 request_headers_to_add *m56 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m214
-    10 codec_client_type e39 defined_only
-    11 service_name_matcher m210
-    12 retriable_statuses *m214
+    9 expected_statuses *m220
+    10 codec_client_type e40 defined_only
+    11 service_name_matcher m216
+    12 retriable_statuses *m220
     13 method e12 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
@@ -447,7 +448,7 @@ public let envoySchemaTable: StaticString = #"""
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m210
+    11 ignore_http_11_upgrade *m216
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
     1 proper_case_words m65 o0
@@ -487,7 +488,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m215
+    3 interval_jitter m221
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -539,10 +540,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m212 r
+    1 default_value m218 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m215
+    1 default_value m221
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -618,7 +619,7 @@ public let envoySchemaTable: StaticString = #"""
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m212
+    2 drop_percentage m218
     M envoy.config.endpoint.v3.Endpoint
     1 address m44
     2 health_check_config m104
@@ -733,11 +734,11 @@ public let envoySchemaTable: StaticString = #"""
     2 and_match m118 o0
     3 not_match m117 o0
     4 any_match b o0 const
-    5 destination_port_range m213 o0
+    5 destination_port_range m219 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
     1 rules *m117 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m210 r
+    1 match m216 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
@@ -748,8 +749,8 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m205 o0
-    3 inclusion_list m205 o0
+    2 exclusion_list m211 o0
+    3 inclusion_list m211 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -763,20 +764,20 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m214 o0
+    6 range_match m220 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m208 o0 d
+    11 safe_regex_match m214 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m210 o0
+    13 string_match m216 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m210 o0 r
+    5 string_match m216 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RedirectAction
     O scheme_rewrite_specifier
@@ -789,7 +790,7 @@ public let envoySchemaTable: StaticString = #"""
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m207 o1
+    9 regex_rewrite m213 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
@@ -864,10 +865,10 @@ public let envoySchemaTable: StaticString = #"""
     29 host_rewrite_header s o1 header_name lenient
     30 request_mirror_policies *X
     31 max_internal_redirects Wu d
-    32 regex_rewrite m207
+    32 regex_rewrite m213
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m207 o1
+    35 host_rewrite_path_regex m213 o1
     36 max_stream_duration m142
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
@@ -899,7 +900,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m207
+    2 regex_rewrite m213
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -941,7 +942,7 @@ public let envoySchemaTable: StaticString = #"""
     7 query_parameters *m126
     8 grpc m148
     9 runtime_fraction m82
-    10 safe_regex m208 o0 r
+    10 safe_regex m214 o0 r
     11 tls_context m149
     12 connect_matcher m147 o0
     13 dynamic_metadata *X
@@ -1031,8 +1032,26 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m168
+    8 upstream_http_filters *m174
     9 upstream_log_options X
+    M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
+    M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
+    M envoy.extensions.filters.listener.original_src.v3.OriginalSrc
+    1 bind_port b
+    2 mark u
+    M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
+    1 rules *m165
+    2 allow_requests_without_proxy_protocol b
+    3 pass_through_tlvs m78
+    4 disallowed_versions *e10
+    5 stat_prefix s
+    6 tlv_location e26
+    M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair
+    1 metadata_namespace s
+    2 key s min_len=1
+    M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
+    1 tlv_type u lt=256
+    2 on_tlv_present m164
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1042,11 +1061,11 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
     O route_specifier r
     O strip_port_mode
-    1 codec_type e26 defined_only
+    1 codec_type e27 defined_only
     2 stat_prefix s min_len=1
     3 rds X o0
     4 route_config m145 o0
-    5 http_filters *m168
+    5 http_filters *m174
     6 add_user_agent Wb
     7 tracing X
     8 http_protocol_options m63
@@ -1056,16 +1075,16 @@ public let envoySchemaTable: StaticString = #"""
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
-    16 forward_client_cert_details e27 defined_only
-    17 set_current_client_cert_details m166
+    16 forward_client_cert_details e28 defined_only
+    17 set_current_client_cert_details m172
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m167
+    23 upgrade_configs *m173
     24 stream_idle_timeout D
-    25 internal_address_config m163
+    25 internal_address_config m169
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1073,29 +1092,29 @@ public let envoySchemaTable: StaticString = #"""
     31 scoped_routes X o0
     32 preserve_external_request_id b
     33 merge_slashes b
-    34 server_header_transformation e29 defined_only
+    34 server_header_transformation e30 defined_only
     35 common_http_protocol_options m68
-    36 request_id_extension m170
+    36 request_id_extension m176
     37 always_set_request_id_in_response b
-    38 local_reply_config m169
+    38 local_reply_config m175
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m164
+    43 path_normalization_options m170
     44 http3_protocol_options X
-    45 path_with_escaped_slashes_action e28
+    45 path_with_escaped_slashes_action e29
     46 original_ip_detection_extensions *m96
     47 strip_trailing_host_dot b
     48 scheme_header_transformation m85
-    49 proxy_status_config m165
+    49 proxy_status_config m171
     50 typed_header_validation_config m96
     51 append_x_forwarded_port b
     52 early_header_mutation_extensions *m96
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m162
+    56 access_log_options m168
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1126,7 +1145,7 @@ public let envoySchemaTable: StaticString = #"""
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m168
+    2 filters *m174
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1136,7 +1155,7 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m171
+    1 mappers *m177
     2 body_format m92
     M envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension
     1 typed_config A
@@ -1156,55 +1175,55 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
     9 metadata_match m74
-    10 weighted_clusters m174 o0
+    10 weighted_clusters m180 o0
     11 hash_policy *X max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m173
+    17 access_log_options m179
     18 backoff_options m45
     19 proxy_protocol_tlvs *m94
-    20 max_downstream_connection_duration_jitter_percentage m215
-    21 upstream_connect_mode e30 defined_only
+    20 max_downstream_connection_duration_jitter_percentage m221
+    21 upstream_connect_mode e31 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m175 min_items=1
+    1 clusters *m181 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
     3 metadata_match m74
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
     1 forward_reason_phrase b
-    2 formatter_type_on_envoy_headers e31 defined_only
+    2 formatter_type_on_envoy_headers e32 defined_only
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m179 o0
-    2 locality_weighted_lb_config m178 o0
+    1 zone_aware_lb_config m185 o0
+    2 locality_weighted_lb_config m184 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m215
+    1 routing_enabled m221
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
     5 force_local_zone X
-    6 locality_basis e32
+    6 locality_basis e33
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
     2 active_request_bias m80
     3 slow_start_config X
-    4 locality_lb_config m177
+    4 locality_lb_config m183
     5 enable_full_scan Wb d
-    6 selection_method e33 defined_only
+    6 selection_method e34 defined_only
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m177
+    1 locality_lb_config m183
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
     1 slow_start_config X
-    2 locality_lb_config m177
+    2 locality_lb_config m183
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
     1 resolvers *m44
     2 dns_resolver_options m51
@@ -1234,25 +1253,25 @@ public let envoySchemaTable: StaticString = #"""
     6 require_signed_certificate_timestamp Wb
     7 crl m49
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m210 d
-    10 trust_chain_verification e34 defined_only
+    9 match_subject_alt_names *m216 d
+    10 trust_chain_verification e35 defined_only
     11 watched_directory m98
     12 custom_validator_config m96
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m196
+    15 match_typed_subject_alt_names *m202
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m189
+    17 system_root_certs m195
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m198
-    2 tls_certificates *m197
-    3 validation_context m188 o0
+    1 tls_params m204
+    2 tls_certificates *m203
+    3 validation_context m194 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m194
-    7 validation_context_sds_secret_config m194 o0
-    8 combined_validation_context m191 o0
+    6 tls_certificate_sds_secret_configs *m200
+    7 validation_context_sds_secret_config m200 o0
+    8 combined_validation_context m197 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
@@ -1262,20 +1281,20 @@ public let envoySchemaTable: StaticString = #"""
     15 key_log X
     16 custom_tls_certificate_selector m96
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m188 r
-    2 validation_context_sds_secret_config m194 r
+    1 default_validation_context m194 r
+    2 validation_context_sds_secret_config m200 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m190
+    1 common_tls_context m196
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m199 o0
-    5 session_ticket_keys_sds_secret_config m194 o0
+    4 session_ticket_keys m205 o0
+    5 session_ticket_keys_sds_secret_config m200 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
-    8 ocsp_staple_policy e35 defined_only
+    8 ocsp_staple_policy e36 defined_only
     9 full_scan_certs_on_sni_mismatch Wb
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
@@ -1288,13 +1307,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m197 o0
-    3 session_ticket_keys m199 o0
-    4 validation_context m188 o0
-    5 generic_secret m193 o0
+    2 tls_certificate m203 o0
+    3 session_ticket_keys m205 o0
+    4 validation_context m194 o0
+    5 generic_secret m199 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
-    1 san_type e36 defined_only not_in=0
-    2 matcher m210 r
+    1 san_type e37 defined_only not_in=0
+    2 matcher m216 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
     1 certificate_chain m49
@@ -1306,16 +1325,16 @@ public let envoySchemaTable: StaticString = #"""
     7 watched_directory m98
     8 pkcs12 m49 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
-    1 tls_minimum_protocol_version e38 defined_only
-    2 tls_maximum_protocol_version e38 defined_only
+    1 tls_minimum_protocol_version e39 defined_only
+    2 tls_maximum_protocol_version e39 defined_only
     3 cipher_suites *s
     4 ecdh_curves *s
     5 signature_algorithms *s
-    6 compliance_policies *e37 max_items=1
+    6 compliance_policies *e38 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
     1 keys *m49 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m190
+    1 common_tls_context m196
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1326,10 +1345,10 @@ public let envoySchemaTable: StaticString = #"""
     O upstream_protocol_options r
     1 common_http_protocol_options m68
     2 upstream_http_protocol_options m97
-    3 explicit_http_config m203 o0
-    4 use_downstream_protocol_config m204 o0
-    5 auto_config m202 o0
-    6 http_filters *m168
+    3 explicit_http_config m209 o0
+    4 use_downstream_protocol_config m210 o0
+    5 auto_config m208 o0
+    6 http_filters *m174
     7 header_validation_config m96
     8 outlier_detection X
     9 request_mirror_policies *X
@@ -1350,16 +1369,16 @@ public let envoySchemaTable: StaticString = #"""
     2 http2_protocol_options m66
     3 http3_protocol_options X
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m210 min_items=1
+    1 patterns *m216 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m210 o0 r
+    1 path m216 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m208 r
+    1 pattern m214 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m209 o0 d
+    1 google_re2 m215 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1368,7 +1387,7 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m208 o0 r
+    5 safe_regex m214 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
@@ -1377,7 +1396,7 @@ public let envoySchemaTable: StaticString = #"""
     2 end d
     M envoy.type.v3.FractionalPercent
     1 numerator u
-    2 denominator e40 defined_only
+    2 denominator e41 defined_only
     M envoy.type.v3.Int32Range
     1 start i
     2 end i

@@ -132,6 +132,14 @@ public enum IPAddress: Hashable, Sendable {
         }
     }
 
+    /// False for 0.0.0.0, ::, the broadcast address and multicast groups: no TCP connection has those.
+    public var isUnicast: Bool {
+        switch self {
+        case .v4(let address): return address != .any && address.bits >> 28 != 0xe && address.bits != .max
+        case .v6(let address): return address != .any && address.high >> 56 != 0xff
+        }
+    }
+
     /// True for the private ranges of RFC 1918 and RFC 4193, which Envoy counts as internal, and for loopback.
     public var isPrivateOrLoopback: Bool {
         switch self {

@@ -85,8 +85,21 @@ enum SocketCalls {
     {
         var value = value
         if setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size)) != 0 {
-            throw SystemError("setsockopt", subject: text.description)
+            throw refusal(level, name, text.description)
         }
+    }
+
+    /// Why an option was not taken: what asks for a capability says which.
+    private static func refusal(_ level: Int32, _ name: Int32, _ text: String) -> SystemError {
+        let code = errno
+        let asksForNetAdmin =
+            switch (level, name) {
+            case (Int32(IPPROTO_IP), IP_TRANSPARENT), (Int32(IPPROTO_IPV6), IPV6_TRANSPARENT), (SOL_SOCKET, SO_MARK):
+                true
+            default: false
+            }
+        let capability = code == EPERM && asksForNetAdmin ? " (needs the capability CAP_NET_ADMIN)" : ""
+        return SystemError("setsockopt", code: code, subject: text + capability)
     }
 
     /// Sets everything that belongs before bind or connect.
@@ -102,15 +115,15 @@ enum SocketCalls {
             }
             if options.transparent {
                 if isIPv6 {
-                    try set(descriptor, Int32(IPPROTO_IPV6), IPV6_TRANSPARENT, 1, "IPV6_TRANSPARENT (CAP_NET_ADMIN)")
+                    try set(descriptor, Int32(IPPROTO_IPV6), IPV6_TRANSPARENT, 1, "IPV6_TRANSPARENT")
                 } else {
-                    try set(descriptor, Int32(IPPROTO_IP), IP_TRANSPARENT, 1, "IP_TRANSPARENT (CAP_NET_ADMIN)")
+                    try set(descriptor, Int32(IPPROTO_IP), IP_TRANSPARENT, 1, "IP_TRANSPARENT")
                 }
             }
             if options.freebind { try set(descriptor, Int32(IPPROTO_IP), IP_FREEBIND, 1, "IP_FREEBIND") }
         }
         if let mark = options.mark {
-            try set(descriptor, SOL_SOCKET, SO_MARK, Int32(bitPattern: mark), "SO_MARK (CAP_NET_ADMIN)")
+            try set(descriptor, SOL_SOCKET, SO_MARK, Int32(bitPattern: mark), "SO_MARK")
         }
         if let size = options.receiveBuffer { try set(descriptor, SOL_SOCKET, SO_RCVBUF, size, "SO_RCVBUF") }
         if let size = options.sendBuffer { try set(descriptor, SOL_SOCKET, SO_SNDBUF, size, "SO_SNDBUF") }
@@ -129,7 +142,9 @@ enum SocketCalls {
             case .bytes(let bytes):
                 result = setsockopt(descriptor, option.level, option.name, bytes, socklen_t(bytes.count))
             }
-            if result != 0 { throw SystemError("setsockopt", subject: "level \(option.level) name \(option.name)") }
+            if result != 0 {
+                throw refusal(option.level, option.name, "level \(option.level) name \(option.name)")
+            }
         }
     }
 
@@ -181,7 +196,8 @@ enum SocketCalls {
 
     private static var tcp: Int32 { Int32(IPPROTO_TCP) }
 
-    private static func address(
+    /// The address that a system call fills in; nil when it fails.
+    static func address(
         _ call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
     ) -> SocketAddress? {
         var storage = sockaddr_storage()

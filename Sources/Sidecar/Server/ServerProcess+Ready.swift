@@ -74,7 +74,8 @@ extension ServerProcess {
         serverStats.initialization.record(UInt64(max(0, time.milliseconds)))
         for listener in sockets {
             let addresses = listener.localAddresses.map(\.description).joined(separator: ", ")
-            log.info("listener '\(listener.spec.name)' on \(addresses)")
+            let role = listener.spec.bindToPort ? "on" : "for connections redirected from"
+            log.info("listener '\(listener.spec.name)' \(role) \(addresses)")
         }
         awaitSuccessor()
         log.info("ready after \(time)")

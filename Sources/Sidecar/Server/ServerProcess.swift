@@ -105,7 +105,7 @@ final class ServerProcess {
         predecessor = try options.hotRestart.flatMap { [loop, log] restart in
             isServing ? try Predecessor.find(restart, loop: loop, log: log) : nil
         }
-        sockets = try spec.listeners.filter(\.bindToPort).map { [loop, workerCount, predecessor] listener in
+        sockets = try spec.listeners.map { [loop, workerCount, predecessor] listener in
             do throws(SystemError) {
                 return try ListenerSockets.bind(listener, workers: workerCount, loop: loop) {
                     predecessor?.takeListener($0) ?? []

@@ -98,6 +98,26 @@ import Testing
         #expect(try stream.format("%UPSTREAM_HOST_NAME% %UPSTREAM_HOST_NAME_WITHOUT_PORT%") == "a.b:99 a.b")
     }
 
+    @Test func redirectedConnectionsHaveSeveralAddresses() throws {
+        let stream = StreamFixture()
+        let downstream = DownstreamInfo(
+            connectionID: 7, local: .v4(.loopback, port: 15001), remote: .v4(.loopback, port: 2), accepted: .zero)
+        downstream.localAddress = .v4(IPv4Address(bits: 0x0a00_0001), port: 3306)
+        downstream.remoteAddress = .v4(IPv4Address(bits: 0x0a00_0002), port: 5)
+        downstream.metadata.note("n", "k", "a\"b")
+        downstream.metadata.note("n", "k", "again")
+        downstream.metadata.note("n", "l", "c")
+        stream.info.downstream = downstream
+        let cases = [
+            "DOWNSTREAM_LOCAL_ADDRESS": "10.0.0.1:3306", "DOWNSTREAM_DIRECT_LOCAL_ADDRESS": "127.0.0.1:15001",
+            "DOWNSTREAM_REMOTE_ADDRESS": "10.0.0.2:5", "DOWNSTREAM_DIRECT_REMOTE_ADDRESS": "127.0.0.1:2",
+            "DYNAMIC_METADATA(n:k)": "a\"b", "DYNAMIC_METADATA(n:k):1": "a", "METADATA(DYNAMIC:n:l)": "c",
+            "DYNAMIC_METADATA(n)": "{\"k\":\"a\\\"b\",\"l\":\"c\"}", "DYNAMIC_METADATA(n:m)": "-",
+            "DYNAMIC_METADATA(m)": "-", "DYNAMIC_METADATA(n:k:x)": "-",
+        ]
+        for (name, expected) in cases { #expect(try stream.format("%\(name)%") == expected, "\(name)") }
+    }
+
     @Test func triesAreListedInOrder() throws {
         let stream = StreamFixture()
         let hosts = (1...2).map { Host(address: .v4(IPv4Address(bits: 0x0a00_0000 + UInt32($0)), port: 80)) }

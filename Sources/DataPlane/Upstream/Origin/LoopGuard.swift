@@ -28,8 +28,9 @@ public final class LoopGuard: Sendable {
 
     init() {}
 
-    /// Notes what a listener is bound to. Before any worker serves.
+    /// Notes what a listener is bound to; a virtual one (`bind_to_port: false`) is to nothing. Before any worker serves.
     public func add(_ listener: ListenerSockets) {
+        guard listener.spec.bindToPort else { return }
         for (address, spec) in zip(listener.localAddresses, listener.spec.addresses) {
             guard let ip = address.unmapped.ip else { continue }
             let entry = Listening(name: listener.spec.name, address: ip, acceptsIPv4: spec.acceptsIPv4)

@@ -1,0 +1,35 @@
+// Dynamic metadata in lines: a value, or a namespace as JSON.
+import HTTPWire
+import Reactor
+
+extension ConnectionMetadata {
+    /// False, and nothing appended, where nobody noted the key.
+    func append(_ namespace: ByteView, _ key: ByteView, to sink: inout ByteArena) -> Bool {
+        for entry in entries where namespace.equals(entry.namespace) && key.equals(entry.key) {
+            sink.append(text: entry.value)
+            return true
+        }
+        return false
+    }
+
+    /// The namespace's keys and values as an object; false where it has none.
+    func appendJSON(of namespace: ByteView, to sink: inout ByteArena) -> Bool {
+        var isFirst = true
+        for entry in entries where namespace.equals(entry.namespace) {
+            sink.append(byte: isFirst ? UInt8(ascii: "{") : UInt8(ascii: ","))
+            sink.append(jsonText: entry.key)
+            sink.append(byte: UInt8(ascii: ":"))
+            sink.append(jsonText: entry.value)
+            isFirst = false
+        }
+        if !isFirst { sink.append(byte: UInt8(ascii: "}")) }
+        return !isFirst
+    }
+}
+
+extension ByteArena {
+    fileprivate mutating func append(jsonText text: String) {
+        var text = text
+        text.withUTF8 { append(jsonString: ByteView(UnsafeRawBufferPointer($0))) }
+    }
+}
