@@ -20,6 +20,8 @@ public struct ServerOptions: Sendable {
 
     public var configPath: String?
     public var configYAML: String?
+    /// A bootstrap in memory, in place of the file.
+    public var bootstrap: String?
     public var mode = Mode.serve
     /// nil: what the machine grants (`cpuBudget`), at most 2.
     public var concurrency: Int?

@@ -14,10 +14,10 @@ struct Outrider: ParsableCommand {
 
             SIGTERM drains and then ends; a second SIGTERM ends at once. Listeners with traffic_direction OUTBOUND serve \
             the app until it needs them no more. SIGUSR1 reopens the logs.
-            See it work before you have a file of your own: outrider demo
+            Beside an app without a file: outrider sidecar, behind outrider redirect. See it work first: outrider demo
             """,
         version: Version.line,
-        subcommands: [RedirectCommand.self, Validate.self, Wait.self, Demo.self, Certs.self])
+        subcommands: [SidecarCommand.self, RedirectCommand.self, Validate.self, Wait.self, Demo.self, Certs.self])
 
     @OptionGroup(title: "Configuration") var source: ConfigurationFlags
     @OptionGroup(title: "Run") var running: RunFlags
@@ -31,6 +31,11 @@ struct Outrider: ParsableCommand {
         guard source.configPath != nil || source.configYaml != nil else {
             throw ValidationError("give a configuration: -c FILE, or --config-yaml TEXT (or try: outrider demo)")
         }
+        throw ExitCode(Server.main(try options()))
+    }
+
+    /// What all flags together ask of a run.
+    func options() throws -> ServerOptions {
         try running.check()
         var options = ServerOptions()
         source.apply(to: &options)
@@ -39,6 +44,6 @@ struct Outrider: ParsableCommand {
         identity.apply(to: &options)
         restarting.apply(to: &options)
         compatibility.apply(to: &options)
-        throw ExitCode(Server.main(options))
+        return options
     }
 }

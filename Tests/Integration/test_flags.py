@@ -92,6 +92,6 @@ def test_one_file_over_another(start, upstream):
 
 def test_help_is_worth_reading():
     import os
-    for subcommand in ([], ["validate"], ["wait"], ["redirect"], ["demo"], ["certs"]):
+    for subcommand in ([], ["validate"], ["wait"], ["redirect"], ["sidecar"], ["demo"], ["certs"]):
         done = subprocess.run([os.environ["OUTRIDER"], *subcommand, "--help"], capture_output=True, text=True, timeout=20)
         assert done.returncode == 0 and len(done.stdout) > 300, subcommand

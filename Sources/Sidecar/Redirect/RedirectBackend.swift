@@ -28,22 +28,6 @@ struct RedirectFailure: Error, Equatable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
-/// How much of IPv6 there is here.
-enum IPv6State {
-    /// The kernel was built or started without it: there is nothing to redirect.
-    case absent
-    /// It is switched off for now (`disable_ipv6`): routes cannot be set.
-    case off
-    case on
-
-    static var ofThisNamespace: IPv6State {
-        guard let off = try? FileContents.read("/proc/sys/net/ipv6/conf/lo/disable_ipv6", limit: 16) else {
-            return .absent
-        }
-        return off.first == UInt8(ascii: "1") ? .off : .on
-    }
-}
-
 /// Reads what the tools have set, and makes the parts that lead to a wish.
 struct RedirectReader {
     let tools: any ToolRunner

@@ -11,13 +11,12 @@ public enum Server {
     public static func main(_ options: ServerOptions) -> Int32 {
         let configuration: LoadedConfiguration
         do throws(ConfigurationErrors) {
-            configuration = try ConfigurationLoader.load(
-                path: options.configPath, overlayYAML: options.configYAML, options: .init(options))
+            configuration = try load(options)
         } catch {
             say(error.description)
             return 1
         }
-        let name = options.configPath ?? ConfigurationLoader.overlayName
+        let name = options.bootstrap.map { _ in madeName } ?? options.configPath ?? ConfigurationLoader.overlayName
         if options.mode == .validate {
             for warning in configuration.warnings { say("warning: \(warning)") }
             print("configuration '\(name)' OK")
@@ -35,6 +34,19 @@ public enum Server {
             say("error: \(error)")
             return 1
         }
+    }
+
+    /// The name of `options.bootstrap` in messages.
+    private static let madeName = "sidecar --print-config"
+
+    private static func load(_ options: ServerOptions) throws(ConfigurationErrors) -> LoadedConfiguration {
+        guard let bootstrap = options.bootstrap else {
+            return try ConfigurationLoader.load(
+                path: options.configPath, overlayYAML: options.configYAML, options: .init(options))
+        }
+        return try ConfigurationLoader.load(
+            text: Array(bootstrap.utf8), name: madeName, overlayYAML: options.configYAML.map { Array($0.utf8) },
+            options: .init(options))
     }
 
     private static func say(_ text: String) {
