@@ -11,8 +11,8 @@ import threading
 import time
 
 import pytest
-from bootstrap import address, bootstrap, cluster, forward, http, listener, manager
-from harness import connect, free_port, response, wait_until
+from bootstrap import address, bootstrap, cluster, forward, http, listener, manager, tcp_proxy
+from harness import Peer, connect, free_port, response, wait_until
 
 REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 QUICK = ["--drain-time-s", "2", "--parent-shutdown-time-s", "20"]
@@ -210,6 +210,82 @@ def test_an_idle_connection_is_served_by_the_old_process(launch, upstream):
     answer = client.response()
     assert (answer.status, answer.get("connection")) == (200, "close")
     assert old.process.wait(10) == 0
+
+
+def test_what_is_idle_goes_after_the_drain_time_and_what_runs_at_the_limit(launch, upstream):
+    def never(peer, _number):
+        while peer.request():
+            peer.closed()
+
+    config = bootstrap(
+        [listener(manager([forward("/never", to="never"), forward()]))],
+        [cluster("app", upstream().port), cluster("never", upstream(never).port)])
+    old = launch(config, "--drain-time-s", "1", "--parent-shutdown-time-s", "4")
+    idle, busy = old.client(), old.client()
+    idle.send(REQUEST)
+    assert idle.response().status == 200
+    busy.send(REQUEST.replace(" / ", " /never "))
+    old.wait_stat("http.ingress.downstream_rq_active", 1)
+    launch(config)
+    assert idle.closed()
+    assert old.process.poll() is None
+    assert busy.closed()
+    assert old.process.wait(10) == 0
+    assert "--parent-shutdown-time-s 4 has passed" in old.log_text()
+
+
+def test_a_tcp_session_stays_with_the_old_process(launch, upstream):
+    server = upstream(lambda peer, _number: peer.send(b"bye:" + (peer.until(b"\n") or b"")))
+    config = bootstrap([listener(tcp_proxy())], [cluster("app", server.port)])
+    old = launch(config)
+    session = old.client()
+    old.wait_stat("tcp.tcp.downstream_cx_total", 1)
+    new = launch(config)
+    other = new.client()
+    other.send("new\n")
+    assert other.rest() == b"bye:new\n"
+    assert old.process.poll() is None
+    session.send("old\n")
+    assert session.rest() == b"bye:old\n"
+    session.close()
+    assert old.process.wait(10) == 0
+    assert new.stat("tcp.tcp.downstream_cx_total") == 2
+
+
+@pytest.mark.parametrize("kind", ["unix", "one queue for all workers", "ipv6"])
+def test_other_sockets_go_over_too(launch, upstream, tmp_path, kind):
+    config = inbound(upstream().port)
+    entry = config["static_resources"]["listeners"][0]
+    path = str(tmp_path / "listener.sock")
+    if kind == "unix":
+        entry["address"] = {"pipe": {"path": path, "mode": 0o600}}
+    elif kind == "ipv6":
+        entry["address"] = address(host="::1")
+    else:
+        entry["enable_reuse_port"] = False
+
+    def again():
+        if kind == "unix":
+            client = Peer(socket.socket(socket.AF_UNIX))
+            client.sock.connect(path)
+        else:
+            client = connect(port, host="::1" if kind == "ipv6" else "127.0.0.1")
+        with contextlib.closing(client):
+            client.send(REQUEST)
+            return client.response().status
+
+    generations = [launch(config, *QUICK, "--concurrency", "2")]
+    port = None if kind == "unix" else generations[0].port("main")
+    inode = os.stat(path).st_ino if kind == "unix" else None
+    for count in ("2", "1", "3"):
+        assert again() == 200
+        generations.append(launch(config, *QUICK, "--concurrency", count))
+        assert [again() for _ in range(10)] == [200] * 10
+        assert generations[-2].process.wait(20) == 0
+    if kind == "unix":
+        assert os.stat(path).st_ino == inode
+    else:
+        assert generations[-1].port("main") == port
 
 
 def test_a_new_process_that_fails_changes_nothing(launch, start, upstream, path):
