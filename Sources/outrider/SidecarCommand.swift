@@ -148,8 +148,10 @@ struct SidecarPlainFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Ports where the server speaks first, as with MySQL and SMTP: their connections are not looked at, and "
-                + "lose no time to that.", valueName: "PORTS"), transform: singlePorts)
+            """
+            Ports that are not looked at: where the server speaks first, as with MySQL and SMTP, which then lose no \
+            time to that, and those of a forward proxy.
+            """, valueName: "PORTS"), transform: singlePorts)
     var tcpPorts: [UInt16] = []
 
     @Flag(help: "Let clients without a sidecar in, too: while sidecars are being rolled out.")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
-UNITS = sorted((DEPLOY / "systemd").iterdir())
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 MANIFEST = DEPLOY / "kubernetes" / "sidecar.yaml"
 # Linters of the virtual environment.
 TOOLS = pathlib.Path(sys.executable).parent

@@ -228,6 +228,47 @@ def test_plain_ports_and_hosts_without_a_sidecar(mesh, wire):
     wait_until(lambda: wire.has(b"/in-the-open"), "plain text on the wire")
 
 
+def test_hosts_outside_the_mesh(mesh, wire):
+    """Unknown destinations get what the app sends: HTTP with retries and counters, all else byte for byte."""
+    mesh.nginx(mesh.b)
+    mesh.redirect(mesh.a, *PORTS)
+    mesh.sidecar(mesh.a, "frontend", "--mesh-cidrs", "192.0.2.0/24")
+    assert mesh.curl(f"http://{mesh.b.v4}:8080/in-the-open").stdout.startswith("/in-the-open peer= ")
+    own = mesh.curl("--cacert", f"{mesh.certificates}/server.crt", "--connect-to", f"localhost:8443:{mesh.b.v4}:8443", "https://localhost:8443/")
+    assert own.stdout == "own TLS\n", own
+    wait_until(lambda: wire.has(b"/in-the-open"), "plain text on the wire")
+    assert mesh.stat(mesh.a, "http.passthrough.downstream_rq_2xx") == 1
+    assert mesh.stat(mesh.a, "tcp.passthrough-tcp.downstream_cx_total") == 1
+
+
+def test_an_upgraded_connection(mesh, wire):
+    """WebSocket and the like: after 101 the bytes are the app's."""
+
+    def serve():
+        sock, _peer = server.accept()
+        with sock:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += sock.recv(1000)
+            sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            while data := sock.recv(1000):
+                sock.sendall(data.upper())
+
+    server = mesh.b.listen(9000)
+    mesh.stack.callback(server.close)
+    threading.Thread(target=serve, daemon=True).start()
+    pair(mesh)
+    with mesh.a.connect(mesh.b.v4, 9000) as client:
+        client.sendall(b"GET /chat HTTP/1.1\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += client.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        client.sendall(b"quiet words")
+        assert client.recv(1000) == b"QUIET WORDS"
+    assert_tls(wire, b"/chat", b"quiet words", b"QUIET WORDS")
+
+
 def test_who_is_let_in(mesh):
     """Only peers with a certificate, and of these only whom `--allow` names."""
     mesh.nginx(mesh.b)
@@ -241,6 +282,17 @@ def test_who_is_let_in(mesh):
     refused = mesh.curl("-o", "/dev/null", "-w", "%{http_code}", f"http://{mesh.b.v4}:8080/")
     assert refused.stdout == "503", refused
     assert mesh.stat(mesh.b, "listener.0.0.0.0_15006.ssl.fail_verify_san") > 0
+
+
+def test_a_host_without_redirect_rules(mesh, wire):
+    """Its inbound port is called by its number, and leads to the app that listens on loopback."""
+    mesh.nginx(mesh.b)
+    log = mesh.launch(mesh.b, mesh.binary, "sidecar", *mesh.flags("backend", "--inbound", "15006")[2:], "--app", "127.0.0.1:8080")
+    mesh.ready(mesh.b, log)
+    mesh.redirect(mesh.a, *PORTS)
+    mesh.sidecar(mesh.a, "frontend")
+    assert "sa/frontend" in mesh.curl(f"http://{mesh.b.v4}:15006/secret-path").stdout
+    assert_tls(wire, b"secret-path")
 
 
 def test_plain_clients_are_let_in_when_asked(mesh, greeter):

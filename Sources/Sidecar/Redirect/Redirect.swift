@@ -72,7 +72,7 @@ public struct Redirect {
 
     private func undo() throws(RedirectFailure) -> [String] {
         SignalSource.block([SIGTERM, SIGINT, SIGHUP])
-        var undone: [String] = []
+        var lines: [String] = []
         var usable = false
         var obstacles: [String] = []
         for backend in candidates {
@@ -81,14 +81,16 @@ public struct Redirect {
                 found = try parts(backend, rules: nil).filter { !$0.current.isEmpty }
             } catch {
                 obstacles.append("\(backend.rawValue): \(error)")
+                // What a tool has set that is not there any more, nobody can undo.
+                if tools.find(backend.tool) != nil { lines.append("\(backend.rawValue): not looked at: \(error)") }
                 continue
             }
             usable = true
             try perform(found)
-            if !found.isEmpty { undone.append("\(backend.rawValue): undone") }
+            if !found.isEmpty { lines.append("\(backend.rawValue): undone") }
         }
         guard usable else { throw RedirectFailure(obstacles.joined(separator: "\n")) }
-        return undone.isEmpty ? ["nothing to undo"] : undone
+        return lines.isEmpty ? ["nothing to undo"] : lines
     }
 
     // MARK: How
@@ -99,7 +101,7 @@ public struct Redirect {
     }
 
     private var firstFound: RedirectBackend {
-        candidates.first { tools.find($0 == .nft ? "nft" : "\($0.rawValue)-restore") != nil } ?? .nft
+        candidates.first { tools.find($0.tool) != nil } ?? .nft
     }
 
     /// The backend that works, and its parts. With `auto` a check prefers the backend that has something of ours.

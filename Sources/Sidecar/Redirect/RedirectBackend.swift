@@ -15,6 +15,9 @@ public enum RedirectBackend: String, Sendable, CaseIterable {
     /// The ones that do something by themselves, best first.
     static let real: [RedirectBackend] = [.nft, .iptables, .iptablesNft, .iptablesLegacy]
 
+    /// The tool that changes rules.
+    var tool: String { self == .nft ? "nft" : "\(rawValue)-restore" }
+
     /// What the kernel asks for.
     var capabilities: [Capabilities.Name] {
         // The legacy tools speak to the kernel through a raw socket.

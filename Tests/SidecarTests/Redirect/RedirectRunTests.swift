@@ -111,8 +111,11 @@ private final class ScriptedTools: ToolRunner {
 
     @Test func undoRemovesOnlyWhatIsOurs() throws {
         tools.outputs["iptables-save"] = saved
-        tools.missing = ["nft", "iptables-nft-save", "iptables-legacy-save"]
-        #expect(try redirect(.undo).run().lines == ["iptables: undone"])
+        tools.missing = ["nft", "iptables-nft-restore", "iptables-nft-save", "iptables-legacy-save"]
+        #expect(
+            try redirect(.undo).run().lines == [
+                "iptables: undone", "iptables-legacy: not looked at: iptables-legacy-save is not installed",
+            ])
         #expect(
             tools.changes.map(\.input) == [
                 """
@@ -125,6 +128,7 @@ private final class ScriptedTools: ToolRunner {
                 """
             ])
         tools.outputs = [:]
+        tools.missing.insert("iptables-legacy-restore")
         #expect(try redirect(.undo).run().lines == ["nothing to undo"])
     }
 
