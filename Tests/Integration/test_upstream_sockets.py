@@ -97,6 +97,35 @@ def test_the_header_comes_before_tls(start, upstream, tmp_path):
     assert proxy.stat("cluster.app.ssl.handshake") == 1
 
 
+PROXY_IN = {"name": "proxy", "typed_config": {
+    "@type": "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"}}
+
+
+def test_what_a_load_balancer_said_is_passed_on(start, upstream):
+    headers = []
+    server = upstream(remember(headers, version1))
+    proxy = start(bootstrap([listener(tcp_proxy(), listener_filters=[PROXY_IN])], [proxied(server.port)]))
+    for line in ("PROXY TCP4 192.0.2.1 192.0.2.2 5000 443\r\n", "PROXY TCP6 2001:db8::1 2001:db8::2 5000 443\r\n"):
+        client = proxy.client()
+        client.send(line)
+        assert get(client)
+        assert headers.pop() == line
+
+
+def test_a_load_balancer_names_the_destination(start, upstream):
+    headers = []
+    server = upstream(remember(headers, version1))
+    app = proxied(0)
+    del app["load_assignment"]
+    app.update(type="ORIGINAL_DST", lb_policy="CLUSTER_PROVIDED")
+    proxy = start(bootstrap([listener(tcp_proxy(), listener_filters=[PROXY_IN])], [app]))
+    client = proxy.client()
+    line = f"PROXY TCP4 192.0.2.1 127.0.0.1 5000 {server.port}\r\n"
+    client.send(line)
+    assert get(client) == b"1"
+    assert headers == [line]
+
+
 def test_a_source_address(start, upstream):
     def script(peer, _number):
         serve(lambda _request: response(body=peer.sock.getpeername()[0].encode()))(peer, 1)
