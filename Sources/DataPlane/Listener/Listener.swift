@@ -32,7 +32,6 @@ public final class Listener {
     var defaultChain: FilterChain?
     private var pending: [PendingConnection] = []
     private var entryLog: EntryLog
-
     private lazy var acceptLog = AcceptFailureLog(listener: spec.name)
 
     init(_ bound: ListenerSockets, _ environment: ListenerEnvironment) throws(SystemError) {
