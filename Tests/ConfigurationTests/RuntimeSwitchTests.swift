@@ -14,6 +14,7 @@ struct RuntimeSwitchTests {
         var reuse = ConnectionReuseSpec()
         var detectsDeadPeers = true
         var refusesLoops = true
+        var asksServers = true
         var keepsRetriesWithinDeadline = true
         var hasBudget = [true, true]
 
@@ -25,6 +26,7 @@ struct RuntimeSwitchTests {
             reuse = cluster.reuse
             detectsDeadPeers = cluster.detectsDeadPeers
             refusesLoops = cluster.originalDestination.refusesLoops
+            asksServers = spec.listeners.first?.serverFirst.asksServers ?? true
             hasBudget = [cluster.breakers.default.retryBudget != nil, cluster.breakers.high.retryBudget != nil]
             guard case .http(let manager)? = spec.listeners.first?.filterChains.first?.filter else { return }
             keepsRetriesWithinDeadline = manager.router.keepsRetriesWithinDeadline
@@ -47,6 +49,7 @@ struct RuntimeSwitchTests {
         case .learnIdleTimeout: expected.reuse.learnsIdleTimeout = false
         case .detectDeadPeers: expected.detectsDeadPeers = false
         case .refuseLoops: expected.refusesLoops = false
+        case .askServersThatSpeakFirst: expected.asksServers = false
         case .keepRetriesWithinDeadline: expected.keepsRetriesWithinDeadline = false
         case .defaultRetryBudget: expected.hasBudget = [false, false]
         }
@@ -68,6 +71,19 @@ struct RuntimeSwitchTests {
         for value in ["true", "-1", "1.5", "5000000000"] {
             let problem = "must be a whole number from 0 to 4294967295; 0 is no limit"
             #expect(errors(Self.text("\(key): \(value)")).first?.hasSuffix(problem) == true)
+        }
+    }
+
+    @Test func portsAreListed() throws {
+        let key = RuntimePorts.serverFirst.rawValue
+        let cases: [(String, Set<UInt16>)] = [("25", [25]), ("\"25, 3306\"", [25, 3306]), ("\"25,25\"", [25])]
+        for (value, ports) in cases {
+            let configuration = try loaded(Self.text("\(key): \(value)"))
+            #expect(configuration.spec.listeners.first?.serverFirst.ports == ports)
+            #expect(configuration.skipped == [])
+        }
+        for value in ["0", "65536", "1.5", "true", "\"25,\"", "\"-1\"", "\"a\""] {
+            #expect(errors(Self.text("\(key): \(value)")).first?.hasSuffix("must be ports, as in \"25, 3306\"") == true)
         }
     }
 

@@ -39,9 +39,10 @@ def free_port():
 class Upstream:
     """A scripted server: `script(connection, number)` runs in a thread for each accepted connection."""
 
-    def __init__(self, script, tls=None):
+    def __init__(self, script, tls=None, address="127.0.0.1"):
         self.script, self.tls = script, tls
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.listener = socket.create_server((address, 0), family=family, backlog=256)
         self.port = self.listener.getsockname()[1]
         self.connections = 0
         self.requests = []

@@ -21,7 +21,9 @@ def looked_at(port, **settings):
     plain = listener(
         tcp_proxy(), chain={"filter_chain_match": {"transport_protocol": "raw_buffer"}}, stat_prefix="looked",
         listener_filters=[{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": INSPECTOR}}], **settings)
-    return bootstrap([plain], [cluster("app", port)])
+    # Beyond Envoy, a server that speaks first would be asked.
+    layer = {"outrider.listener.server_first": False}
+    return bootstrap([plain], [cluster("app", port)], layered_runtime={"layers": [{"name": "static", "static_layer": layer}]})
 
 
 def test_a_silent_client_is_closed(start, upstream):

@@ -8,7 +8,8 @@ import pytest
 from bootstrap import bootstrap, cluster, forward, listener, manager, tcp_proxy
 from harness import Proxy, Upstream, response, serve
 from netns import greeter, hosts  # noqa: F401
-from test_listener_filters import FLUSH, HTTP, ORIGINAL_DST, Log, listener_filter, says
+from test_listener_filters import FLUSH, HTTP, ORIGINAL_DST, TLS, Log, listener_filter, says
+from test_original_dst import original
 
 ENTRY = 15006
 NEAR = {"4": "10.77.0.1", "6": "fd77::1"}
@@ -63,13 +64,13 @@ def on_near(hosts):  # noqa: F811
 
 @pytest.fixture
 def upstream_on(hosts):  # noqa: F811
-    """upstream_on(script) -> a scripted server on the near host's loopback interface."""
+    """upstream_on(script) -> a scripted server on the near host, on its loopback interface or an address."""
     near, _ = hosts
     with contextlib.ExitStack() as stack:
 
-        def launch(script):
+        def launch(script, *address):
             with near.entered():
-                server = Upstream(script)
+                server = Upstream(script, None, *address)
             stack.callback(server.close)
             return server
 
@@ -154,6 +155,29 @@ def test_what_is_spoken_decides_behind_a_redirect(hosts, on_near, upstream_on): 
         [cluster("web", web.port), cluster("raw", raw.port)]))
     assert curl(far, f"http://{endpoint(NEAR['4'], 8080)}/") == "web"
     assert far.run("bash", "-c", f"exec 3<>/dev/tcp/{NEAR['4']}/8080; echo EHLO me >&3; head -c 3 <&3") == "raw"
+
+
+@VERSIONS
+def test_one_listener_for_whatever_is_redirected(hosts, on_near, upstream_on, greeter, version):  # noqa: F811
+    """Each connection reaches the port that it was meant for: HTTP, and a server that speaks first."""
+    near, far = hosts
+    web = upstream_on(serve(lambda request: response(body=b"web")), NEAR[version])
+    database = greeter(near, 3306, "ready")
+    for port in (web.port, 3306, 3307):
+        iptables_redirect(near, version, port)
+    chains = [{"filter_chain_match": {"application_protocols": ["http/1.1"]}, "filters": [manager([forward()])]}]
+    on_near(bootstrap(
+        [listener(tcp_proxy(), address=at(ANY[version], ENTRY), filter_chains=chains, listener_filters=[ORIGINAL_DST, TLS, HTTP],
+                  default_filter_chain={"filters": [tcp_proxy()]}, listener_filters_timeout="600s")],
+        [original()]))
+    assert curl(far, f"http://{endpoint(NEAR[version], web.port)}/") == "web"
+    for _ in range(2):
+        with far.connect(NEAR[version], 3306) as client:
+            assert client.recv(5) == b"ready"
+    assert len(database.peers) == 2
+    with far.connect(NEAR[version], 3307) as client:
+        client.sendall(b"\0")
+        assert client.recv(1) == b""
 
 
 @VERSIONS

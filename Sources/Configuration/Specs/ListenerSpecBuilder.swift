@@ -85,6 +85,8 @@ struct ListenerSpecBuilder {
         spec.filters = ListenerFilterSpecBuilder(context: context).filters(
             listener.listenerFilters, for: filterChains.map(\.match), handsOn: spec.handsOnRedirected,
             path.field("listener_filters"))
+        spec.serverFirst.asksServers = context.isOn(.askServersThatSpeakFirst)
+        spec.serverFirst.ports = context.ports(.serverFirst)
         spec.connectionLimit = connectionLimit(of: spec.name)
         spec.listenerFiltersTimeout = context.timeout(
             listener.listenerFiltersTimeout, isSet: listener.hasListenerFiltersTimeout, default: .seconds(15))

@@ -11,6 +11,7 @@ enum RuntimeSwitch: String, CaseIterable {
     case learnIdleTimeout = "outrider.upstream.learn_idle_timeout"
     case detectDeadPeers = "outrider.upstream.detect_dead_peers"
     case refuseLoops = "outrider.upstream.refuse_loops"
+    case askServersThatSpeakFirst = "outrider.listener.server_first"
     case keepRetriesWithinDeadline = "outrider.retry.keep_within_deadline"
     case defaultRetryBudget = "outrider.retry.default_budget"
 
@@ -23,7 +24,35 @@ enum RuntimeLimit: String, CaseIterable {
     case maxOriginalDestinationHosts = "outrider.upstream.max_original_dst_hosts"
 }
 
+/// Ports, under a key of their own: `25` or `"25, 3306"`.
+enum RuntimePorts: String, CaseIterable {
+    case serverFirst = "outrider.listener.server_first_ports"
+
+    /// nil where a value is no list of ports.
+    static func parse(_ value: RuntimeSpec.Value) -> Set<UInt16>? {
+        switch value {
+        case .number(let number): return UInt16(exactly: number).flatMap { $0 > 0 ? [$0] : nil }
+        case .text(let text):
+            var ports: Set<UInt16> = []
+            for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+                let digits = part.drop { $0 == " " }
+                guard digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let port = UInt16(digits), port > 0
+                else { return nil }
+                ports.insert(port)
+            }
+            return ports
+        case .fraction: return nil
+        }
+    }
+}
+
 extension SpecContext {
+    /// The ports that the file lists under a key; none where it has no such key.
+    func ports(_ key: RuntimePorts) -> Set<UInt16> {
+        use(runtimeKey: key.rawValue)
+        return runtime.values[key.rawValue].flatMap(RuntimePorts.parse) ?? []
+    }
+
     /// A limit as the file sets it, or else the default.
     func number(_ limit: RuntimeLimit, default standard: Int) -> Int {
         Int(number(Double(standard), runtimeKey: limit.rawValue))
@@ -42,8 +71,14 @@ extension SpecContext {
                 checkLimit(value, place(key))
                 continue
             }
+            if RuntimePorts(rawValue: key) != nil {
+                if RuntimePorts.parse(value) == nil { bad(place(key), "must be ports, as in \"25, 3306\"") }
+                continue
+            }
             guard RuntimeSwitch(rawValue: key) != nil else {
-                let known = RuntimeSwitch.allCases.map(\.rawValue) + RuntimeLimit.allCases.map(\.rawValue)
+                let known =
+                    RuntimeSwitch.allCases.map(\.rawValue) + RuntimeLimit.allCases.map(\.rawValue)
+                    + RuntimePorts.allCases.map(\.rawValue)
                 bad(
                     place(key),
                     "Outrider has no runtime key \(quotedForMessage(key))" + Suggestion.clause(for: key, among: known))

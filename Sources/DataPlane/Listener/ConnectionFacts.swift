@@ -24,6 +24,8 @@ struct ConnectionFacts {
     /// ALPN, or what HTTP was found to be spoken: "http/1.0", "http/1.1", "h2c".
     var applicationProtocols: [String] = []
     var metadata = ConnectionMetadata()
+    /// The server speaks first, or nobody can say who does: first bytes of the client are not waited for.
+    var serverSpeaksFirst = false
 
     /// What the socket alone tells. As in Envoy, who came over IPv4 to a socket that takes both has IPv4 addresses.
     init(local: SocketAddress, remote: SocketAddress) {

@@ -16,14 +16,22 @@ struct FilterChain {
     let handshakeTimeout: TimeAmount?
     let filter: Filter
 
-    /// Hands over a connection that is up, TLS included. The filter becomes its delegate.
-    func serve(_ connection: Connection, _ downstream: DownstreamInfo) {
+    /// Hands over a connection that is up, TLS included. The filter becomes its delegate. `headStart` is given up where
+    /// it is not this filter's.
+    func serve(_ connection: Connection, _ downstream: DownstreamInfo, _ headStart: TCPHeadStart? = nil) {
         switch filter {
         case .http(let manager, let codecs):
+            headStart?.abandon()
             manager.serve(connection, downstream) { codecs.make($0, $1) }
         case .tcp(let proxy):
-            proxy.serve(connection, downstream)
+            proxy.serve(connection, downstream, headStart)
         }
+    }
+
+    /// The TCP proxy that gets a client's bytes as they come, TLS left alone; nil: the chain has none.
+    var plainProxy: TCPProxy? {
+        if case .tcp(let proxy) = filter, tls == nil { return proxy }
+        return nil
     }
 
     var connectionCount: Int {

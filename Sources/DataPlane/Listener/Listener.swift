@@ -20,6 +20,8 @@ public final class Listener {
     let stats: ListenerStats
     let matcher: FilterChainMatcher
     let filters: [ListenerFilter]
+    /// nil where nothing is done about servers that speak first.
+    var serverFirst: ServerFirst?
     /// True once it lets no new connection in.
     private(set) var hasStopped = false
     /// All listeners of the worker, where this one hands connections on (`use_original_dst`).
@@ -44,6 +46,9 @@ public final class Listener {
         filters = bound.spec.filters.map { ListenerFilter($0, cells: environment.cells) }
         matcher = FilterChainMatcher(bound.spec.filterChains.map(\.match))
         stats = ListenerStats(prefix: bound.statPrefix, worker: environment.worker, cells: environment.cells)
+        if bound.spec.serverFirst.isOn, filters.contains(where: \.detectsProtocol) {
+            serverFirst = ServerFirst(bound.spec.serverFirst, prefix: stats.prefix, cells: environment.cells)
+        }
         for descriptor in bound.descriptors(ofWorker: environment.worker) {
             sockets.append(try ListeningSocket.adopt(descriptor: descriptor, loop: loop))
         }
@@ -155,12 +160,14 @@ public final class Listener {
     }
 
     /// Hands a connection over to its chain's filter.
-    func serve(_ connection: Connection, _ downstream: DownstreamInfo, _ chain: FilterChain) {
+    func serve(
+        _ connection: Connection, _ downstream: DownstreamInfo, _ chain: FilterChain, _ headStart: TCPHeadStart?
+    ) {
         connection.onClose = { [self] connection in
             connectionGone(connection.createdAt)
             log(connection, downstream, flags: [])
         }
-        chain.serve(connection, downstream)
+        chain.serve(connection, downstream, headStart)
     }
 
     func forget(_ connection: PendingConnection) {

@@ -17,6 +17,9 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     private var state = State.accepted
     private var facts: ConnectionFacts
     private var timer: LoopTimer?
+    /// The connection to a server that may speak first, and when it is opened.
+    private var headStart: TCPHeadStart?
+    private var patienceTimer: LoopTimer?
     /// Another listener has handed it on; that happens once.
     private var wasHandedOn = false
     /// Position among the listener's pending connections.
@@ -58,6 +61,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     }
 
     func timerFired(_ timer: LoopTimer) {
+        if timer === patienceTimer { return openHeadStart() }
         switch state {
         case .accepted, .filtering:
             listener.stats.preConnectionTimeout.increment()
@@ -87,9 +91,13 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
                 break
             }
             switch connection.fill() {
-            case .data: continue
+            case .data:
+                clientSpoke()
+            case .wouldBlock where isServerDeclared(at: next):
+                facts.serverSpeaksFirst = true
             case .wouldBlock:
                 wait(for: next)
+                askServer(at: next)
                 return
             case .end:
                 listener.stats.filterRemoteClose.increment()
@@ -109,13 +117,64 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         state = .filtering(filter)
     }
 
+    // MARK: Servers that speak first
+
+    /// The client has said nothing yet, and is only waited for to see what it speaks.
+    private func isSilent(at filter: Int) -> Bool {
+        connection.input.isEmpty && listener.filters[filter].detectsProtocol && listener.serverFirst != nil
+    }
+
+    private func isServerDeclared(at filter: Int) -> Bool {
+        isSilent(at: filter) && listener.serverFirst?.isDeclared(facts.local) == true
+    }
+
+    /// Connects to the server that a client without a word would get, at once or when the client has had its time. Only
+    /// where the filters that are left can change nothing about where the client belongs.
+    private func askServer(at filter: Int) {
+        guard headStart == nil, patienceTimer == nil, isSilent(at: filter), let known = listener.serverFirst,
+            known.asksServers, listener.filters[filter...].allSatisfy(\.detectsProtocol), listenerToHandOnTo == nil
+        else { return }
+        let patience = known.patience(for: facts.local, now: listener.loop.now)
+        guard patience > .zero else { return openHeadStart() }
+        let timer = LoopTimer(loop: listener.loop, target: self)
+        timer.arm(after: patience)
+        patienceTimer = timer
+    }
+
+    private func openHeadStart() {
+        guard case .filtering = state, connection.input.isEmpty, headStart == nil, !connection.hasUnreadInput,
+            let proxy = listener.chain(for: facts)?.plainProxy
+        else { return }
+        headStart = TCPHeadStart(proxy, downstream()) { [weak self] in self?.serverSpoke() }
+        if headStart != nil { listener.serverFirst?.opened.increment() }
+    }
+
+    private func serverSpoke() {
+        guard case .filtering(let next) = state else { return }
+        listener.serverFirst?.learn(facts.local, clientSpoke: false, now: listener.loop.now)
+        facts.serverSpeaksFirst = true
+        runFilters(from: next)
+    }
+
+    private func clientSpoke() {
+        patienceTimer?.disarm()
+        if headStart != nil {
+            listener.serverFirst?.learn(facts.local, clientSpoke: true, now: listener.loop.now)
+        }
+    }
+
     // MARK: Choosing
+
+    private var listenerToHandOnTo: Listener? {
+        guard !wasHandedOn, facts.originalDestination != nil, let other = listener.table?.listener(at: facts.local),
+            other !== listener
+        else { return nil }
+        return other
+    }
 
     /// A redirected connection belongs to the listener of its original destination, where there is one.
     private func handOnOrChoose() {
-        guard !wasHandedOn, facts.originalDestination != nil, let other = listener.table?.listener(at: facts.local),
-            other !== listener
-        else { return choose() }
+        guard let other = listenerToHandOnTo else { return choose() }
         wasHandedOn = true
         timer?.disarm()
         listener.release(self)
@@ -140,6 +199,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
             serve(chain)
             return
         }
+        dropHeadStart()
         state = .handshaking(chain)
         arm(chain.handshakeTimeout)
         connection.upgradeToTLS(context)
@@ -149,7 +209,17 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         finish()
         let downstream = downstream()
         downstream.filterChainName = chain.name
-        listener.serve(connection, downstream, chain)
+        let headStart = self.headStart
+        self.headStart = nil
+        if let headStart, headStart.isAlive, headStart.proxy === chain.plainProxy {
+            listener.serverFirst?.used.increment()
+        }
+        listener.serve(connection, downstream, chain, headStart)
+    }
+
+    private func dropHeadStart() {
+        headStart?.abandon()
+        headStart = nil
     }
 
     private func downstream() -> DownstreamInfo {
@@ -176,6 +246,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     /// Closes a connection that has no chain. An empty reason is not worth a line of the log.
     private func refuse(_ reason: String, flags: ResponseFlags = []) {
         finish()
+        dropHeadStart()
         listener.notLetIn(connection, downstream(), flags: flags, reason: reason)
         connection.close()
     }
@@ -191,6 +262,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     private func finish() {
         state = .done
         timer?.disarm()
+        patienceTimer?.disarm()
         listener.forget(self)
     }
 

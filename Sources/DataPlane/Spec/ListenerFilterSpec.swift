@@ -30,6 +30,30 @@ public indirect enum ListenerFilterPredicate: Sendable, Equatable {
     case destinationPort(Range<Int32>)
 }
 
+extension ListenerFilterSpec {
+    /// It waits for the client's first bytes to see what is spoken, and lets everybody in.
+    public var detectsProtocol: Bool {
+        switch kind {
+        case .tlsInspector(let settings): !settings.closesWithoutClientHello
+        case .httpInspector: true
+        case .originalDestination, .originalSource, .proxyProtocol: false
+        }
+    }
+}
+
+/// `outrider.listener.server_first` and `outrider.listener.server_first_ports`.
+public struct ServerFirstSpec: Sendable, Equatable {
+    /// Where a TCP proxy without TLS would get a client that says nothing, its host is connected to ahead.
+    public var asksServers = true
+    /// Destination ports whose clients are not waited for.
+    public var ports: Set<UInt16> = []
+
+    /// Something is done at all.
+    public var isOn: Bool { asksServers || !ports.isEmpty }
+
+    public init() {}
+}
+
 /// `envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector`.
 public struct TLSInspectorSpec: Sendable, Equatable {
     /// Bytes that a ClientHello may have, with its record headers.

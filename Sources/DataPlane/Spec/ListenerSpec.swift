@@ -19,6 +19,8 @@ public struct ListenerSpec: Sendable {
     public var bindToPort = true
     /// `listener_filters` in their order, with the `tls_inspector` that filter chains need and nobody listed.
     public var filters: [ListenerFilterSpec] = []
+    /// What is done about servers that speak first, where filters wait for first bytes.
+    public var serverFirst = ServerFirstSpec()
     /// `use_original_dst`: a connection whose destination was restored goes on to the listener of that destination.
     public var handsOnRedirected = false
     /// `connection_limit` of the runtime key `envoy.resource_limits.listener.<name>.connection_limit`, or none.

@@ -37,12 +37,18 @@ public final class TCPProxy {
     /// Sessions that are open.
     public var connectionCount: Int { sessions.count }
 
-    /// Serves a connection whose TLS handshake, if any, is done. The session becomes its delegate.
-    public func serve(_ connection: Connection, _ downstream: DownstreamInfo) {
+    /// Serves a connection whose TLS handshake, if any, is done. The session becomes its delegate. A head start of this
+    /// proxy is made use of, one of another is given up.
+    func serve(_ connection: Connection, _ downstream: DownstreamInfo, _ headStart: TCPHeadStart? = nil) {
         let session = TCPSession(self, connection, downstream)
         session.index = sessions.count
         sessions.append(session)
-        session.start()
+        if let headStart, headStart.proxy === self {
+            session.start(from: headStart)
+        } else {
+            headStart?.abandon()
+            session.start()
+        }
     }
 
     /// Closes all sessions now.

@@ -47,14 +47,33 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
     }
 
     func start() {
+        begin()
+        cluster = proxy.chooseCluster()
+        connect()
+    }
+
+    /// Goes on with a connection that was begun ahead.
+    func start(from headStart: TCPHeadStart) {
+        begin()
+        cluster = headStart.cluster
+        switch headStart.take(for: self) {
+        case .none: connect()
+        case .connecting(let ticket):
+            countAttempt(of: headStart.cluster)
+            state = .connecting(ticket)
+        case .connected(let lease):
+            countAttempt(of: headStart.cluster)
+            relay(lease)
+        }
+    }
+
+    private func begin() {
         proxy.stats.connections.increment()
         downstream.pauseReading()
         if let limit = proxy.spec.maxDownstreamConnectionDuration, limit > .zero {
             durationTimer = LoopTimer(loop: proxy.loop, target: self, tag: Timer.maxDuration.rawValue)
             durationTimer?.arm(after: limit)
         }
-        cluster = proxy.chooseCluster()
-        connect()
     }
 
     func closeNow(_ details: String) { end(flags: [], details: details) }
@@ -67,9 +86,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
             end(flags: .noRouteFound, details: "cluster_not_found")
             return
         }
-        attempts += 1
-        info.upstream.attemptCount = attempts
-        info.upstream.clusterName = cluster.name
+        countAttempt(of: cluster)
         switch cluster.connectTCP(self) {
         case .waiting(let ticket):
             state = .connecting(ticket)
@@ -81,6 +98,12 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
             info.upstream.host = host
             end(flags: .upstreamOverflow, details: "overflow")
         }
+    }
+
+    private func countAttempt(of cluster: Cluster) {
+        attempts += 1
+        info.upstream.attemptCount = attempts
+        info.upstream.clusterName = cluster.name
     }
 
     var tcpDelegate: any ConnectionDelegate { self }
@@ -106,10 +129,12 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
     }
 
     func tcpReady(_ lease: TCPLease) {
-        guard case .connecting = state, let upstream = lease.connection else {
-            lease.close()
-            return
-        }
+        guard case .connecting = state else { return lease.close() }
+        relay(lease)
+    }
+
+    private func relay(_ lease: TCPLease) {
+        guard let upstream = lease.connection else { return lease.close() }
         state = .relaying(lease)
         info.upstream.host = lease.host
         info.upstream.remoteAddress = upstream.remoteAddress
@@ -122,6 +147,8 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         downstream.resumeReading()
         // What the listener's filters have looked at, and taken in already.
         if !downstream.input.isEmpty { pump(from: downstream, to: upstream) }
+        // What a server has said that speaks first.
+        if case .relaying = state, !upstream.input.isEmpty { pump(from: upstream, to: downstream) }
     }
 
     // MARK: Relaying

@@ -146,6 +146,11 @@ extension Connection {
         _ = recv(descriptor, nil, 1 << 20, Int32(MSG_TRUNC | MSG_DONTWAIT))
     }
 
+    /// Bytes have come that nobody has read, or the end has: one system call.
+    public var hasUnreadInput: Bool {
+        hasPeerFinished || descriptor >= 0 && SocketCalls.readableBytes(descriptor) > 0
+    }
+
     /// Looks whether the peer has gone: true after its FIN, close_notify or a reset. For connections that waited in a
     /// pool; one system call. Plain bytes that are there are left there; TLS records are opened, for only their content
     /// tells a session ticket from the end, and data among them goes to `input`.

@@ -25,9 +25,11 @@ struct ListenerFilter {
 
     private let kind: Kind
     private let disabled: ListenerFilterPredicate?
+    let detectsProtocol: Bool
 
     init(_ spec: ListenerFilterSpec, cells: StatCells) {
         disabled = spec.disabled
+        detectsProtocol = spec.detectsProtocol
         kind =
             switch spec.kind {
             case .tlsInspector(let settings): .tls(TLSInspector(settings, cells))
@@ -41,6 +43,7 @@ struct ListenerFilter {
     /// Looks at what there is. Called again after `.needMore`, when there is more.
     func inspect(_ connection: Connection, _ facts: inout ConnectionFacts) -> Inspection {
         if let disabled, disabled.matches(facts) { return .next }
+        if detectsProtocol, facts.serverSpeaksFirst { return .next }
         switch kind {
         case .tls(let inspector): return inspector.inspect(connection, &facts)
         case .http(let inspector): return inspector.inspect(connection, &facts)

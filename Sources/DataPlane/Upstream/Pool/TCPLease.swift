@@ -44,6 +44,9 @@ public final class TCPLease {
     /// The host has left the cluster since the connection was made.
     public var hostWasRemoved: Bool { place.isRemoved }
 
+    /// Lends it on: from now on the connection tells somebody else what happens.
+    func handOn(to user: any ConnectionDelegate) { link?.attach(user: user) }
+
     /// Brings the byte counters up to date; to be called now and then while bytes move.
     public func countBytes() { link?.countBytes() }
 
