@@ -11,6 +11,10 @@ from processes import PROXY_CORE, Process
 IDLE = 1000
 CLUSTERS = 1000
 REQUEST = b"GET /1k HTTP/1.1\r\nHost: localhost\r\n\r\n"
+# Preface and empty SETTINGS; then HEADERS that end stream 1: GET, http, /1k, localhost (RFC 7541, section 6).
+FIELDS = b"\x82\x86\x04\x03/1k\x01\x09localhost"
+H2_REQUEST = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04\x00" + bytes(4)
+              + len(FIELDS).to_bytes(3, "big") + b"\x01\x05\x00\x00\x00\x01" + FIELDS)
 
 
 def connect(port, context):
@@ -18,7 +22,7 @@ def connect(port, context):
     return context.wrap_socket(plain, server_hostname="localhost") if context else plain
 
 
-def ask(connection):
+def ask_h1(connection):
     """One request, so that the connection is an idle keep-alive one and not a fresh one."""
     connection.sendall(REQUEST)
     seen = b""
@@ -29,11 +33,25 @@ def ask(connection):
         seen += part
 
 
-def per_idle_connection(workshop, name, origin, tls):
+def ask_h2(connection):
+    """The same by HTTP/2: reads frames up to the end of stream 1."""
+    connection.sendall(H2_REQUEST)
+    stream = connection.makefile("rb")
+    while True:
+        head = stream.read(9)
+        if len(head) < 9:
+            raise SystemExit("a proxy closed a connection that was to stay idle")
+        stream.read(int.from_bytes(head[:3], "big"))
+        if head[3] in (0, 1) and head[4] & 1:
+            return
+
+
+def per_idle_connection(workshop, name, origin, task):
     """Bytes that each idle connection adds."""
-    proxy = Process(name, *workshop.command(name, Task(tls_in=tls), origin), PROXY_CORE, workshop.folder / f"{name}.log")
+    proxy = Process(name, *workshop.command(name, task, origin), PROXY_CORE, workshop.folder / f"{name}.log")
+    ask = ask_h2 if task.h2_in else ask_h1
     context = None
-    if tls:
+    if task.tls_in:
         context = ssl.create_default_context(cafile=workshop.cert("ca.crt"))
     try:
         # The first few make what the proxy keeps anyway: pools, caches, upstream connections.
@@ -73,7 +91,7 @@ def start(workshop, name, origin, clusters):
 def measure(workshop, names, origin):
     """A table as Markdown."""
     columns = ["resident at start, MiB", "ready after, ms", f"ready with {CLUSTERS} clusters, ms", "per cluster, KiB",
-               "per idle connection, KiB", "per idle TLS connection, KiB"]
+               "per idle connection, KiB", "per idle TLS connection, KiB", "per idle HTTP/2 connection, KiB"]
     rows = {}
     for name in names:
         small, large = start(workshop, name, origin, 1), start(workshop, name, origin, CLUSTERS)
@@ -81,7 +99,7 @@ def measure(workshop, names, origin):
         if large:
             cells[columns[2]] = f"{large[0] * 1e3:.0f}"
             cells[columns[3]] = f"{(large[1] - small[1]) / (CLUSTERS - 1) / 1024:.1f}"
-        for column, tls in ((columns[4], False), (columns[5], True)):
-            cells[column] = f"{per_idle_connection(workshop, name, origin, tls) / 1024:.1f}"
+        for column, task in zip(columns[4:], (Task(), Task(tls_in=True), Task(h2_in=True))):
+            cells[column] = f"{per_idle_connection(workshop, name, origin, task) / 1024:.1f}"
         rows[name] = cells
     return report.resource_table(columns, rows)
