@@ -22,7 +22,9 @@ let package = Package(
     name: "outrider",
     products: [
         .executable(name: "outrider", targets: ["outrider"]),
-        // For Tests/Fuzz, a package of its own.
+        // For Tests/Fuzz and Benchmarks/Micro, packages of their own.
+        .library(name: "Metrics", targets: ["Metrics"]),
+        .library(name: "DataPlane", targets: ["DataPlane"]),
         .library(name: "HTTPWire", targets: ["HTTPWire"]),
         .library(name: "Reactor", targets: ["Reactor"]),
         .library(name: "Configuration", targets: ["Configuration"]),
