@@ -17,7 +17,8 @@ enum ExtensionSlots {
             "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
         ],
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.typed_config": [
-            "envoy.extensions.filters.http.router.v3.Router"
+            "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+            "envoy.extensions.filters.http.router.v3.Router",
         ],
         "envoy.config.core.v3.TransportSocket.typed_config": [
             "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",

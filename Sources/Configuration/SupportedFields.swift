@@ -93,6 +93,9 @@ enum SupportedFields {
           access_log_flush_interval flush_access_log_on_new_request
         envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
           name typed_config
+        envoy.extensions.filters.http.grpc_stats.v3.FilterConfig
+          individual_method_stats_allowlist stats_for_all_methods enable_upstream_stats
+          replace_dots_in_grpc_service_name
         envoy.extensions.filters.http.router.v3.Router
           dynamic_stats upstream_log suppress_envoy_headers strict_check_headers respect_expected_rq_timeout
         envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
@@ -276,6 +279,10 @@ enum SupportedFields {
           default_value runtime_key
         envoy.config.core.v3.RuntimeUInt32
           default_value runtime_key
+        envoy.config.core.v3.GrpcMethodList
+          services
+        envoy.config.core.v3.GrpcMethodList.Service
+          name method_names
         envoy.config.core.v3.BackoffStrategy
           base_interval max_interval
         envoy.config.core.v3.HttpProtocolOptions

@@ -371,12 +371,64 @@ import Testing
         let manager = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config"
         #expect(
             errors(text.replacingFilters("[]")) == [
-                "f:11:11: \(manager).http_filters: the router is required: without it no request is answered"
+                "f:11:11: \(manager).http_filters: the router is required as the last filter: without it no request is answered"
             ])
         #expect(
             errors(text.replacingFilters("[\(router), \(router)]")) == [
                 "f:11:26: \(manager).http_filters[0]: \"router\" ends the chain of filters, and can only be its last"
             ])
+    }
+
+    private static func grpcStats(_ fields: String) -> String {
+        "{name: g, typed_config: {\"@type\": \(types).filters.http.grpc_stats.v3.FilterConfig, \(fields)}}"
+    }
+
+    @Test(arguments: [
+        ("", GRPCStatsSpec.Methods.none), ("stats_for_all_methods: true", .all),
+        ("stats_for_all_methods: false", .none),
+        (
+            "individual_method_stats_allowlist: {services: [{name: a.B, method_names: [c, d]}]}",
+            .listed([.init(service: "a.B", name: "c"), .init(service: "a.B", name: "d")])
+        ),
+    ])
+    func grpcStatsAreTaken(fields: String, methods: GRPCStatsSpec.Methods) throws {
+        let filter = Self.grpcStats("enable_upstream_stats: true, replace_dots_in_grpc_service_name: true, \(fields)")
+        let text = http(route: "match: {prefix: /}, route: {cluster: a}").replacingFilters("[\(filter), \(router)]")
+        guard case .http(let manager)? = try loaded(text).spec.listeners.first?.filterChains.first?.filter else {
+            Issue.record("no manager")
+            return
+        }
+        var expected = GRPCStatsSpec()
+        expected.methods = methods
+        expected.upstreamTimes = true
+        expected.replacesDots = true
+        #expect(manager.grpcStats == expected)
+    }
+
+    @Test func grpcStatsStandBeforeTheRouterAndOnce() {
+        let text = http(route: "match: {prefix: /}, route: {cluster: a}")
+        let filter = Self.grpcStats("")
+        let twice = text.replacingFilters("[\(filter), \(filter), \(router)]")
+        #expect(errors(twice).contains { $0.contains("counted twice") })
+        #expect(errors(text.replacingFilters("[\(filter)]")).contains { $0.contains("router is required") })
+        let state = Self.grpcStats("emit_filter_state: true")
+        #expect(errors(text.replacingFilters("[\(state), \(router)]")).contains { $0.contains("emit_filter_state") })
+    }
+
+    @Test(arguments: [("7", 7, 3), ("1e300", 1_000_000_000, 3), ("-1", 0, 3)])
+    func prematureResetsHaveEnvoysKeys(count: String, streams: Int, seconds: Int64) throws {
+        let text =
+            http(route: "match: {prefix: /}, route: {cluster: a}") + """
+
+                layered_runtime: {layers: [{name: s, static_layer: {
+                  overload.premature_reset_total_stream_count: \(count),
+                  overload.premature_reset_min_stream_lifetime_seconds: 3}}]}
+                """
+        guard case .http(let manager)? = try loaded(text).spec.listeners.first?.filterChains.first?.filter else {
+            Issue.record("no manager")
+            return
+        }
+        #expect(manager.prematureResets.streamCount == streams && manager.prematureResets.lifetime == .seconds(seconds))
     }
 }
 

@@ -51,6 +51,7 @@ enum API {
     typealias LocalReplyConfig = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig
     typealias ResponseMapper = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper
     typealias HTTPFilter = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter
+    typealias GRPCStats = Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig
     typealias Router = Envoy_Extensions_Filters_Http_Router_V3_Router
     typealias TCPProxy = Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy
 

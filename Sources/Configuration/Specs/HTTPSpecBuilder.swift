@@ -19,6 +19,7 @@ struct HTTPSpecBuilder {
         default: spec.codec = .auto
         }
         if let router { spec.router = router }
+        spec.grpcStats = grpcStats(manager.httpFilters, path.field("http_filters"))
         spec.accessLogs = AccessLogSpecBuilder(context: context).logs(manager.accessLog, path.field("access_log"))
         logOptions(manager, path, into: &spec)
         headers(manager, path, into: &spec)
@@ -34,20 +35,20 @@ struct HTTPSpecBuilder {
 
     // MARK: - Filters
 
-    /// The router, which is the last filter and, in Outrider, the only one.
+    /// The router, which is the last filter and no other.
     private func router(_ filters: [API.HTTPFilter], _ path: FieldPath) -> RouterSpec? {
-        guard let last = filters.last else {
-            context.missing(path, "the router is required: without it no request is answered")
-            return nil
+        for (index, filter) in filters.enumerated() where filter.configType == nil {
+            context.missing(
+                path[index].field("typed_config"), "is required: extensions are chosen by the type of their config")
         }
-        for index in filters.indices.dropLast() where filters[index].configType != nil {
+        for index in filters.indices.dropLast() where filters[index].typedConfig.unpacked(API.Router.self) != nil {
             context.bad(
                 path[index],
                 "\(quotedForMessage(filters[index].name)) ends the chain of filters, and can only be its last")
         }
-        for (index, filter) in filters.enumerated() where filter.configType == nil {
-            context.missing(
-                path[index].field("typed_config"), "is required: extensions are chosen by the type of their config")
+        guard let last = filters.last, last.typedConfig.unpacked(API.GRPCStats.self) == nil else {
+            context.missing(path, "the router is required as the last filter: without it no request is answered")
+            return nil
         }
         guard let router = last.typedConfig.unpacked(API.Router.self) else { return nil }
         let place = path[filters.count - 1].field("typed_config")
@@ -60,6 +61,28 @@ struct HTTPSpecBuilder {
             router.upstreamLog, place.field("upstream_log"))
         spec.strictCheckHeaders = router.strictCheckHeaders.map { $0.lowercased() }
         return spec
+    }
+
+    private func grpcStats(_ filters: [API.HTTPFilter], _ path: FieldPath) -> GRPCStatsSpec? {
+        var found: GRPCStatsSpec?
+        for (index, filter) in filters.enumerated() {
+            guard let config = filter.typedConfig.unpacked(API.GRPCStats.self) else { continue }
+            if found != nil { context.duplicate(path[index], "the calls would be counted twice") }
+            var spec = GRPCStatsSpec()
+            switch config.perMethodStatSpecifier {
+            case .individualMethodStatsAllowlist(let list)?:
+                spec.methods = .listed(
+                    list.services.flatMap { service in
+                        service.methodNames.map { GRPCStatsSpec.Method(service: service.name, name: $0) }
+                    })
+            case .statsForAllMethods(let all)?: spec.methods = all.value ? .all : .none
+            case nil: break
+            }
+            spec.upstreamTimes = config.enableUpstreamStats
+            spec.replacesDots = config.replaceDotsInGrpcServiceName
+            found = spec
+        }
+        return found
     }
 
     // MARK: - Groups of settings
@@ -187,6 +210,10 @@ struct HTTPSpecBuilder {
         if common.hasMaxRequestsPerConnection {
             spec.maxRequestsPerConnection = Int(common.maxRequestsPerConnection.value)
         }
+        spec.prematureResets.streamCount = context.count(
+            500, runtimeKey: "overload.premature_reset_total_stream_count")
+        spec.prematureResets.lifetime = .seconds(
+            Int64(context.count(1, runtimeKey: "overload.premature_reset_min_stream_lifetime_seconds")))
         switch common.headersWithUnderscoresAction {
         case .rejectRequest: spec.underscores = .rejectRequest
         case .dropHeader: spec.underscores = .dropHeader

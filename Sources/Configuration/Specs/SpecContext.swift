@@ -100,6 +100,11 @@ final class SpecContext {
         return standard
     }
 
+    /// The same for whole numbers of 0 and more; what the runtime has may be anything.
+    func count(_ standard: Int, runtimeKey key: String) -> Int {
+        Int(min(max(number(Double(standard), runtimeKey: key), 0), 1e9))
+    }
+
     /// Notes that a setting reads a runtime key by itself.
     func use(runtimeKey key: String) { usedRuntimeKeys.insert(key) }
 

@@ -46,6 +46,7 @@ final class HTTPManagerCore {
     let responseRules: ResponseHeaderRules
     let requestChecks: RequestChecks
     let upgrades: UpgradeRules
+    let grpcStats: GRPCStats?
     @exclusivity(unchecked) var offences: OffenceLog
     @exclusivity(unchecked) var random = FastRandom()
     @exclusivity(unchecked) private var date = HTTPDateCache()
@@ -64,6 +65,7 @@ final class HTTPManagerCore {
         responseRules = ResponseHeaderRules(spec)
         requestChecks = RequestChecks(spec)
         upgrades = UpgradeRules(spec.upgrades)
+        grpcStats = spec.grpcStats.map { GRPCStats($0, environment.cells) }
         offences = OffenceLog(label: "http", place: "http '\(spec.statPrefix)'")
     }
 

@@ -44,6 +44,7 @@ extension HTTPStream {
         deadlines.clear(StreamDeadline.request.rawValue)
         touch()
         responsePhase = end ? .complete : .body
+        if end { grpcCall?.responseEnds(responseHeaders, info) }
         writer.sendHead(responseHeaders, end: end)
         if end { finish(responseComplete: true) }
     }
@@ -54,6 +55,7 @@ extension HTTPStream {
         info.bytesSent &+= UInt64(bytes.count)
         touch()
         if end { responsePhase = .complete }
+        grpcCall?.responseBodyGoes(bytes, info)
         writer.sendBody(&bytes, end: end)
         guard phase == .active else { return }
         if end { endResponse() }
@@ -64,6 +66,7 @@ extension HTTPStream {
         guard phase == .active, responsePhase == .body, let writer else { return }
         touch()
         responsePhase = .complete
+        grpcCall?.responseEnds(responseTrailers, info)
         writer.sendTrailers(responseTrailers)
         if phase == .active { finish(responseComplete: true) }
     }

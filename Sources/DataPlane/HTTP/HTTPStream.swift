@@ -22,6 +22,8 @@ public final class HTTPStream: RequestReceiver {
     let core: HTTPManagerCore
     /// Set once, right after the stream was made.
     var handler: StreamHandler?
+    /// Counts the stream as a gRPC call, where somebody asked for it.
+    let grpcCall: GRPCCall?
 
     @exclusivity(unchecked) var phase = Phase.pooled
     @exclusivity(unchecked) var requestPhase = RequestPhase.head
@@ -43,13 +45,15 @@ public final class HTTPStream: RequestReceiver {
     /// What the idle timeout is, and what to call it in an answer.
     @exclusivity(unchecked) var idleLimit: TimeAmount?
     @exclusivity(unchecked) var idleSetting = ""
-    /// How long the client may take no byte of a response that is written; nil or zero: for ever.
-    @exclusivity(unchecked) var flushLimit: TimeAmount?
+    @exclusivity(unchecked) public internal(set) var flushLimit: TimeAmount?
     @exclusivity(unchecked) var durationLimit: TimeAmount?
     @exclusivity(unchecked) var durationSetting = ""
     private(set) lazy var timer = LoopTimer(loop: core.loop, target: self)
 
-    init(_ core: HTTPManagerCore) { self.core = core }
+    init(_ core: HTTPManagerCore) {
+        self.core = core
+        grpcCall = core.grpcStats.map { GRPCCall($0) }
+    }
 
     /// Whether the client is internal, as x-envoy-internal says.
     public var isInternalRequest: Bool { isInternal }
@@ -95,6 +99,7 @@ public final class HTTPStream: RequestReceiver {
         responseTrailers.removeAll()
         info.reset()
         handler?.reset()
+        grpcCall?.forget()
         phase = .pooled
         requestPhase = .head
         responsePhase = .none
@@ -138,6 +143,7 @@ public final class HTTPStream: RequestReceiver {
         applyHeaderRules(downstream)
         if core.spec.flushAccessLogOnNewRequest { logAccess(.downstreamStart) }
         isHandling = true
+        grpcCall?.requestCame(requestHeaders)
         handler?.requestHead(end: end)
         if phase == .active { touch() }
     }
@@ -148,6 +154,7 @@ public final class HTTPStream: RequestReceiver {
         touch()
         if end { completeRequest() }
         guard isHandling else { return bytes.clear() }
+        grpcCall?.requestBodyCame(bytes, info)
         handler?.requestBody(&bytes, end: end)
         if end && phase == .active { finishTunnelIfDone() }
     }

@@ -8,6 +8,8 @@ public struct HTTPConnectionManagerSpec: Sendable {
     public var codec = Codec.auto
     public var routes: RouteConfigurationSpec
     public var router = RouterSpec()
+    /// Counts gRPC calls; nil: nobody asked for it.
+    public var grpcStats: GRPCStatsSpec?
     public var accessLogs: [AccessLogSpec] = []
     public var accessLogFlushInterval: TimeAmount?
     public var flushAccessLogOnNewRequest = false
@@ -47,6 +49,7 @@ public struct HTTPConnectionManagerSpec: Sendable {
     public var maxRequestHeadersKiB = 60
     public var maxHeaderCount = 100
     public var maxRequestsPerConnection = 0
+    public var prematureResets = PrematureResetSpec()
 
     // Timeouts; nil means off
     public var idleTimeout: TimeAmount? = .seconds(3600)
@@ -73,6 +76,16 @@ public struct HTTPConnectionManagerSpec: Sendable {
         self.statPrefix = statPrefix
         self.routes = routes
     }
+}
+
+/// The runtime keys `overload.premature_reset_*`: what counts as a client that begins requests only to reset them.
+public struct PrematureResetSpec: Sendable, Equatable {
+    /// `overload.premature_reset_total_stream_count`: more than half of so many streams may not be reset early.
+    public var streamCount = 500
+    /// `overload.premature_reset_min_stream_lifetime_seconds`: streams that lived longer were not.
+    public var lifetime = TimeAmount.seconds(1)
+
+    public init() {}
 }
 
 /// `Http1ProtocolOptions`.

@@ -25,8 +25,10 @@ public final class ClusterShared: Sendable {
 
     public var name: String { spec.name }
     /// The name in stats: `:` becomes `_`, as in Envoy.
-    public var statName: String {
-        let name = spec.altStatName.isEmpty ? spec.name : spec.altStatName
-        return String(name.map { $0 == ":" ? "_" : $0 })
+    public var statName: String { ClusterShared.statName(spec.name, spec.altStatName) }
+
+    /// `alias` is the cluster's `alt_stat_name`, or empty.
+    static func statName(_ name: String, _ alias: String) -> String {
+        String((alias.isEmpty ? name : alias).map { $0 == ":" ? "_" : $0 })
     }
 }
