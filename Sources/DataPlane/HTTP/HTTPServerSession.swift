@@ -41,7 +41,7 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     private var sentAtFlushStart: UInt64 = 0
     /// Of the last stream that ended.
     private var flushLimit: TimeAmount?
-    private var resets = PrematureResets()
+    private var resets: PrematureResets
     private var isCutOff = false
     private var certificateElementMade = false
     private var cachedCertificateElement: FixedBytes?
@@ -53,6 +53,7 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         self.manager = manager
         self.downstream = downstream
         core = manager.core
+        resets = PrematureResets(manager.core.spec.prematureResets)
         isTLS = downstream.tls != nil
         let stats = core.stats
         stats.cxTotal.increment()
@@ -103,6 +104,10 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         deadlines.clear(Deadline.idle.rawValue)
         deadlines.clear(Deadline.drain.rawValue)
         set(.delayedClose, after: wait)
+    }
+
+    func noteOffence(_ text: @autoclosure () -> String) {
+        core.offences.note("\(downstream.directRemoteAddress): \(text())", now: core.loop.now)
     }
 
     func protocolFailed(_ text: String) {

@@ -64,6 +64,8 @@ public protocol RequestReceiver: AnyObject {
     /// removes the hop-by-hop fields itself and reads `upgrade`, `expect` and `te` from it.
     var requestHeaders: HeaderMap { get }
     var requestTrailers: HeaderMap { get }
+    /// How long the client may take no byte of a response that is complete; nil or zero: for ever.
+    var flushLimit: TimeAmount? { get }
     /// The head is whole. `end` when neither body nor trailers follow. A CONNECT, and an upgrade without a body, end
     /// with their head; after `becomeTunnel` the client's bytes come as `requestBody`, with an end of their own. Bytes
     /// that come before that wait in the codec.
@@ -93,6 +95,8 @@ public protocol ServerSession: AnyObject {
     /// All is flushed and our side is shut down: the codec reads on and throws away, until the client closes or
     /// `delayed_close_timeout` passes and the session calls `closeNow()`.
     func delayClose()
+    /// The client did something that cost it a stream; `text` is for people.
+    func noteOffence(_ text: @autoclosure () -> String)
     /// The client broke the protocol of the connection as a whole; `text` is for people.
     func protocolFailed(_ text: String)
     /// The connection is closed; after the last `downstreamReset`. Ends the session.

@@ -51,6 +51,10 @@ extension HTTPStream: TimerTarget {
         grpc: GRPCRules.Status? = nil
     ) {
         let value = limit.map { " \($0)" } ?? ""
+        if hasResponseStarted {
+            // No answer can say it any more.
+            session?.noteOffence("a response was cut off: \(setting)\(value)")
+        }
         var answer = LocalReply(
             isRequestComplete ? 504 : 408, "\(words): \(setting)\(value)", details: details, flags: flags)
         answer.grpcStatus = grpc

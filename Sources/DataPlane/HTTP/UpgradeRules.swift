@@ -21,8 +21,10 @@ enum UpgradeKind {
         }
     }
 
+    /// `h2c` is none (RFC 9113, section 3.1): such a request is served as what it is, as in Envoy.
     private static func asks(_ headers: HeaderMap) -> Bool {
-        headers.contains(.upgrade) && headers.hasToken(.connection, "upgrade")
+        guard let name = headers.value(.upgrade), headers.hasToken(.connection, "upgrade") else { return false }
+        return !name.equalsIgnoringCase("h2c")
     }
 
     /// Whether a response with this status makes the tunnel.

@@ -2,6 +2,9 @@
 //
 // Why it is safe: the session owns its nghttp2 handle and outlives every call of it; `user_data` of a stream points to
 // an object that the session's list holds until `on_stream_close`; bytes are read during the call that brings them.
+//
+// nghttp2 tells when there is no memory. Where a session is made, that ends the process, as it does at every allocation of
+// Swift's own; later, it ends the connection or the stream.
 import CNGHTTP2
 import Reactor
 
@@ -13,7 +16,7 @@ enum HTTP2Callbacks {
             free: { BlockPool.free($1, $0) }, calloc: { BlockPool.allocateZeroed($2, $0, $1) },
             realloc: { BlockPool.reallocate($2, $0, $1) })
         var settings: OpaquePointer?
-        nghttp2_option_new(&settings)
+        guard nghttp2_option_new(&settings) == 0 else { outOfMemory() }
         nghttp2_option_set_no_auto_window_update(settings, 1)
         nghttp2_option_set_no_closed_streams(settings, 1)
         nghttp2_option_set_max_outbound_ack(settings, options.maxOutboundControlFrames)
@@ -21,16 +24,18 @@ enum HTTP2Callbacks {
         nghttp2_option_set_max_send_header_block_length(settings, HeaderTable.maxBytes)
         // Resets and header blocks are counted by limits of our own.
         nghttp2_option_set_stream_reset_rate_limit(settings, .max / 2, .max / 2)
-        nghttp2_option_set_max_continuations(settings, options.limits.maxHeaderBytes / 256 + 8)
+        nghttp2_option_set_max_continuations(settings, options.maxContinuations)
         defer { nghttp2_option_del(settings) }
         var handle: OpaquePointer?
         let result =
             role == .server
             ? nghttp2_session_server_new3(&handle, table, nil, settings, &memory)
             : nghttp2_session_client_new3(&handle, table, nil, settings, &memory)
-        guard result == 0, let handle else { fatalError("no memory for an HTTP/2 session") }
+        guard result == 0, let handle else { outOfMemory() }
         return handle
     }
+
+    private static func outOfMemory() -> Never { fatalError("no memory for an HTTP/2 session") }
 
     private static let stop = Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
     private static let resetStream = Int32(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue)
@@ -38,7 +43,7 @@ enum HTTP2Callbacks {
     // Invariant: written once, before anybody reads it; nghttp2 copies it into each session.
     private nonisolated(unsafe) static let table: OpaquePointer? = {
         var callbacks: OpaquePointer?
-        nghttp2_session_callbacks_new(&callbacks)
+        guard nghttp2_session_callbacks_new(&callbacks) == 0 else { outOfMemory() }
         nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, data in
             guard let frame, let session = session(data) else { return stop }
             session.blockBegins(frame.pointee.headers)

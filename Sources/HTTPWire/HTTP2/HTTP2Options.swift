@@ -37,6 +37,13 @@ public struct HTTP2Options: Sendable {
     public var maxWindowUpdatesPerDataFrame: UInt64 = 10
     /// Bytes of a stream that may wait for the peer's window before its writer is told to stop.
     public var streamBacklog = 256 * 1024
+    /// Bytes of a connection's streams that may wait. Above it each has `crowdedBacklog`: a peer that opens all its
+    /// streams and reads none of them holds little, and the others go on.
+    public var connectionBacklog = 16 << 20
+    static let crowdedBacklog = 16 * 1024
+
+    /// Frames of one header block; honest ones have a few large frames.
+    var maxContinuations: Int { limits.maxHeaderBytes / 256 + 8 }
 
     public init() {}
 }

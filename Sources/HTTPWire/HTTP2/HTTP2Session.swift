@@ -10,6 +10,8 @@ public protocol HTTP2SessionDelegate: AnyObject {
     /// There is something to send: call `send` soon.
     func sessionWantsToSend(_ session: HTTP2Session)
     func session(_ session: HTTP2Session, noted notice: HTTP2Notice)
+    /// A stream is reset because of what its peer did; `text` is for people, with the setting that decided.
+    func session(_ session: HTTP2Session, refused text: @autoclosure () -> String)
     /// The peer's SETTINGS are there, or changed.
     func sessionGotSettings(_ session: HTTP2Session)
     /// The peer takes no new streams (GOAWAY). Streams that it has not seen end as `refused`.
@@ -51,12 +53,16 @@ public final class HTTP2Session {
     var reader: HTTP2HeadReader
     /// Bytes of the header block under way, as they came.
     var blockBytes = 0
+    /// It is over a limit, and was counted.
+    var blockOverflowed = false
 
     var floods: HTTP2FloodGuard
     var history = HTTP2StreamHistory()
     var backlog = HTTP2OutboundFrames()
     /// Bytes of paused streams whose connection window was given back all the same.
     var heldBytes = 0
+    /// Body bytes of all streams that wait for the peer's windows, or for their turn.
+    public internal(set) var pendingSendBytes = 0
     /// The output during `send`.
     var output: UnsafeMutablePointer<ByteQueue>?
     var outputLimit = 0
@@ -154,8 +160,12 @@ public final class HTTP2Session {
                     "the peer makes us answer more frames than it reads: max_outbound_control_frames"
                         + " \(options.maxOutboundControlFrames)"))
         case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
-            delegate?.session(self, noted: .headerOverflow)
-            fail(HTTP2Failure(.enhanceYourCalm, "http2.too_many_headers", "a header block has too many frames"))
+            noteHeaderOverflow()
+            fail(
+                HTTP2Failure(
+                    .enhanceYourCalm, "http2.too_many_headers",
+                    "a header block of more than \(options.maxContinuations) frames is none of at most"
+                        + " \(options.limits.bytesSetting) \(options.limits.maxHeaderBytes / 1024)"))
         default:
             fail(HTTP2Failure(.internalError, "http2.unknown.nghttp2.error", String(cString: nghttp2_strerror(error))))
         }
@@ -209,12 +219,18 @@ public final class HTTP2Session {
             stream.hasProgressed = false
             if stream.isDetached {
                 stream.progressed()
-            } else if stream.wasBackedUp && stream.outgoing.count <= options.streamBacklog / 2 {
+            } else if stream.wasBackedUp && stream.outgoing.count <= backlogLimit / 2 {
                 stream.wasBackedUp = false
                 stream.drained()
             }
         }
         progressedBatch.removeAll(keepingCapacity: true)
+    }
+
+    /// Bytes of a stream that may wait for the peer: fewer where many streams wait.
+    var backlogLimit: Int {
+        pendingSendBytes <= options.connectionBacklog
+            ? options.streamBacklog : min(options.streamBacklog, HTTP2Options.crowdedBacklog)
     }
 
     /// Something is left for `send`.

@@ -37,6 +37,7 @@ extension HTTP2Session {
         guard let output, output.pointee.count < outputLimit else { return false }
         output.pointee.append(header)
         stream.outgoing.move(count, to: &output.pointee)
+        pendingSendBytes &-= count
         floods.dataFramesSent &+= 1
         if !stream.hasProgressed && (stream.wasBackedUp || stream.isDetached) {
             stream.hasProgressed = true
@@ -60,6 +61,13 @@ extension HTTP2Session {
             backlog.add(isControl: true)
             delegate?.session(self, noted: .resetSent)
             if role == .server { history.noteReset(header.stream_id) }
+            if frame.rst_stream.error_code == HTTP2ErrorCode.flowControlError.rawValue {
+                // nghttp2's own: a window over its maximum. SETTINGS that make one so end the connection (section
+                // 6.9.2), WINDOW_UPDATE may.
+                fail(
+                    HTTP2Failure(
+                        .flowControlError, "http2.protocol_error", "the peer makes a window larger than 2^31-1"))
+            }
         case NGHTTP2_SETTINGS, NGHTTP2_PING: backlog.add(isControl: true)
         case NGHTTP2_GOAWAY:
             backlog.add(isControl: false)

@@ -10,6 +10,7 @@ extension HTTP2Session {
         switch header.kind {
         case .headers:
             blockBytes = header.length
+            blockOverflowed = false
             return checkContent(header) && checkHistory(header) && checkBlock()
         case .continuation:
             blockBytes &+= header.length
@@ -38,13 +39,20 @@ extension HTTP2Session {
     private func checkBlock() -> Bool {
         let limit = options.limits.maxHeaderBytes &+ 16 * 1024
         guard blockBytes > limit else { return true }
-        delegate?.session(self, noted: .headerOverflow)
+        noteHeaderOverflow()
         fail(
             HTTP2Failure(
                 .enhanceYourCalm, "http2.headers_too_large",
                 "a header block of at least \(blockBytes) bytes exceeds \(options.limits.bytesSetting)"
                     + " \(options.limits.maxHeaderBytes) bytes"))
         return false
+    }
+
+    /// Once a block, however many limits it goes past.
+    func noteHeaderOverflow() {
+        guard !blockOverflowed else { return }
+        blockOverflowed = true
+        delegate?.session(self, noted: .headerOverflow)
     }
 
     /// Frames on streams that are gone (RFC 9113, sections 5.1 and 5.1.1).
@@ -85,9 +93,8 @@ extension HTTP2Session {
 
     private func begin(_ section: HTTP2Section, on stream: HTTP2Stream) {
         self.section = section
-        guard !stream.isDetached else { return setTarget(nil) }
-        let map = section == .trailers ? stream.trailers : stream.headers
-        map.removeAll()
+        let map = stream.map(of: section)
+        map?.removeAll()
         setTarget(stream, map)
     }
 
@@ -99,36 +106,49 @@ extension HTTP2Session {
     /// False: the stream is to be reset.
     func fieldCame(_ name: ByteView, _ value: ByteView) -> Bool {
         // A stream may be given up in the middle of a block: its map serves another one then.
-        guard let fields, let current, !current.isDetached else { return true }
+        guard let fields, let stream = current, !stream.isDetached else { return true }
         switch reader.add(name, value, section, to: &fields.table) {
         case .taken: return true
         case .dropped:
             delegate?.session(self, noted: .droppedHeaderWithUnderscore)
             return true
-        case .tooLarge: return refuse(.headerOverflow, "http2.headers_too_large")
-        case .tooMany: return refuse(.headerOverflow, "http2.too_many_headers")
-        case .underscore: return refuse(.rejectedUnderscore, "http2.unexpected_underscore")
+        case .tooLarge:
+            noteHeaderOverflow()
+            return refuse(
+                stream, "http2.headers_too_large",
+                "\(options.limits.bytesSetting) \(options.limits.maxHeaderBytes / 1024)")
+        case .tooMany:
+            noteHeaderOverflow()
+            return refuse(
+                stream, "http2.too_many_headers", "\(options.limits.countSetting) \(options.limits.maxHeaderCount)")
+        case .underscore:
+            delegate?.session(self, noted: .rejectedUnderscore)
+            return refuse(
+                stream, "http2.unexpected_underscore", "headers_with_underscores_action REJECT_REQUEST")
         }
     }
 
-    private func refuse(_ notice: HTTP2Notice, _ details: StaticString) -> Bool {
-        current?.fault = details
-        delegate?.session(self, noted: notice)
+    private func refuse(
+        _ stream: HTTP2Stream, _ details: StaticString, _ setting: @autoclosure () -> String
+    ) -> Bool {
+        stream.fault = details
+        delegate?.session(self, refused: "stream \(stream.id) is over \(setting())")
         setTarget(nil)
         return false
     }
 
     /// The block of `stream` is whole. False when the connection cannot go on.
     private func blockCame(_ stream: HTTP2Stream, ends: Bool) -> Bool {
-        guard current === stream else {
+        let map = fields
+        setTarget(nil)
+        guard let map, !stream.isDetached else {
             if ends { stream.remoteEnded = true }
             return true
         }
-        setTarget(nil)
         var fault: String?
         switch section {
-        case .request: fault = reader.finishRequest(stream.headers)
-        case .response: fault = reader.finishResponse(stream.headers)
+        case .request: fault = reader.finishRequest(map)
+        case .response: fault = reader.finishResponse(map)
         case .trailers:
             delegate?.session(self, noted: .trailers)
             stream.hasTrailers = true
@@ -136,7 +156,7 @@ extension HTTP2Session {
         if let fault { return isMalformed(stream, fault) }
         if ends { stream.remoteEnded = true }
         if section == .response {
-            guard stream.headers.status >= 200 || stream.headers.status == 101 else {
+            guard map.status >= 200 || map.status == 101 else {
                 // Told at once: the final head comes into the same map.
                 stream.interimCame()
                 return true
@@ -153,7 +173,10 @@ extension HTTP2Session {
         delegate?.session(self, noted: .messagingError)
         stream?.fault = "http2.violation.of.messaging.rule"
         if options.resetsMalformedMessages {
-            if let stream { submitReset(stream, .protocolError) }
+            if let stream {
+                delegate?.session(self, refused: "stream \(stream.id) is malformed: \(text)")
+                submitReset(stream, .protocolError)
+            }
             return true
         }
         fail(HTTP2Failure(.protocolError, "http2.violation.of.messaging.rule", text))
@@ -214,13 +237,19 @@ extension HTTP2Session {
         switch error {
         case NGHTTP2_ERR_REFUSED_STREAM:
             delegate?.session(self, noted: .streamRefused)
+            delegate?.session(
+                self,
+                refused: "stream \(header.stream_id) is over max_concurrent_streams \(options.maxConcurrentStreams)")
             if role == .server { history.noteReset(header.stream_id) }
             return true
         case NGHTTP2_ERR_HTTP_HEADER, NGHTTP2_ERR_HTTP_MESSAGING:
             delegate?.session(self, noted: .messagingError)
             stream?.fault =
                 error == NGHTTP2_ERR_HTTP_HEADER ? "http2.invalid.header.field" : "http2.violation.of.messaging.rule"
-            if options.resetsMalformedMessages { return true }
+            if options.resetsMalformedMessages {
+                delegate?.session(self, refused: "stream \(header.stream_id) is malformed: \(lastError)")
+                return true
+            }
             fail(
                 HTTP2Failure(
                     .protocolError, stream?.fault ?? "http2.violation.of.messaging.rule",

@@ -75,11 +75,12 @@ open class HTTP2Stream {
         outgoing = ByteQueue(pool: pool)
     }
 
+    /// Where the head and the trailers are decoded into: maps of whoever handles the stream; nil: nobody does any more.
+    public final var headers: HeaderMap?
+    public final var trailers: HeaderMap?
+
     // MARK: Events, for subclasses
 
-    /// Where the head and the trailers are decoded into.
-    open var headers: HeaderMap { preconditionFailure("a stream has headers") }
-    open var trailers: HeaderMap { preconditionFailure("a stream has trailers") }
     /// The head is whole. `end` when neither body nor trailers follow.
     open func headCame(end: Bool) {}
     /// Clients: an interim response is in `headers`; the final head will follow in the same map.
@@ -97,9 +98,12 @@ open class HTTP2Stream {
     /// The session has forgotten the stream. Comes for every stream, and last.
     open func released() {}
 
+    /// Where a section is decoded into.
+    final func map(of section: HTTP2Section) -> HeaderMap? { section == .trailers ? trailers : headers }
+
     // MARK: Facts
 
-    /// More than `streamBacklog` bytes wait for the peer.
+    /// As many bytes as may wait for the peer do (`HTTP2Options.streamBacklog`).
     public final var isBackedUp: Bool { wasBackedUp }
     /// Body bytes that wait for the peer, or for their turn.
     public final var pendingBytes: Int { outgoing.count }
@@ -154,16 +158,24 @@ open class HTTP2Stream {
         incoming.clear()
     }
 
+    /// No more events, and nothing is decoded into the reader's maps.
+    final func forgetReader() {
+        isDetached = true
+        headers = nil
+        trailers = nil
+    }
+
     /// Leaves the session and says so.
     final func finish() {
         guard let session else { return }
         dropIncoming()
         session.remove(self)
         self.session = nil
+        session.pendingSendBytes &-= outgoing.count
         outgoing.clear()
         pendingTrailers = nil
         if !isDetached {
-            isDetached = true
+            forgetReader()
             streamEnded(end)
         }
         released()

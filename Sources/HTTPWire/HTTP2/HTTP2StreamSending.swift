@@ -19,13 +19,14 @@ extension HTTP2Stream {
     /// Takes all bytes out of `bytes`; they leave as the peer's windows allow.
     public final func send(_ bytes: inout ByteQueue, end: Bool) {
         guard let session, !isClosed, !localEnded else { return bytes.clear() }
+        session.pendingSendBytes &+= bytes.count
         bytes.moveAll(to: &outgoing)
         if end { localEnded = true }
         if isDeferred {
             isDeferred = false
             nghttp2_session_resume_data(session.handle, id)
         }
-        if outgoing.count > session.options.streamBacklog { wasBackedUp = true }
+        if outgoing.count > session.backlogLimit { wasBackedUp = true }
         session.wantSend()
     }
 
@@ -45,7 +46,7 @@ extension HTTP2Stream {
 
     /// Ends the stream from our side; no event follows.
     public final func reset(_ code: HTTP2ErrorCode) {
-        isDetached = true
+        forgetReader()
         guard let session else { return }
         if !isClosed {
             localEnded = true
@@ -56,7 +57,7 @@ extension HTTP2Stream {
 
     /// No more events, and no more of the body; what was handed over to be sent still goes out.
     public final func detach() {
-        isDetached = true
+        forgetReader()
         session?.makeReady(self)
     }
 

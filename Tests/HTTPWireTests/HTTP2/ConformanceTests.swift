@@ -71,6 +71,17 @@ import Testing
         ),
         ("WINDOW_UPDATE of 0 on the connection, 6.9", frame(.windowUpdate, 0, number(0)), .protocolError),
         ("WINDOW_UPDATE of another size, 6.9", frame(.windowUpdate, 0, [0, 1]), .frameSizeError),
+        (
+            "a stream window over 2^31-1, 6.9.1",
+            headers(1, postFields, end: false) + frame(.windowUpdate, 0, stream: 1, number(0x7fff_ffff)),
+            .flowControlError
+        ),
+        (
+            "SETTINGS that make a stream window larger than 2^31-1, 6.9.2",
+            headers(1, postFields, end: false) + frame(.windowUpdate, 0, stream: 1, number(0x7fff_ffff - 65535))
+                + frame(.settings, 0, [0, 4] + number(65536)),
+            .flowControlError
+        ),
         ("a connection window over 2^31-1, 6.9.1", frame(.windowUpdate, 0, number(0x7fff_ffff)), .flowControlError),
         (
             "CONTINUATION on another stream, 6.10",
@@ -147,11 +158,6 @@ import Testing
             frame(
                 .headers, Flag.endHeaders | Flag.end | Flag.priority, stream: 1, number(1) + [255] + block(getFields)),
             .protocolError
-        ),
-        (
-            "a stream window over 2^31-1, 6.9.1",
-            headers(1, postFields, end: false) + frame(.windowUpdate, 0, stream: 1, number(0x7fff_ffff)),
-            .flowControlError
         ),
     ]
 
@@ -345,6 +351,7 @@ import Testing
         func sessionMakesStream(_ session: HTTP2Session) -> HTTP2Stream { HTTP2Stream(pool: session.pool) }
         func sessionWantsToSend(_ session: HTTP2Session) {}
         func session(_ session: HTTP2Session, noted notice: HTTP2Notice) {}
+        func session(_ session: HTTP2Session, refused text: @autoclosure () -> String) {}
         func sessionGotSettings(_ session: HTTP2Session) {}
         func sessionGotGoAway(_ session: HTTP2Session, _ code: HTTP2ErrorCode) {}
         func sessionGotPong(_ session: HTTP2Session) {}

@@ -14,10 +14,9 @@ final class NotingStream: HTTP2Stream {
     override init(pool: SlabPool) {
         slabs = pool
         super.init(pool: pool)
+        headers = head
+        trailers = tail
     }
-
-    override var headers: HeaderMap { head }
-    override var trailers: HeaderMap { tail }
 
     override func headCame(end: Bool) {
         let start = head.status > 0 ? "\(head.status)" : "\(head.method) \(head.path) \(head.authority)"
@@ -77,6 +76,7 @@ final class SessionRig {
         }
         func sessionWantsToSend(_ session: HTTP2Session) {}
         func session(_ session: HTTP2Session, noted notice: HTTP2Notice) { notices.append(notice) }
+        func session(_ session: HTTP2Session, refused text: @autoclosure () -> String) {}
         func sessionGotSettings(_ session: HTTP2Session) {}
         func sessionGotGoAway(_ session: HTTP2Session, _ code: HTTP2ErrorCode) {}
         func sessionGotPong(_ session: HTTP2Session) {}

@@ -61,6 +61,9 @@ final class HTTP2ServerConnection: ServerCodec {
         terminate(byPeer: false)
     }
 
+    /// Tells people what the client did.
+    func note(_ text: @autoclosure () -> String) { session?.noteOffence(text()) }
+
     // MARK: Bytes
 
     private func read() {
@@ -152,6 +155,7 @@ extension HTTP2ServerConnection: HTTP2SessionDelegate {
 
     func sessionWantsToSend(_ http2: HTTP2Session) { transport.scheduleSend() }
     func session(_ http2: HTTP2Session, noted notice: HTTP2Notice) { settings.stats.count(notice) }
+    func session(_ http2: HTTP2Session, refused text: @autoclosure () -> String) { note(text()) }
     func sessionGotSettings(_ http2: HTTP2Session) {}
     func sessionGotGoAway(_ http2: HTTP2Session, _ code: HTTP2ErrorCode) {}
     func sessionGotPong(_ http2: HTTP2Session) { transport.gotPong() }

@@ -19,10 +19,10 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
     private var responseEnded = false
     /// The client's side of a tunnel ended before the tunnel stood.
     private var endedEarly = false
+    /// How long the client may take no byte of a response that is complete; nil or zero: for ever.
+    private var flushLimit: TimeAmount?
     /// Waits for a client that does not read the end of its response.
     private var flushTimer: LoopTimer?
-    /// For trailers and heads that nobody will read.
-    private lazy var unread = HeaderMap()
 
     init(_ codec: HTTP2ServerConnection, _ settings: HTTP2ServerSettings, loop: EventLoop) {
         self.codec = codec
@@ -31,12 +31,13 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
         super.init(pool: loop.slabs)
     }
 
-    func begin(_ receiver: RequestReceiver) { self.receiver = receiver }
+    func begin(_ receiver: RequestReceiver) {
+        self.receiver = receiver
+        headers = receiver.requestHeaders
+        trailers = receiver.requestTrailers
+    }
 
     // MARK: Events of the session
-
-    override var headers: HeaderMap { receiver?.requestHeaders ?? unread }
-    override var trailers: HeaderMap { receiver?.requestTrailers ?? unread }
 
     override func headCame(end: Bool) {
         guard let receiver else { return }
@@ -140,6 +141,7 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
 
     /// The stream logic is done with us; what was handed over still has to reach the client.
     private func release() {
+        flushLimit = receiver?.flushLimit
         receiver = nil
         detach()
         // Most responses are sent in this very turn and need no timer.
@@ -147,7 +149,7 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
     }
 
     private func armFlushTimer() {
-        guard let limit = settings.flushTimeout else { return }
+        guard let limit = flushLimit, limit > .zero else { return }
         let timer = flushTimer ?? LoopTimer(loop: loop, target: self)
         flushTimer = timer
         timer.arm(after: limit)
@@ -156,6 +158,9 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
     func timerFired(_ timer: LoopTimer) {
         guard isFlushing else { return }
         settings.stats.txFlushTimeout.increment()
+        codec.note(
+            "stream \(id) has \(pendingBytes) bytes that the client did not take within stream_flush_timeout"
+                + (flushLimit.map { " \($0)" } ?? ""))
         reset(.cancel)
     }
 }

@@ -7,8 +7,6 @@ import Reactor
 public struct HTTP2ServerSettings {
     let options: HTTP2Options
     let keepalive: HTTP2KeepaliveSpec?
-    /// How long a response that is complete may wait for the client; nil: for ever.
-    let flushTimeout: TimeAmount?
     private let source: HTTP2CodecStats.Source
     var stats: HTTP2CodecStats { source.stats }
 
@@ -24,7 +22,6 @@ public struct HTTP2ServerSettings {
         }
         self.options = options
         keepalive = spec.http2.keepalive
-        flushTimeout = (spec.streamFlushTimeout ?? spec.streamIdleTimeout).flatMap { $0 > .zero ? $0 : nil }
         source = HTTP2CodecStats.Source(cells, prefix: "http2.")
     }
 }

@@ -1,5 +1,6 @@
 // Moves bytes between a socket and an HTTP/2 session; both codecs stand on it.
 import HTTPWire
+import Metrics
 import Reactor
 
 /// What a codec hears of its transport. Any of these may close the connection.
@@ -25,7 +26,7 @@ final class HTTP2Transport {
     private var isSendScheduled = false
     private var isClosed = false
     /// What the gauges hold of this connection.
-    private var counted = (streams: 0, frames: 0, controlFrames: 0)
+    private var counted = Counted()
 
     /// Frames are laid out up to this many bytes ahead of the socket, so that streams take turns.
     private static let outputLimit = 128 * 1024
@@ -121,15 +122,30 @@ final class HTTP2Transport {
         owner?.transportTimedOut()
     }
 
+    private struct Counted {
+        var streams = 0
+        var frames = 0
+        var controlFrames = 0
+        var pendingBytes = 0
+    }
+
     private func countActive() {
-        let now = (
-            streams: session.streamCount, frames: session.outboundFrames, controlFrames: session.outboundControlFrames
-        )
-        if now.streams != counted.streams { stats.streamsActive.add(Int64(now.streams - counted.streams)) }
-        if now.frames != counted.frames { stats.outboundFramesActive.add(Int64(now.frames - counted.frames)) }
-        if now.controlFrames != counted.controlFrames {
-            stats.outboundControlFramesActive.add(Int64(now.controlFrames - counted.controlFrames))
+        var now = Counted()
+        now.streams = session.streamCount
+        now.frames = session.outboundFrames
+        now.controlFrames = session.outboundControlFrames
+        now.pendingBytes = session.pendingSendBytes
+        count(now)
+    }
+
+    private func count(_ now: Counted) {
+        func move(_ gauge: Gauge, from before: Int, to after: Int) {
+            if after != before { gauge.add(Int64(after - before)) }
         }
+        move(stats.streamsActive, from: counted.streams, to: now.streams)
+        move(stats.outboundFramesActive, from: counted.frames, to: now.frames)
+        move(stats.outboundControlFramesActive, from: counted.controlFrames, to: now.controlFrames)
+        move(stats.pendingSendBytes, from: counted.pendingBytes, to: now.pendingBytes)
         counted = now
     }
 
@@ -139,9 +155,6 @@ final class HTTP2Transport {
         owner = nil
         session.letGo()
         keepalive?.stop()
-        stats.streamsActive.add(-Int64(counted.streams))
-        stats.outboundFramesActive.add(-Int64(counted.frames))
-        stats.outboundControlFramesActive.add(-Int64(counted.controlFrames))
-        counted = (0, 0, 0)
+        count(Counted())
     }
 }

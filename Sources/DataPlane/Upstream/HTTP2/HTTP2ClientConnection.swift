@@ -127,6 +127,10 @@ extension HTTP2ClientConnection: HTTP2SessionDelegate {
 
     func session(_ session: HTTP2Session, noted notice: HTTP2Notice) { cluster.http2Stats.count(notice) }
 
+    func session(_ session: HTTP2Session, refused text: @autoclosure () -> String) {
+        cluster.offences.note("\(socket.remoteAddress): \(text())", now: socket.loop.now)
+    }
+
     func sessionGotSettings(_ session: HTTP2Session) {
         hasSettings = true
         settingsChanged = true

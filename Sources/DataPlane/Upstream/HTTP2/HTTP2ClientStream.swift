@@ -9,19 +9,20 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
     let earlierRequests: Int
     private var requestEnded = false
     private var responseEnded = false
-    private var asksForUpgrade = false
+    /// The protocol that the request asks to upgrade to.
+    private var upgrade: FixedBytes?
     /// The request asks for a tunnel: its side stays open until the answer is no.
     private var asksForTunnel = false
     /// The pool knows that it is over.
     var isSettled = false
-    /// For a head or trailers that nobody reads any more.
-    private lazy var unread = HeaderMap()
 
     init(_ connection: HTTP2ClientConnection, _ delegate: any UpstreamStreamDelegate, earlierRequests: Int) {
         self.connection = connection
         self.delegate = delegate
         self.earlierRequests = earlierRequests
         super.init(pool: connection.socket.loop.slabs)
+        headers = delegate.upstreamResponseHeaders
+        trailers = delegate.upstreamResponseTrailers
     }
 
     // MARK: UpstreamStream
@@ -31,10 +32,10 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
     var sentAnything: Bool { wireBytesSent > 0 }
 
     func sendHead(_ request: HeaderMap, end: Bool) {
-        asksForUpgrade = request.contains(.upgrade)
-        asksForTunnel = asksForUpgrade || request.methodKind == .connect
+        upgrade = request.value(.upgrade).map { FixedBytes($0) }
+        asksForTunnel = upgrade != nil || request.methodKind == .connect
         if asksForTunnel { keepRequestOpen() }
-        if asksForUpgrade && !connection.takesUpgrades {
+        if upgrade != nil && !connection.takesUpgrades {
             return failSoon(.localReset, "upstream does not allow CONNECT with :protocol (SETTINGS)")
         }
         requestEnded = end && !asksForTunnel
@@ -85,19 +86,17 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
 
     // MARK: Events of the session
 
-    override var headers: HeaderMap { delegate?.upstreamResponseHeaders ?? unread }
-    override var trailers: HeaderMap { delegate?.upstreamResponseTrailers ?? unread }
-
     override func interimCame() { delegate?.upstreamInformational(self) }
 
     override func headCame(end: Bool) {
-        guard let delegate else { return }
-        if asksForUpgrade && headers.status == 200 {
+        guard let delegate, let headers else { return }
+        if let upgrade, headers.status == 200 {
             // The rest of the proxy knows upgrades in the form that they have on HTTP/1.
             headers.status = 101
             headers.append(.connection, "upgrade")
+            upgrade.withView { headers.append(.upgrade, $0) }
         }
-        if asksForTunnel && !(asksForUpgrade ? headers.status == 101 : headers.status / 100 == 2) { endRequest() }
+        if asksForTunnel && !(upgrade != nil ? headers.status == 101 : headers.status / 100 == 2) { endRequest() }
         if end { endResponse() }
         delegate.upstreamHead(self, end: end)
     }

@@ -13,10 +13,9 @@ final class BusyStream: HTTP2Stream {
         slabs = pool
         self.habit = habit
         super.init(pool: pool)
+        headers = head
+        trailers = tail
     }
-
-    override var headers: HeaderMap { head }
-    override var trailers: HeaderMap { tail }
 
     override func headCame(end: Bool) {
         if head.method.isEmpty { return }
@@ -148,6 +147,7 @@ final class SessionRun: HTTP2SessionDelegate {
 
     func sessionWantsToSend(_ session: HTTP2Session) {}
     func session(_ session: HTTP2Session, noted notice: HTTP2Notice) {}
+    func session(_ session: HTTP2Session, refused text: @autoclosure () -> String) {}
     func sessionGotSettings(_ session: HTTP2Session) {}
     func sessionGotGoAway(_ session: HTTP2Session, _ code: HTTP2ErrorCode) {}
     func sessionGotPong(_ session: HTTP2Session) {}
