@@ -79,6 +79,9 @@ class Peer:
     def __init__(self, sock, upstream=None):
         self.sock, self.upstream, self.buffer = sock, upstream, b""
         sock.settimeout(WAIT)
+        # What is said in several pieces shall not wait for acknowledgements.
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, data):
         self.sock.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
@@ -95,6 +98,13 @@ class Peer:
                 return None
         head, self.buffer = self.buffer.split(mark, 1)
         return head + mark
+
+    def line(self):
+        """The next line, with its end."""
+        line = self.until(b"\r\n")
+        if line is None:
+            raise EOFError("the stream ended in a message")
+        return line
 
     def exactly(self, count):
         data, self.buffer = bytearray(self.buffer[:count]), self.buffer[count:]
@@ -188,12 +198,12 @@ class Message:
     def _read_body(self, peer, is_request):
         if "chunked" in (self.get("transfer-encoding") or ""):
             while True:
-                size = int(peer.until(b"\r\n").split(b";")[0], 16)
+                size = int(peer.line().split(b";")[0], 16)
                 if size == 0:
                     break
                 self.body += peer.exactly(size)
                 assert peer.exactly(2) == b"\r\n"
-            while (line := peer.until(b"\r\n")) != b"\r\n":
+            while (line := peer.line()) != b"\r\n":
                 name, value = line.decode("latin-1").split(":", 1)
                 self.trailers.append((name, value.strip()))
         elif self.get("content-length") is not None:

@@ -99,8 +99,8 @@ def test_slow_readers_stop_fast_upstreams(start, upstream, chunked):
         for client in clients:
             client.exactly(32768)
         peak.look()
-    # Two buffers of 64 KiB a client, each of which may be overshot by one read.
-    assert peak.most < 40 * 2 * (65536 + 65536)
+    # Two buffers of 64 KiB a client, each of which may be overshot by one read, and what the connections are made of.
+    assert peak.most < 40 * 2 * (65536 + 65536) + MIB
     reader = clients.pop()
     reader.buffer = b""
     assert reader.discard(MIB) == MIB

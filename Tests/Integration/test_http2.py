@@ -1,87 +1,12 @@
 """HTTP/2 from clients: real ones (curl, nghttp, h2load), hand-made frames, floods, draining."""
-import contextlib
-import shutil
-import socket
 import struct
-import subprocess
 
 import pytest
 from bootstrap import DOWNSTREAM_TLS, FILE_LOG, bootstrap, cluster, forward, http, listener, manager
 from harness import connect, response, serve, wait_until
+from http2_peers import (
+    ACK, DATA, END, GET, GOAWAY, H2, PING, POST, PREFACE, RST, SETTINGS, WINDOW, frame, needs, run)
 from pki import Authority
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
-END, ACK, END_HEADERS = 1, 1, 4
-
-
-def frame(kind, flags=0, stream=0, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-
-def block(*fields):
-    def text(value):
-        value = value if isinstance(value, bytes) else value.encode("latin-1")
-        if len(value) < 127:
-            return bytes([len(value)]) + value
-        length, rest = b"\x7f", len(value) - 127
-        while rest >= 128:
-            length, rest = length + bytes([rest & 127 | 128]), rest >> 7
-        return length + bytes([rest]) + value
-
-    return b"".join(b"\0" + text(name) + text(value) for name, value in fields)
-
-
-GET = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")]
-POST = [(":method", "POST"), *GET[1:]]
-
-
-class H2:
-    """A client that says exactly what it is told."""
-
-    def __init__(self, port, settings=b"", window=True):
-        self.peer = connect(port)
-        self.peer.send(PREFACE + frame(SETTINGS, payload=settings))
-        if window:
-            self.peer.send(frame(WINDOW, payload=struct.pack(">I", 1 << 30)))
-        assert self.next()[0] == SETTINGS
-        self.peer.send(frame(SETTINGS, ACK))
-
-    def send(self, *frames):
-        self.peer.send(b"".join(frames))
-
-    def headers(self, stream, fields=GET, end=True):
-        self.send(frame(HEADERS, END_HEADERS | (END if end else 0), stream, block(*fields)))
-
-    def next(self):
-        """(kind, flags, stream, payload); None at the end of the connection."""
-        try:
-            head = self.peer.exactly(9)
-        except (EOFError, ConnectionError):
-            return None
-        return head[3], head[4], struct.unpack(">I", head[5:])[0], self.peer.exactly(int.from_bytes(head[:3], "big"))
-
-    def until(self, kind, stream=None):
-        """Skips to the first frame of a kind."""
-        while found := self.next():
-            if found[0] == kind and stream in (None, found[2]):
-                return found
-        raise AssertionError(f"the connection ended before a frame of kind {kind}")
-
-    def goaway(self):
-        """The error code of the GOAWAY that ends the connection."""
-        code = struct.unpack(">I", self.until(GOAWAY)[3][4:8])[0]
-        while self.next():
-            pass
-        return code
-
-
-def needs(program):
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")
-
-
-def run(*command, **settings):
-    return subprocess.run([*map(str, command)], capture_output=True, timeout=60, check=True, **settings).stdout
 
 
 def echo():
@@ -247,69 +172,6 @@ def test_a_length_that_lies_reaches_nobody(start, upstream):
     assert server.requests == []
 
 
-FLOODS = {
-    "empty": (frame(DATA, 0, 1), 3, "http2.inbound_empty_frames_flood"),
-    "priority": (frame(PRIORITY, 0, 1, b"\0\0\0\0\x0f"), 300, "http2.inbound_priority_frames_flood"),
-    "window": (frame(WINDOW, 0, 1, b"\0\0\0\1"), 30, "http2.inbound_window_update_frames_flood"),
-    "continuation": (frame(CONTINUATION, 0, 5, block(("x", "y" * 16000))), 20, "http2.header_overflow"),
-}
-
-
-@pytest.mark.parametrize("name", FLOODS)
-def test_floods_are_cut_off(proxy, name):
-    flood, count, counter = FLOODS[name]
-    client = H2(proxy.port("main"), window=False)
-    client.headers(1, POST, end=False)
-    if name == "continuation":
-        client.send(frame(HEADERS, END, 5, block(*GET)))
-    client.send(flood * count)
-    assert client.goaway() == 11  # ENHANCE_YOUR_CALM
-    assert proxy.stat(counter) >= 1 and proxy.stat("http.ingress.downstream_cx_protocol_error") == 1
-    assert "was cut off" in proxy.log_text()
-    H2(proxy.port("main")).headers(1)
-
-
-@pytest.mark.parametrize("flood", [frame(PING, 0, 0, b"12345678"), frame(SETTINGS)], ids=["ping", "settings"])
-def test_a_client_that_asks_and_does_not_read_is_cut_off(proxy, flood):
-    client = H2(proxy.port("main"))
-    client.peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    with contextlib.suppress(OSError):
-        for _ in range(2000):
-            client.send(flood * 1000)
-    wait_until(lambda: proxy.stat("http2.outbound_control_flood") == 1, "the flood is counted")
-    assert proxy.memory() < 200 << 20
-
-
-@pytest.mark.parametrize("kind", ["client", "server"])
-def test_rapid_resets_are_cut_off(start, upstream, kind):
-    """CVE-2023-44487, and its sister where the proxy is made to reset."""
-    server = upstream(lambda peer, _number: peer.rest())
-    proxy = start(http(clusters=[cluster("app", server.port)]))
-    client = H2(proxy.port("main"))
-    end = frame(RST, 0, 0, b"\0\0\0\x08") if kind == "client" else frame(WINDOW, 0, 0, b"\x7f\xff\xff\xff")
-    try:
-        for number in range(400):
-            stream = 2 * number + 1
-            client.send(frame(HEADERS, END_HEADERS, stream, block(*POST)), end[:5] + struct.pack(">I", stream) + end[9:])
-    except ConnectionError:
-        pass
-    proxy.wait_stat("http.ingress.downstream_rq_too_many_premature_resets", 1)
-    assert "were reset within" in proxy.log_text()
-    wait_until(lambda: proxy.stat("http.ingress.downstream_cx_active") == 0, "the connection is closed")
-    assert proxy.stat("http.ingress.downstream_rq_active") == 0
-
-
-def test_a_reader_that_stops_holds_no_more_than_its_share(start, upstream):
-    server = upstream(serve(lambda request: response(body=b"x" * (64 << 20) if request.path == "/big" else b"small")))
-    proxy = start(http(clusters=[cluster("app", server.port)]))
-    client = H2(proxy.port("main"), window=True)
-    for stream in range(1, 20, 2):
-        client.headers(stream, [*GET[:2], (":path", "/big"), GET[3]])  # their windows stay at 64 KiB
-    client.headers(21)
-    assert client.until(DATA, 21)[3] == b"small"
-    assert proxy.memory() < 120 << 20
-
-
 def test_goodbye_is_said_twice_at_the_end_of_a_connections_life(start, upstream):
     proxy = start(http(clusters=[cluster("app", upstream().port)], drain_timeout="0.3s",
                        common_http_protocol_options={"max_requests_per_connection": 2}))
@@ -353,3 +215,57 @@ def test_options_that_cannot_be_are_named(start, upstream):
     ):
         with pytest.raises(AssertionError, match=words):
             start(http(clusters=[cluster("app", 1)], http2_protocol_options=options))
+
+
+@pytest.mark.parametrize("which", ["outrider", "envoy"])
+def test_upgrades_to_h2c_are_not_taken(start, start_envoy, upstream, which):
+    """The request is served as what it is, and the next hop hears nothing of it, as with Envoy."""
+    server = upstream(echo())
+    proxy = (start if which == "outrider" else start_envoy)(http(clusters=[cluster("app", server.port)]))
+    peer = proxy.client()
+    for _ in range(2):
+        peer.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\n"
+                  "http2-settings: AAMAAABkAAQAAP__\r\n\r\n")
+        assert peer.response().status == 200
+    for name in ("upgrade", "http2-settings"):
+        assert server.requests[0].all(name) == []
+
+
+GIGABYTE = 1 << 30
+
+
+def test_a_gigabyte_on_one_stream_beside_a_hundred_small_ones(start, upstream):
+    """Neither starves the other, and nothing of it stays in memory."""
+    piece = bytes(1 << 20)
+
+    def script(peer, _number):
+        while request := peer.request():
+            if request.path != "/big":
+                peer.send(response(body=b"small"))
+                continue
+            peer.send(f"HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n")
+            for _ in range(GIGABYTE // len(piece)):
+                peer.send(piece)
+
+    proxy = start(http([forward("/", timeout="0s")], [cluster("app", upstream(script).port)]))
+    client = H2(proxy.port("main"), settings=struct.pack(">HI", 4, (1 << 31) - 1))
+    client.headers(1, [*GET[:2], (":path", "/big"), GET[3]])
+    before, peak, got, small, last = proxy.memory(), 0, 0, set(), 3
+    given = 0
+    while got < GIGABYTE:
+        kind, flags, stream, payload = client.next()
+        if kind != DATA:
+            continue
+        given += len(payload)
+        if given > 1 << 26:
+            client.send(frame(WINDOW, 0, 0, struct.pack(">I", given)))
+            given = 0
+        if stream == 1:
+            got += len(payload)
+        else:
+            small.add(stream)
+        if got > (last - 3) // 2 * (GIGABYTE // 120) and last < 203:
+            client.headers(last)
+            last += 2
+            peak = max(peak, proxy.memory())
+    assert len(small) == 100 and peak - before < 20 << 20

@@ -1,80 +1,15 @@
-"""HTTP/2 to upstreams, all pairings of protocols, and gRPC with real clients and servers (grpcio, nghttpd, Envoy)."""
+"""HTTP/2 to upstreams: shared connections, limits, GOAWAY and refusals, failures, ALPN."""
 import contextlib
-import shutil
 import struct
-import subprocess
 import threading
-from concurrent import futures
 
 import pytest
-from bootstrap import DOWNSTREAM_TLS, UPSTREAM_HTTP, UPSTREAM_TLS, bootstrap, cluster, forward, http, listener, manager
-from harness import Upstream, connect, free_port, response, serve, wait_until
+from bootstrap import UPSTREAM_TLS, cluster, forward, http
+from harness import Upstream, response, serve, wait_until
+from http2_peers import (
+    DATA, END, END_HEADERS, GET, GOAWAY, H2, HEADERS, PING, PUSH, RST, SETTINGS, WINDOW, H2Peer, block, frame, get,
+    number, serve_h2, spoken)
 from pki import Authority
-from test_http2 import (
-    ACK, DATA, END, END_HEADERS, GET, GOAWAY, H2, HEADERS, PING, POST, PREFACE, RST, SETTINGS, block, frame, run)
-
-
-def spoken(kind="explicit_http_config", http2=None, **common):
-    """The cluster's protocol options; `http2` are those of HTTP/2."""
-    return {"typed_extension_protocol_options": {UPSTREAM_HTTP_KEY: {
-        "@type": UPSTREAM_HTTP, kind: {"http2_protocol_options": http2 or {}}, **common}}}
-
-
-UPSTREAM_HTTP_KEY = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-
-
-class H2Peer:
-    """The server's end of a scripted HTTP/2 connection."""
-
-    def __init__(self, peer, settings=b""):
-        self.peer = peer
-        assert peer.exactly(24) == PREFACE
-        peer.send(frame(SETTINGS, payload=settings))
-
-    def next(self):
-        """The next frame but SETTINGS, PING and WINDOW_UPDATE; None at the end."""
-        while True:
-            try:
-                head = self.peer.exactly(9)
-                payload = self.peer.exactly(int.from_bytes(head[:3], "big"))
-            except (EOFError, ConnectionError):
-                return None
-            kind, flags, stream = head[3], head[4], struct.unpack(">I", head[5:])[0]
-            if kind == SETTINGS and not flags & ACK:
-                self.peer.send(frame(SETTINGS, ACK))
-            elif kind == PING and not flags & ACK:
-                self.peer.send(frame(PING, ACK, 0, payload))
-            elif kind in (HEADERS, DATA, RST, GOAWAY):
-                return kind, flags, stream, payload
-
-    def request(self):
-        """The stream of the next request; None at the end."""
-        while found := self.next():
-            if found[0] == HEADERS:
-                return found[2]
-
-    def answer(self, stream, body=b"hello", status="200", fields=()):
-        self.peer.send(frame(HEADERS, END_HEADERS, stream, block((":status", status), *fields)))
-        self.peer.send(frame(DATA, END, stream, body))
-
-
-def serve_h2(answer=None, settings=b""):
-    """A script that answers each request at once."""
-
-    def script(peer, _number):
-        h2 = H2Peer(peer, settings)
-        while stream := h2.request():
-            peer.upstream.requests.append(stream)
-            (answer or H2Peer.answer)(h2, stream)
-
-    return script
-
-
-def get(proxy, path="/", client=None, **headers):
-    peer = client or proxy.client()
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    peer.send(f"GET {path} HTTP/1.1\r\nhost: a\r\n{lines}\r\n")
-    return peer.response()
 
 
 def test_http1_clients_reach_an_http2_server(start, upstream):
@@ -96,8 +31,8 @@ def test_many_requests_share_a_connection(start, upstream):
         held.append((h2, stream))
         if len(held) == 20:
             gate.set()
-            for one, number in reversed(held):
-                one.answer(number, str(number).encode())
+            for one, place in reversed(held):
+                one.answer(place, str(place).encode())
 
     held = []
     server = upstream(serve_h2(hold))
@@ -204,44 +139,6 @@ def test_failures_have_envoys_flags(start, upstream, name):
     wait_until(lambda: f"LOG {flag} HTTP/2" in proxy.log_text(), f"{flag} in the log")
 
 
-PAIRS = [(down, up) for down in ("1", "2") for up in ("1", "2")]
-
-
-@pytest.mark.parametrize("down,up", PAIRS)
-def test_all_pairings_carry_whole_messages(start, tmp_path, down, up):
-    """Two proxies over mTLS: what one sends the other takes, bodies, trailers and all."""
-    authority = Authority(tmp_path)
-    leaf = authority.leaf("both", dns=["localhost"])
-    common = {"tls_certificates": [leaf.config],
-              "validation_context": {"trusted_ca": {"filename": str(authority.path)}}}
-
-    def echo(request):
-        return response(body=request.body or b"hello", headers=[("x-path", request.path), ("x-cookie", request.get("cookie", ""))])
-
-    server = Upstream(serve(echo))
-    chain = {"transport_socket": {"name": "tls", "typed_config": {
-        "@type": DOWNSTREAM_TLS, "require_client_certificate": True,
-        "common_tls_context": {**common, "alpn_protocols": ["h2", "http/1.1"]}}}}
-    inner = start(bootstrap([listener(manager([forward()]), chain=chain)], [cluster("app", server.port)]))
-    socket = {"transport_socket": {"name": "tls", "typed_config": {
-        "@type": UPSTREAM_TLS, "sni": "localhost", "common_tls_context": common}}}
-    options = spoken() if up == "2" else {}
-    outer = start(http(clusters=[cluster("app", inner.port("main"), **socket, **options)]))
-    file = tmp_path / "body"
-    file.write_bytes(bytes(range(256)) * 8192)  # 2 MiB
-    flag = "--http2-prior-knowledge" if down == "2" else "--http1.1"
-    url = f"http://127.0.0.1:{outer.port('main')}/path?query"
-    curl = ["curl", "--silent", "--show-error", "--max-time", "30", flag]
-    assert run(*curl, "--data-binary", f"@{file}", url) == file.read_bytes()
-    shown = run(*curl, "--include", "--cookie", "a=1; b=2", url).decode().lower()
-    assert shown.startswith(f"http/{'2' if down == '2' else '1.1'} 200")
-    assert "x-path: /path?query" in shown and "x-cookie: a=1; b=2" in shown and shown.endswith("hello")
-    assert run(*curl, "--head", url).startswith(b"HTTP/")
-    assert inner.stat(f"http.ingress.downstream_cx_http{up}_total") >= 1
-    assert outer.stat(f"cluster.app.upstream_cx_http{up}_total") >= 1
-    server.close()
-
-
 def test_auto_config_follows_alpn(start, tmp_path):
     authority = Authority(tmp_path)
     leaf = authority.leaf("server", dns=["localhost"])
@@ -276,176 +173,117 @@ def test_auto_config_needs_tls(start):
         start(http(clusters=[cluster("app", 1, **spoken("auto_config"))]))
 
 
-@pytest.mark.skipif(shutil.which("nghttpd") is None, reason="nghttpd is not installed")
-def test_nghttpd_serves_through_us(start, tmp_path):
-    (tmp_path / "file").write_bytes(b"x" * 3_000_000)
-    port = free_port()
-    server = subprocess.Popen(["nghttpd", "--no-tls", "-d", tmp_path, str(port)])
-    try:
-        wait_until(lambda: reachable(port), "nghttpd is up")
-        proxy = start(http(clusters=[cluster("app", port, **spoken())]))
-        url = f"http://127.0.0.1:{proxy.port('main')}/file"
-        assert len(run("curl", "--silent", "--http2-prior-knowledge", url)) == 3_000_000
-        text = run("h2load", "-n", "500", "-c", "4", "-m", "10", url).decode()
-        assert "500 succeeded, 0 failed" in text
-    finally:
-        server.kill()
-        server.wait()
+# Servers that break the rules
+
+def head(*fields, flags=END_HEADERS):
+    return lambda stream: frame(HEADERS, flags, stream, block(*fields))
 
 
-def reachable(port):
-    with contextlib.suppress(OSError):
-        connect(port).close()
-        return True
-    return False
+OK = (":status", "200")
+FAULTY = {
+    "PUSH_PROMISE": lambda s: frame(PUSH, END_HEADERS, s, number(2) + block(*GET)),
+    "DATA before the head": lambda s: frame(DATA, END, s, b"x"),
+    "DATA on stream 0": lambda s: frame(DATA, END, 0, b"x"),
+    "DATA on an idle stream": lambda s: frame(DATA, END, s + 100, b"x"),
+    "HEADERS on a stream of its own": lambda s: frame(HEADERS, END_HEADERS | END, 2, block(OK)),
+    "no status": head(("x", "y")),
+    "two statuses": head(OK, OK),
+    "a status of two digits": head((":status", "20")),
+    "a status of 99": head((":status", "099")),
+    "101, which HTTP/2 has not": head((":status", "101")),
+    "a pseudo-header of requests": head(OK, (":path", "/")),
+    "a pseudo-header behind a field": head(("x", "y"), OK),
+    "an upper-case name": head(OK, ("X-A", "b")),
+    "connection": head(OK, ("connection", "close")),
+    "transfer-encoding": head(OK, ("transfer-encoding", "chunked")),
+    "a line end in a value": head(OK, ("x", "a\r\nset-cookie: b")),
+    "content-length that lies": lambda s: head(OK, ("content-length", "3"))(s) + frame(DATA, END, s, b"hello"),
+    "a block that cannot be decoded": lambda s: frame(HEADERS, END_HEADERS, s, b"\xff\xff\xff\xff\xff\x0f"),
+    "a frame too large": lambda s: frame(HEADERS, END_HEADERS, s, block(OK, ("x", "y" * 20_000))),
+    "SETTINGS of another size": lambda _s: frame(SETTINGS, 0, 0, b"\0\3\0"),
+    "SETTINGS that let it push": lambda _s: frame(SETTINGS, 0, 0, b"\0\2\0\0\0\1"),
+    "a window over its maximum": lambda _s: frame(WINDOW, 0, 0, number(0x7fffffff)),
+    "PING on a stream": lambda s: frame(PING, 0, s, b"12345678"),
+}
 
 
-# gRPC
-
-grpc = pytest.importorskip("grpc")
-
-
-class Echo(grpc.GenericRpcHandler):
-    """unary, client, server and bidi streams of bytes; `fail` ends with the status that it is sent."""
-
-    def service(self, details):
-        def fail(request, context):
-            context.abort(grpc.StatusCode[request.decode()], "asked for it")
-
-        handlers = {
-            "/echo/unary": grpc.unary_unary_rpc_method_handler(lambda request, _context: request),
-            "/echo/collect": grpc.stream_unary_rpc_method_handler(lambda requests, _context: b"".join(requests)),
-            "/echo/repeat": grpc.unary_stream_rpc_method_handler(lambda request, _context: (request for _ in range(100))),
-            "/echo/talk": grpc.stream_stream_rpc_method_handler(lambda requests, _context: (b"<" + one + b">" for one in requests)),
-            "/echo/fail": grpc.unary_unary_rpc_method_handler(fail),
-            "/echo/sleep": grpc.unary_unary_rpc_method_handler(lambda request, context: stopped.wait(30) and request),
-        }
-        return handlers.get(details.method)
-
-
-stopped = threading.Event()
-
-
-@pytest.fixture
-def grpc_server():
-    server = grpc.server(futures.ThreadPoolExecutor(8))
-    server.add_generic_rpc_handlers((Echo(),))
-    server.port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield server
-    server.stop(0)
-
-
-@pytest.fixture
-def channel(start, grpc_server):
-    proxy = start(http([forward("/", timeout="0s", max_stream_duration={"grpc_timeout_header_max": "0s"})],
-                       [cluster("app", grpc_server.port, **spoken())]))
-    with grpc.insecure_channel(f"127.0.0.1:{proxy.port('main')}") as channel:
-        channel.proxy = proxy
-        yield channel
-
-
-def test_grpc_in_all_four_shapes(channel):
-    assert channel.unary_unary("/echo/unary")(b"hello", timeout=10) == b"hello"
-    assert channel.unary_unary("/echo/unary")(b"x" * 3_000_000, timeout=20) == b"x" * 3_000_000
-    assert channel.stream_unary("/echo/collect")(iter([b"a", b"b", b"c"]), timeout=10) == b"abc"
-    assert list(channel.unary_stream("/echo/repeat")(b"r", timeout=10)) == [b"r"] * 100
-    assert list(channel.stream_stream("/echo/talk")(iter([b"1", b"2"]), timeout=10)) == [b"<1>", b"<2>"]
-    assert channel.proxy.stat("cluster.app.upstream_cx_http2_total") == 1
-
-
-def test_grpc_errors_come_as_they_are(channel):
-    with pytest.raises(grpc.RpcError) as error:
-        channel.unary_unary("/echo/fail")(b"RESOURCE_EXHAUSTED", timeout=10)
-    assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and error.value.details() == "asked for it"
-
-
-def test_a_grpc_deadline_is_kept(channel):
-    with pytest.raises(grpc.RpcError) as error:
-        channel.unary_unary("/echo/sleep")(b"", timeout=0.3)
-    assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-    stopped.set()
-    wait_until(lambda: channel.proxy.stat("cluster.app.upstream_rq_active") == 0, "the call is given up upstream")
-
-
-def test_answers_of_our_own_are_grpc_too(start):
-    proxy = start(http(clusters=[cluster("app", free_port(), **spoken())]))
-    with grpc.insecure_channel(f"127.0.0.1:{proxy.port('main')}") as channel:
-        with pytest.raises(grpc.RpcError) as error:
-            channel.unary_unary("/echo/unary")(b"hello", timeout=10)
-    assert error.value.code() == grpc.StatusCode.UNAVAILABLE and "upstream connect error" in error.value.details()
-
-
-def test_grpc_is_retried_by_its_status(start, upstream):
+@pytest.mark.parametrize("name", FAULTY)
+def test_servers_that_break_the_rules(start, upstream, name):
     def answer(h2, stream):
-        tries.append(stream)
-        status = "14" if len(tries) == 1 else "0"
-        h2.peer.send(frame(HEADERS, END_HEADERS | END, stream, block(
-            (":status", "200"), ("content-type", "application/grpc"), ("grpc-status", status))))
+        if not h2.peer.upstream.requests[1:]:
+            h2.peer.send(FAULTY[name](stream))
+        else:
+            h2.answer(stream)
 
-    tries = []
     server = upstream(serve_h2(answer))
-    route = forward(retry_policy={"retry_on": "unavailable", "num_retries": 2})
-    proxy = start(http([route], [cluster("app", server.port, **spoken())]))
-    client = H2(proxy.port("main"))
-    client.headers(1, [*POST, ("content-type", "application/grpc"), ("te", "trailers")], end=False)
-    client.send(frame(DATA, END, 1, b"\0\0\0\0\0"))
-    assert client.until(HEADERS, 1)[1] & END
-    assert len(tries) == 2 and proxy.stat("cluster.app.upstream_rq_retry_success") == 1
+    proxy = start(http(clusters=[cluster("app", server.port, **spoken())]))
+    with contextlib.suppress(EOFError):  # a response that has begun is cut off
+        client = proxy.client()
+        client.sock.settimeout(5)
+        first = get(proxy, client=client)
+        assert first is None or first.status == 502
+    assert get(proxy).body == b"hello"
+    assert proxy.stat("http.ingress.downstream_rq_active") == 0
 
 
-@pytest.mark.parametrize("side", ["before", "behind"])
-def test_the_real_envoy_at_either_end(start, start_envoy, grpc_server, side):
-    first, second = (start_envoy, start) if side == "before" else (start, start_envoy)
-    inner = second(http(clusters=[cluster("app", grpc_server.port, **spoken())]))
-    outer = first(http(clusters=[cluster("app", inner.port("main"), **spoken())]))
-    with grpc.insecure_channel(f"127.0.0.1:{outer.port('main')}") as channel:
-        assert channel.unary_unary("/echo/unary")(b"x" * 1_000_000, timeout=20) == b"x" * 1_000_000
-        assert list(channel.stream_stream("/echo/talk")(iter([b"1", b"2"]), timeout=10)) == [b"<1>", b"<2>"]
-        with pytest.raises(grpc.RpcError) as error:
-            channel.unary_unary("/echo/fail")(b"NOT_FOUND", timeout=10)
-        assert error.value.code() == grpc.StatusCode.NOT_FOUND
+# Connections
+
+def test_another_connection_is_made_before_one_is_full(start, upstream):
+    waiting = []
+    server = upstream(serve_h2(lambda h2, stream: waiting.append((h2, stream))))
+    proxy = start(http(clusters=[cluster("app", server.port, **spoken(http2={"max_concurrent_streams": 10}))]))
+    clients = []
+    for count in range(1, 10):
+        clients.append(proxy.client())
+        clients[-1].send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        proxy.wait_stat("cluster.app.upstream_rq_active", count)
+    wait_until(lambda: server.connections == 2, "the second connection is made ahead")
+    assert proxy.stat("cluster.app.upstream_rq_pending_overflow") == 0
+    wait_until(lambda: len(waiting) == 9, "all have come")
+    for h2, stream in waiting:
+        h2.answer(stream)
+    assert [client.response().status for client in clients] == [200] * 9
 
 
-# CONNECT and WebSocket
+def test_keepalive_pings_find_dead_servers(start, upstream):
+    def script(peer, number_):
+        h2 = H2Peer(peer)
+        stream = h2.request()
+        if number_ > 1:
+            return h2.answer(stream)
+        peer.rest()  # alive as a socket, and nothing more
 
-UPGRADE = {"upgrade_configs": [{"upgrade_type": "websocket"}]}
-EXTENDED = [(":method", "CONNECT"), (":protocol", "websocket"), *GET[1:], ("sec-websocket-version", "13")]
-
-
-def test_websockets_from_http2_reach_http1(start, upstream):
-    def script(peer, _number):
-        peer.request()
-        peer.send("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
-        while peer.fill():
-            data, peer.buffer = peer.buffer, b""
-            peer.send(data.upper())
-
-    server = upstream(script)
-    proxy = start(http(clusters=[cluster("app", server.port)], http2_protocol_options={"allow_connect": True}, **UPGRADE))
-    client = H2(proxy.port("main"))
-    client.headers(1, EXTENDED, end=False)
-    client.until(HEADERS, 1)
-    client.send(frame(DATA, 0, 1, b"hello"))
-    assert client.until(DATA, 1)[3] == b"HELLO"
-    assert server.requests[0].start == "GET / HTTP/1.1" and server.requests[0].get("upgrade") == "websocket"
-    client.send(frame(DATA, END, 1))
-    assert client.until(DATA, 1)[1] & END
-    assert proxy.stat("http.ingress.downstream_cx_upgrades_total") == 1
+    options = {"connection_keepalive": {"interval": "0.2s", "timeout": "0.3s"}}
+    proxy = start(http(clusters=[cluster("app", upstream(script).port, **spoken(http2=options))]))
+    answer = get(proxy)
+    assert answer.status == 503
+    assert proxy.stat("cluster.app.http2.keepalive_timeout") == 1
+    assert get(proxy).body == b"hello"
 
 
-def test_websockets_from_http1_reach_http2(start, upstream):
-    def answer(h2, stream):
-        h2.peer.send(frame(HEADERS, END_HEADERS, stream, block((":status", "200"))))
-        while found := h2.next():
-            if found[0] == DATA:
-                h2.peer.send(frame(DATA, found[1], stream, found[3].upper()))
+def test_connections_have_an_age_and_a_number_of_requests(start, upstream):
+    server = upstream(serve_h2())
+    proxy = start(http([forward("/old", "old"), forward("/", "many")], [
+        cluster("old", server.port, **spoken(common_http_protocol_options={"max_connection_duration": "0.3s"})),
+        cluster("many", server.port, **spoken(common_http_protocol_options={"max_requests_per_connection": 2}))]))
+    assert [get(proxy).status for _ in range(5)] == [200] * 5
+    assert proxy.stat("cluster.many.upstream_cx_http2_total") == 3 and proxy.stat("cluster.many.upstream_cx_max_requests") == 2
+    assert get(proxy, "/old").status == 200
+    proxy.wait_stat("cluster.old.upstream_cx_max_duration_reached", 1)
+    assert get(proxy, "/old").status == 200 and proxy.stat("cluster.old.upstream_cx_total") == 2
 
-    server = upstream(serve_h2(answer, struct.pack(">HI", 8, 1)))
-    options = spoken(http2={"allow_connect": True})
-    proxy = start(http(clusters=[cluster("app", server.port, **options)], **UPGRADE))
-    client = proxy.client()
-    client.send("GET / HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
-    assert client.response().status == 101
-    client.send("hello")
-    assert client.exactly(5) == b"HELLO"
+
+def test_server_names_share_nothing(start, tmp_path):
+    """auto_sni: one connection for each name, whatever could be multiplexed."""
+    authority = Authority(tmp_path)
+    leaf = authority.leaf("server", dns=["one.test", "two.test"])
+    with contextlib.closing(Upstream(serve_h2(), leaf.server_context(alpn=["h2"]))) as server:
+        socket = {"transport_socket": {"name": "tls", "typed_config": {"@type": UPSTREAM_TLS, "common_tls_context": {
+            "validation_context": {"trusted_ca": {"filename": str(authority.path)}}}}}}
+        settings = spoken(upstream_http_protocol_options={"auto_sni": True, "auto_san_validation": True})
+        proxy = start(http(clusters=[cluster("app", server.port, **socket, **settings)]))
+        for name in ("one.test", "two.test", "one.test"):
+            peer = proxy.client()
+            peer.send(f"GET / HTTP/1.1\r\nhost: {name}\r\n\r\n")
+            assert peer.response().status == 200
+        assert server.connections == 2
