@@ -119,18 +119,21 @@ open class HTTP2Stream {
 
     /// Delivers what there is, as far as the codec takes it.
     final func deliver() {
-        if headIsReady && !isDetached {
+        if headIsReady && isWanted {
             headIsReady = false
             headWasDelivered = true
             let ends = remoteEnded && incoming.isEmpty && !hasTrailers
             if ends { endWasDelivered = true }
             headCame(end: ends)
         }
-        if !isPaused && headWasDelivered && !isDetached { deliverBody() }
+        if !isPaused && headWasDelivered && isWanted { deliverBody() }
         if isDetached { dropIncoming() }
         guard isClosed, isDetached || isDone || !end.isComplete else { return }
         finish()
     }
+
+    /// A stream that is about to be reset for what its peer did begins nothing any more.
+    private final var isWanted: Bool { !isDetached && fault == nil }
 
     /// Nothing is left to be delivered.
     private final var isDone: Bool { incoming.isEmpty && (endWasDelivered || !remoteEnded) }

@@ -129,6 +129,35 @@ import Testing
         #expect(first.filter { $0.kind == .data }.reduce(0) { $0 + $1.payload.count } <= 96 * 1024)
     }
 
+    @Test func whereMuchWaitsEachHasLittle() {
+        let rig = SessionRig(settings: [(4, 0)]) { $0.connectionBacklog = 100_000 }
+        rig.onHead = { stream in
+            let response = HeaderMap()
+            response.status = 200
+            stream.sendResponse(response, end: false)
+            stream.send(text: String(repeating: "x", count: stream.id == 5 ? 20_000 : 60_000))
+        }
+        rig.receive(headers(1, getFields) + headers(3, getFields) + headers(5, getFields))
+        #expect(rig.streams.map(\.isBackedUp) == [false, true, true] && rig.session.pendingSendBytes == 140_000)
+        rig.receive(frame(.resetStream, 0, stream: 1, number(8)))
+        #expect(rig.session.pendingSendBytes == 80_000)
+        rig.receive(frame(.settings, 0, [0, 4] + number(1 << 20)))
+        _ = rig.sent()
+        #expect(rig.session.pendingSendBytes == 14_465 && !rig.streams[1].isBackedUp)
+    }
+
+    @Test func aStreamThatIsGivenUpInTheMiddleOfABlockReadsNoMore() {
+        let rig = SessionRig()
+        rig.receive(headers(1, postFields, end: false))
+        let stream = rig.streams[0]
+        rig.receive(frame(.headers, Flag.end, stream: 1, block(("x-a", "b"))))
+        let map = stream.tail
+        stream.detach()
+        map.removeAll()
+        rig.receive(frame(.continuation, Flag.endHeaders, stream: 1, block(("x-c", "d"))) + headers(3, getFields))
+        #expect(map.lines == [] && rig.session.failure == nil && rig.streams.last?.events.first == "head GET / a end")
+    }
+
     // MARK: Limits
 
     @Test func headersHaveLimits() {

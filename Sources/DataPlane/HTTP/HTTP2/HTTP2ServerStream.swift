@@ -19,7 +19,7 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
     private var responseEnded = false
     /// The client's side of a tunnel ended before the tunnel stood.
     private var endedEarly = false
-    /// How long the client may take no byte of a response that is complete; nil or zero: for ever.
+    /// How long the client may take no byte of a response that is complete; nil: for ever.
     private var flushLimit: TimeAmount?
     /// Waits for a client that does not read the end of its response.
     private var flushTimer: LoopTimer?
@@ -141,15 +141,15 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
 
     /// The stream logic is done with us; what was handed over still has to reach the client.
     private func release() {
-        flushLimit = receiver?.flushLimit
+        flushLimit = receiver?.flushLimit.flatMap { $0 > .zero ? $0 : nil }
         receiver = nil
         detach()
         // Most responses are sent in this very turn and need no timer.
-        if isFlushing && settings.flushTimeout != nil { loop.later { [self] in progressed() } }
+        if isFlushing && flushLimit != nil { loop.later { [self] in progressed() } }
     }
 
     private func armFlushTimer() {
-        guard let limit = flushLimit, limit > .zero else { return }
+        guard let limit = flushLimit else { return }
         let timer = flushTimer ?? LoopTimer(loop: loop, target: self)
         flushTimer = timer
         timer.arm(after: limit)
