@@ -273,6 +273,19 @@ def test_connections_have_an_age_and_a_number_of_requests(start, upstream):
     assert get(proxy, "/old").status == 200 and proxy.stat("cluster.old.upstream_cx_total") == 2
 
 
+def test_connections_that_the_pool_closes_leave_nothing(start, upstream):
+    """A session is some 20 KiB: 600 of them would be 12 MiB."""
+    server = upstream(serve_h2())
+    proxy = start(http(clusters=[
+        cluster("app", server.port, **spoken(common_http_protocol_options={"max_requests_per_connection": 1}))]))
+    client = proxy.client()
+    assert [get(proxy, client=client).status for _ in range(200)] == [200] * 200
+    before = proxy.memory()
+    assert [get(proxy, client=client).status for _ in range(600)] == [200] * 600
+    assert server.connections == 800
+    assert proxy.memory() - before < 4 << 20
+
+
 def test_server_names_share_nothing(start, tmp_path):
     """auto_sni: one connection for each name, whatever could be multiplexed."""
     authority = Authority(tmp_path)

@@ -91,13 +91,22 @@ public final class HTTP2Session {
 
     deinit { nghttp2_session_del(handle) }
 
-    /// The connection is gone: the delegate hears nothing any more.
-    public func letGo() { delegate = nil }
+    /// The connection is gone: the delegate hears nothing any more, and nothing is received or sent.
+    public func letGo() {
+        delegate = nil
+        forgetAbandoned()
+    }
+
+    /// Streams hold their codec, and so this session. nghttp2 is not called any more, but for the end.
+    private func forgetAbandoned() {
+        if delegate == nil && !isBusy { abandoned = [] }
+    }
 
     // MARK: Bytes in
 
     /// Takes all bytes in. Call `deliver` and look at `failure` afterwards.
     public func receive(_ input: inout ByteQueue) {
+        guard delegate != nil else { return input.clear() }
         isBusy = true
         while !input.isEmpty && failure == nil {
             let part = input.front
@@ -107,6 +116,7 @@ public final class HTTP2Session {
         if failure != nil { input.clear() }
         checkBacklog()
         isBusy = false
+        forgetAbandoned()
     }
 
     /// Frame by frame: each is judged by the state that the one before has left.
@@ -191,7 +201,7 @@ public final class HTTP2Session {
     /// Lays out frames until there is nothing more to send or `output` holds about `limit` bytes. Call `deliver`
     /// afterwards.
     public func send(to output: inout ByteQueue, limit: Int) {
-        guard !isBusy else { return }
+        guard !isBusy, delegate != nil else { return }
         isBusy = true
         outputLimit = limit
         withUnsafeMutablePointer(to: &output) { queue in

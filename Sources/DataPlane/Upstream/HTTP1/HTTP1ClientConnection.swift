@@ -106,6 +106,8 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
 
     func abort() { reset(.localReset, byPeer: false, detail: "shutting down") }
 
+    func connectionGone() {}
+
     var wireBytesSent: UInt64 { (lastByteSent ?? socket.bytesWritten) &- firstByteSent }
     var wireBytesReceived: UInt64 { (lastByteSent == nil ? socket.bytesRead : lastByteReceived) &- firstByteReceived }
     var sentAnything: Bool { wireBytesSent > 0 }

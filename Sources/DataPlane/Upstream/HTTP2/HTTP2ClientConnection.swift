@@ -53,6 +53,13 @@ final class HTTP2ClientConnection: ClientCodec {
         endStreams(.connectionGone)
     }
 
+    /// Its last streams may still have been flushing when the pool closed it.
+    func connectionGone() {
+        isClosed = true
+        http2.close(.connectionGone)
+        transport.close()
+    }
+
     // MARK: Calls of streams
 
     /// CONNECT with `:protocol` is allowed, or may be: the peer's SETTINGS have not come yet.
@@ -81,7 +88,6 @@ final class HTTP2ClientConnection: ClientCodec {
         isClosed = true
         pool.withdraw(link)
         http2.close(end)
-        transport.close()
     }
 
     private func fail(_ failure: HTTP2Failure) {

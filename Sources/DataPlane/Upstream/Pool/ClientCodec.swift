@@ -10,6 +10,8 @@ protocol ClientCodec: ConnectionDelegate {
     func startStream(_ delegate: any UpstreamStreamDelegate) -> any UpstreamStream
     /// Resets the streams on it; the connection is about to be closed by us.
     func abort()
+    /// The connection is closed, and the pool has forgotten it: let go of whatever leads back here.
+    func connectionGone()
 }
 
 /// How a stream ended, as the pool has to know it.

@@ -198,6 +198,7 @@ final class UpstreamConnection {
         lifetimeTimer = nil
         socket = nil
         // The codec holds this object, too.
+        let gone = codec
         user = nil
         codec = nil
         stats.cxDestroy.increment()
@@ -211,6 +212,7 @@ final class UpstreamConnection {
         place.cells.connectionClosed()
         place.releaseConnection()
         breakers.connections.release()
+        gone?.connectionGone()
     }
 
     /// The socket could not even be made ready to connect: the machine or the file has to be changed.
