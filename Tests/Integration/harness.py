@@ -19,14 +19,14 @@ WAIT = 20.0  # seconds after which a condition that was waited for has failed
 
 
 def wait_until(condition, what, timeout=WAIT):
-    """Polls until `condition()` is truthy and returns its value."""
+    """Polls until `condition()` is truthy and returns its value. `what` is a text, or makes one when it did not happen."""
     end = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {timeout} s: {what}")
+            raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
         time.sleep(0.01)
 
 
@@ -299,7 +299,7 @@ class Proxy:
         return self.stats("^" + re.escape(name) + "$").get(name, 0)
 
     def wait_stat(self, name, value):
-        wait_until(lambda: self.stat(name) == value, f"{name} == {value} (is {self.stat(name)})")
+        wait_until(lambda: self.stat(name) == value, lambda: f"{name} == {value} (is {self.stat(name)})")
 
     def memory(self):
         """Resident bytes."""

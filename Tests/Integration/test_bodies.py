@@ -179,7 +179,7 @@ def test_an_early_answer_while_the_upstream_still_reads(start, upstream):
     assert client.closed()
     proxy.wait_stat("cluster.app.upstream_cx_active", 0)
     assert proxy.stat("http.ingress.downstream_rq_response_before_rq_complete") == 1
-    assert proxy.stat("http.ingress.downstream_rq_active") == 0
+    proxy.wait_stat("http.ingress.downstream_rq_active", 0)
 
 
 def test_the_client_goes_away_in_the_response(start, upstream):
@@ -472,7 +472,7 @@ def test_a_tunnel_moves_much_and_ends_on_either_side(start, upstream):
     assert client.closed(), "the upstream ended the tunnel"
     assert peak.most < ALLOWANCE
     # Either end may be half closed for as long as the tunnel is not idle.
-    assert proxy.stat("http.ingress.downstream_cx_upgrades_active") == 1
+    proxy.wait_stat("http.ingress.downstream_cx_upgrades_active", 1)
     client.close()
     proxy.wait_stat("http.ingress.downstream_cx_active", 0)
     proxy.wait_stat("cluster.app.upstream_cx_active", 0)

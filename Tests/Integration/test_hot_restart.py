@@ -186,7 +186,7 @@ def test_what_runs_in_the_old_process_is_finished(launch, upstream):
     new = launch(config)
     assert ask(port).body == b"late"
     # One sum over both processes.
-    assert new.stat("http.ingress.downstream_rq_active") == 1
+    new.wait_stat("http.ingress.downstream_rq_active", 1)
     assert new.stat("server.parent_connections") >= 1
     assert old.process.poll() is None
     gate.set()

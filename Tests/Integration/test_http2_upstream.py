@@ -223,7 +223,7 @@ def test_servers_that_break_the_rules(start, upstream, name):
         first = get(proxy, client=client)
         assert first is None or first.status == 502
     assert get(proxy).body == b"hello"
-    assert proxy.stat("http.ingress.downstream_rq_active") == 0
+    proxy.wait_stat("http.ingress.downstream_rq_active", 0)
 
 
 # Connections

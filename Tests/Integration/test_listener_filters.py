@@ -168,7 +168,7 @@ def test_a_client_that_leaves_early_is_counted(start, named):
     proxy.client().reset()
     proxy.wait_stat("listener.main.downstream_listener_filter_error", 1)
     assert proxy.stat("listener.main.downstream_cx_total") == 0
-    assert proxy.stat("listener.main.downstream_pre_cx_active") == 0
+    proxy.wait_stat("listener.main.downstream_pre_cx_active", 0)
 
 
 def test_filters_are_switched_off_by_port(start, named):
@@ -362,7 +362,7 @@ def test_redirected_connections_go_on_to_their_listener(start, named):
     for name in ("main", "exact", "wildcard", "six"):
         assert proxy.stat(f"listener.{name}.downstream_cx_total") == 1
         proxy.wait_stat(f"listener.{name}.downstream_cx_active", 0)
-        assert proxy.stat(f"listener.{name}.downstream_pre_cx_active") == 0
+        proxy.wait_stat(f"listener.{name}.downstream_pre_cx_active", 0)
     assert proxy.stat("listener_manager.total_listeners_active") == 4
 
 

@@ -67,7 +67,7 @@ def test_unused_destinations_go(start, upstream):
     assert ask(client, f"127.0.0.1:{upstream().port}").status == 200
     proxy.wait_stat("cluster.app.membership_total", 0)
     assert proxy.stat("cluster.app.membership_change") == 2
-    assert proxy.stat("cluster.app.upstream_cx_active") == 0
+    proxy.wait_stat("cluster.app.upstream_cx_active", 0)
 
 
 def test_a_destination_in_use_stays(start, upstream):

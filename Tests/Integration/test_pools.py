@@ -211,7 +211,7 @@ def test_connections_of_tcp_sessions_are_limited(start, upstream, workers):
         cluster("app", server.port, circuit_breakers={"thresholds": [{"max_connections": 4}]})]), arguments=["--concurrency", workers])
     clients = [proxy.client() for _ in range(10)]
     wait_until(lambda: proxy.stat("cluster.app.upstream_cx_overflow") == 6, "six refused")
-    assert proxy.stat("cluster.app.upstream_cx_active") == 4
+    proxy.wait_stat("cluster.app.upstream_cx_active", 4)
     assert proxy.stat("cluster.app.circuit_breakers.default.cx_open") >= 1
     for client in clients:
         client.close()

@@ -51,7 +51,7 @@ def test_the_server_may_speak_first(start, upstream):
     assert proxy.stat("listener.main.downstream_cx_total") == 2
     assert proxy.stat("tcp.tcp.downstream_cx_total") == 2
     proxy.wait_stat("cluster.raw.upstream_cx_active", 0)
-    assert proxy.stat("listener.main.downstream_pre_cx_active") == 0
+    proxy.wait_stat("listener.main.downstream_pre_cx_active", 0)
 
 
 def test_a_client_that_speaks_is_inspected(start, upstream):

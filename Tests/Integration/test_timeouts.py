@@ -76,7 +76,7 @@ def test_the_answer_names_what_decided(start, upstream, name):
     assert proxy.stat(counter) == 1
     proxy.wait_stat("cluster.app.upstream_cx_active", 0)
     proxy.wait_stat("cluster.app.upstream_rq_active", 0)
-    assert proxy.stat("http.ingress.downstream_rq_active") == 0
+    proxy.wait_stat("http.ingress.downstream_rq_active", 0)
 
 
 @pytest.mark.parametrize("name", ["route timeout", "per_try_idle_timeout", "stream_idle_timeout", "route idle_timeout",

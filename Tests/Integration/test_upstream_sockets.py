@@ -159,7 +159,7 @@ def test_with_the_client_goes_its_connection(start, upstream):
     clients = [proxy.client() for _ in range(20)]
     for client in clients:
         assert get(client)
-    assert proxy.stat("cluster.app.upstream_cx_active") == 20
+    proxy.wait_stat("cluster.app.upstream_cx_active", 20)
     for client in clients[1:]:
         client.close()
     proxy.wait_stat("cluster.app.upstream_cx_active", 1)

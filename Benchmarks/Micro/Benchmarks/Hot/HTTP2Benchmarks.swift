@@ -4,17 +4,14 @@ import Reactor
 
 private final class Stream: HTTP2Stream {
     private let answer: HeaderMap?
-    private let head = HeaderMap()
-    private let tail = HeaderMap()
 
     /// `answer`: what a server says at once.
     init(pool: SlabPool, answer: HeaderMap?) {
         self.answer = answer
         super.init(pool: pool)
+        headers = HeaderMap()
+        trailers = HeaderMap()
     }
-
-    override var headers: HeaderMap { head }
-    override var trailers: HeaderMap { tail }
 
     override func headCame(end: Bool) {
         guard let answer else { return }
@@ -65,6 +62,7 @@ private final class Pair: HTTP2SessionDelegate {
     func sessionMakesStream(_ session: HTTP2Session) -> HTTP2Stream { Stream(pool: pool, answer: response) }
     func sessionWantsToSend(_ session: HTTP2Session) {}
     func session(_ session: HTTP2Session, noted notice: HTTP2Notice) {}
+    func session(_ session: HTTP2Session, refused text: @autoclosure () -> String) {}
     func sessionGotSettings(_ session: HTTP2Session) {}
     func sessionGotGoAway(_ session: HTTP2Session, _ code: HTTP2ErrorCode) {}
     func sessionGotPong(_ session: HTTP2Session) {}

@@ -5,5 +5,6 @@ nonisolated(unsafe) let benchmarks = {
     headBenchmarks()
     http2Benchmarks()
     routingBenchmarks()
+    balancerBenchmarks()
     loopBenchmarks()
 }

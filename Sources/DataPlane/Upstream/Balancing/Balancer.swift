@@ -1,14 +1,15 @@
 // Chooses the host of a request: first a priority and health class, then a host in it.
 
 /// One worker's balancer of one cluster. Loop thread only.
-struct Balancer {
+public struct Balancer {
     private let load: PriorityLoad
     private let only: HostSource?
     /// Indexed by priority * 3 + kind.
     private var pickers: [HostPicker]
     private let hosts: [Host]
 
-    init(_ spec: ClusterSpec, _ set: HostSet, random: inout FastRandom) {
+    /// Reads the hosts' health as `set` has it, and takes starting points from `random`, so that workers differ.
+    public init(_ spec: ClusterSpec, _ set: HostSet, random: inout FastRandom) {
         load = PriorityLoad(set, panicThreshold: spec.panicThreshold, overprovisioning: spec.overprovisioningFactor)
         only = load.only
         hosts = set.hosts
@@ -24,7 +25,9 @@ struct Balancer {
     /// health.
     ///
     /// A host in `avoiding` is picked again only when `attempts` further picks found no other.
-    mutating func pick(avoiding: [Host], attempts: Int, random: inout FastRandom, panicPicks: inout UInt64) -> Int? {
+    public mutating func pick(
+        avoiding: [Host], attempts: Int, random: inout FastRandom, panicPicks: inout UInt64
+    ) -> Int? {
         var left = avoiding.isEmpty ? 0 : max(0, attempts)
         while true {
             let source = only ?? load.source(roll: Int(random.below(100)))
