@@ -2,8 +2,8 @@
 import HTTPWire
 import Reactor
 
-/// The codec's settings, compiled once per connection manager and worker.
-public struct HTTP1ServerSettings {
+/// The codec's settings, compiled once per connection manager and worker, and shared by its connections.
+public final class HTTP1ServerSettings {
     let options: HTTP1OptionsSpec
     let limits: HTTP1Limits
     let parserOptions: HTTP1Options

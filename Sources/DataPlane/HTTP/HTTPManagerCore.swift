@@ -69,6 +69,26 @@ final class HTTPManagerCore {
         offences = OffenceLog(label: "http", place: "http '\(spec.statPrefix)'")
     }
 
+    /// See `RequestChecks`.
+    func check(_ headers: HeaderMap, localPort: UInt16) -> RequestChecks.Outcome {
+        requestChecks.apply(headers, localPort: localPort, stats)
+    }
+
+    /// The rules for the headers of requests, and their ids.
+    func applyRules(toRequest headers: HeaderMap, _ downstream: DownstreamInfo) -> RequestHeaderRules.Verdict {
+        let verdict = requestRules.apply(headers, downstream, &scratch)
+        if requestRules.needsRequestID(headers, verdict) {
+            RequestID.make(&random) { headers.set(.xRequestID, $0) }
+        }
+        return verdict
+    }
+
+    /// The rules for the headers of responses.
+    func applyRules(toResponse headers: HeaderMap, request: HeaderMap, _ info: StreamInfo, isUpgrade: Bool) {
+        responseRules.apply(
+            headers, request: request, info: info, isUpgrade: isUpgrade, date: dateText, &scratch)
+    }
+
     /// The `date` of this second; valid until the next call in another one.
     var dateText: ByteView { date.view(unixSeconds: loop.wallNow.unixSeconds) }
 }

@@ -9,7 +9,7 @@ extension HTTPStream {
     public func sendInformational() {
         guard phase == .active, responsePhase == .none, let writer, writer.httpVersion != .http10 else { return }
         responseHeaders.removeHopByHop()
-        core.stats.chargeResponse(responseHeaders.status)
+        stats.chargeResponse(responseHeaders.status)
         touch()
         writer.sendInformational(responseHeaders)
     }
@@ -18,20 +18,19 @@ extension HTTPStream {
     public func sendHead(end: Bool) {
         guard phase == .active, responsePhase == .none, let writer, let session else { return }
         let opensTunnel = !end && upgrade.isAccepted(by: responseHeaders.status)
-        core.responseRules.apply(
-            responseHeaders, request: requestHeaders, info: info,
-            isUpgrade: opensTunnel && upgrade == .upgrade, date: core.dateText, &core.scratch)
+        core.applyRules(
+            toResponse: responseHeaders, request: requestHeaders, info, isUpgrade: opensTunnel && upgrade == .upgrade)
         if opensTunnel {
             isTunnel = true
             // Envoy's reckoning: a request that upgrades is not complete.
-            core.stats.rqResponseBeforeComplete.increment()
+            stats.rqResponseBeforeComplete.increment()
             requestPhase = .body
             deadlines.clear(StreamDeadline.response.rawValue)
             writer.becomeTunnel()
         } else {
             if requestPhase != .complete {
                 // As Envoy: nobody waits for the rest of such a request.
-                core.stats.rqResponseBeforeComplete.increment()
+                stats.rqResponseBeforeComplete.increment()
                 if writer.httpVersion != .http2 { writer.closeAfterResponse() }
             }
             // What a client sent ahead for a tunnel must not be taken for a request.
@@ -40,7 +39,7 @@ extension HTTPStream {
         let status = responseHeaders.status
         info.responseCode = status
         info.marks.firstDownstreamSent = core.loop.now
-        core.stats.chargeResponse(status)
+        stats.chargeResponse(status)
         deadlines.clear(StreamDeadline.request.rawValue)
         touch()
         responsePhase = end ? .complete : .body
@@ -78,8 +77,8 @@ extension HTTPStream {
     func countUpgrade() {
         guard !countsAsUpgrade else { return }
         countsAsUpgrade = true
-        core.stats.cxUpgradesTotal.increment()
-        core.stats.cxUpgradesActive.increment()
+        stats.cxUpgradesTotal.increment()
+        stats.cxUpgradesActive.increment()
     }
 
     private func endResponse() {
@@ -121,8 +120,8 @@ extension HTTPStream {
     public func reset() {
         guard phase == .active else { return }
         // Envoy counts a reset of its own on both sides.
-        core.stats.rqRxReset.increment()
-        core.stats.rqTxReset.increment()
+        stats.rqRxReset.increment()
+        stats.rqTxReset.increment()
         let writer = writer
         finish(responseComplete: false)
         writer?.reset()
@@ -134,14 +133,14 @@ extension HTTPStream {
     public func pauseRequest() {
         guard phase == .active, !isPaused else { return }
         isPaused = true
-        core.stats.flowControlPaused.increment()
+        stats.flowControlPaused.increment()
         writer?.pauseReading()
     }
 
     public func resumeRequest() {
         guard phase == .active, isPaused else { return }
         isPaused = false
-        core.stats.flowControlResumed.increment()
+        stats.flowControlResumed.increment()
         touch()
         writer?.resumeReading()
     }

@@ -20,6 +20,7 @@ public final class HTTPStream: RequestReceiver {
     public let responseTrailers = HeaderMap()
     public let info = StreamInfo()
     let core: HTTPManagerCore
+    let stats: HTTPManagerStats
     /// Set once, right after the stream was made.
     var handler: StreamHandler?
     /// Counts the stream as a gRPC call, where somebody asked for it.
@@ -52,6 +53,7 @@ public final class HTTPStream: RequestReceiver {
 
     init(_ core: HTTPManagerCore) {
         self.core = core
+        stats = core.stats
         grpcCall = core.grpcStats.map { GRPCCall($0) }
     }
 
@@ -76,9 +78,9 @@ public final class HTTPStream: RequestReceiver {
         info.startWall = core.loop.wallNow
         info.httpVersion = writer.httpVersion
         info.downstream = session.downstream
-        core.stats.rqTotal.increment()
-        core.stats.rqActive.increment()
-        (writer.httpVersion == .http2 ? core.stats.rqHTTP2Total : core.stats.rqHTTP1Total).increment()
+        stats.rqTotal.increment()
+        stats.rqActive.increment()
+        (writer.httpVersion == .http2 ? stats.rqHTTP2Total : stats.rqHTTP1Total).increment()
         idleLimit = core.spec.streamIdleTimeout
         idleSetting = "stream_idle_timeout"
         flushLimit = core.spec.streamFlushTimeout ?? core.spec.streamIdleTimeout
@@ -91,12 +93,17 @@ public final class HTTPStream: RequestReceiver {
         if let interval = core.spec.accessLogFlushInterval { set(.accessLog, after: interval) }
     }
 
+    /// Forgets what a try has left of a response.
+    func forgetResponse() {
+        responseHeaders.removeAll()
+        responseTrailers.removeAll()
+    }
+
     /// Forgets the request; called between turns, when nobody holds the stream any more.
     func forget() {
         requestHeaders.removeAll()
-        responseHeaders.removeAll()
         requestTrailers.removeAll()
-        responseTrailers.removeAll()
+        forgetResponse()
         info.reset()
         handler?.reset()
         grpcCall?.forget()
@@ -125,9 +132,7 @@ public final class HTTPStream: RequestReceiver {
         if end { completeRequest() }
         answerExpectation(end: end)
         upgrade = UpgradeKind(requestHeaders, writer.httpVersion)
-        switch core.requestChecks.apply(
-            requestHeaders, localPort: downstream.localAddress.port, core.stats)
-        {
+        switch core.check(requestHeaders, localPort: downstream.localAddress.port) {
         case .passed:
             break
         case .refused(let answer):
@@ -173,9 +178,9 @@ public final class HTTPStream: RequestReceiver {
         switch failure.kind {
         // Well-formed messages that Envoy refuses later than its parser does.
         case .missingHost: break
-        case .fragmentInTarget: core.stats.rqFailedPathNormalization.increment()
+        case .fragmentInTarget: stats.rqFailedPathNormalization.increment()
         default:
-            core.stats.cxProtocolError.increment()
+            stats.cxProtocolError.increment()
             info.flags.insert(.downstreamProtocolError)
         }
         let text = failure.text.isEmpty ? "" : "\(HTTPStatus.reason(failure.status)): \(failure.text)"
@@ -194,7 +199,7 @@ public final class HTTPStream: RequestReceiver {
 
     public func downstreamReset(_ reason: DownstreamResetReason) {
         guard phase == .active else { return }
-        core.stats.rqRxReset.increment()
+        stats.rqRxReset.increment()
         switch reason {
         case .connectionTermination:
             info.flags.insert(.downstreamConnectionTermination)
@@ -224,7 +229,7 @@ public final class HTTPStream: RequestReceiver {
         else { return }
         requestHeaders.remove(.expect)
         guard !end, writer?.httpVersion != .http10 else { return }
-        core.stats.chargeResponse(100)
+        stats.chargeResponse(100)
         responseHeaders.removeAll()
         responseHeaders.status = 100
         writer?.sendInformational(responseHeaders)
@@ -232,12 +237,9 @@ public final class HTTPStream: RequestReceiver {
     }
 
     private func applyHeaderRules(_ downstream: DownstreamInfo) {
-        let verdict = core.requestRules.apply(requestHeaders, downstream, &core.scratch)
+        let verdict = core.applyRules(toRequest: requestHeaders, downstream)
         isInternal = verdict.isInternal
         info.client = verdict.client.map { SocketAddress($0, port: 0) }
-        if core.requestRules.needsRequestID(requestHeaders, verdict) {
-            RequestID.make(&core.random) { requestHeaders.set(.xRequestID, $0) }
-        }
         let mode = core.spec.clientCert.mode
         let element = mode == .sanitize ? nil : session?.certificateElement
         ClientCertHeader.apply(mode, requestHeaders, element: element, &core.scratch)
@@ -269,11 +271,11 @@ public final class HTTPStream: RequestReceiver {
         if responseComplete {
             info.marks.lastDownstreamSent = now
             // As Envoy counts it: what is left of the request is reset.
-            if requestPhase != .complete { core.stats.rqRxReset.increment() }
-            core.stats.rqTime.record(UInt64(max(0, (now - info.marks.start).milliseconds)))
+            if requestPhase != .complete { stats.rqRxReset.increment() }
+            stats.rqTime.record(UInt64(max(0, (now - info.marks.start).milliseconds)))
         }
-        core.stats.rqActive.decrement()
-        if countsAsUpgrade { core.stats.cxUpgradesActive.decrement() }
+        stats.rqActive.decrement()
+        if countsAsUpgrade { stats.cxUpgradesActive.decrement() }
         if isHandling { handler?.abandon() }
         logAccess(.downstreamEnd)
         writer = nil

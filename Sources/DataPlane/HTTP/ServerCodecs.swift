@@ -3,7 +3,7 @@ import HTTPWire
 import Reactor
 
 /// The codecs of a connection manager, compiled once per worker.
-public struct ServerCodecs {
+public final class ServerCodecs {
     let kind: HTTPConnectionManagerSpec.Codec
     let http1: HTTP1ServerSettings
     let http2: HTTP2ServerSettings

@@ -18,22 +18,22 @@ extension HTTPStream: TimerTarget {
         let spec = core.spec
         switch deadline {
         case .requestHeaders:
-            core.stats.rqHeaderTimeout.increment()
+            stats.rqHeaderTimeout.increment()
             timeOut(
                 "request header timeout", "request_headers_timeout", spec.requestHeadersTimeout,
                 details: CodeDetails.requestHeaderTimeout)
         case .request:
-            core.stats.rqTimeout.increment()
+            stats.rqTimeout.increment()
             timeOut(
                 "request timeout", "request_timeout", spec.requestTimeout,
                 details: CodeDetails.requestOverallTimeout)
         case .streamIdle:
-            core.stats.rqIdleTimeout.increment()
+            stats.rqIdleTimeout.increment()
             timeOut(
                 "stream timeout", idleSetting, idleLimit, details: CodeDetails.streamIdleTimeout,
                 flags: .streamIdleTimeout)
         case .maxDuration:
-            core.stats.rqMaxDurationReached.increment()
+            stats.rqMaxDurationReached.increment()
             timeOut(
                 "downstream duration timeout", durationSetting, durationLimit,
                 details: CodeDetails.maxDurationTimeout, grpc: .deadlineExceeded)

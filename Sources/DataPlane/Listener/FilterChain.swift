@@ -3,7 +3,7 @@ import Metrics
 import Reactor
 
 /// One compiled chain. Loop thread only.
-struct FilterChain {
+final class FilterChain {
     /// What serves the connections.
     enum Filter {
         case http(HTTPConnectionManager, ServerCodecs)
@@ -15,6 +15,13 @@ struct FilterChain {
     /// From accept to the end of the TLS handshake; nil: no limit.
     let handshakeTimeout: TimeAmount?
     let filter: Filter
+
+    init(name: String, tls: TLSContext?, handshakeTimeout: TimeAmount?, filter: Filter) {
+        self.name = name
+        self.tls = tls
+        self.handshakeTimeout = handshakeTimeout
+        self.filter = filter
+    }
 
     /// Hands over a connection that is up, TLS included. The filter becomes its delegate. `headStart` is given up where
     /// it is not this filter's.

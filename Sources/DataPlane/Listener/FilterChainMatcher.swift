@@ -6,12 +6,17 @@ import Reactor
 struct FilterChainMatcher {
     /// In the order of the configuration; the default chain is not among them.
     private let chains: [FilterChainMatchSpec]
+    /// There is one chain, and it is for everybody.
+    private let isForAll: Bool
 
-    init(_ chains: [FilterChainMatchSpec]) { self.chains = chains }
+    init(_ chains: [FilterChainMatchSpec]) {
+        self.chains = chains
+        isForAll = chains == [FilterChainMatchSpec()]
+    }
 
     /// The index of the chain, or nil when none matches (the default chain's turn).
     func choose(_ facts: ConnectionFacts) -> Int? {
-        if chains.count == 1, chains[0] == FilterChainMatchSpec() { return 0 }
+        if isForAll { return 0 }
         var left = Array(chains.indices)
         for specificity in Self.criteria {
             var best = -1

@@ -12,7 +12,8 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         case done
     }
 
-    private unowned var listener: Listener
+    /// Holds this object, too, until it is done.
+    private var listener: Listener
     private let connection: Connection
     private var state = State.accepted
     private var facts: ConnectionFacts

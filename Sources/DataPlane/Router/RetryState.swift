@@ -50,10 +50,10 @@ struct RetryState {
     /// Set by a response that told when to come back, ms; for one retry.
     private var toldInterval: Int64?
 
-    init() {}
-
-    /// Reads and removes the request's retry headers: the next hop shall not see them.
-    init(_ rules: RetryRules?, _ request: HeaderMap) {
+    /// Reads and removes the request's retry headers: the next hop shall not see them. nil when no failure at all is
+    /// retried.
+    init?(_ rules: RetryRules?, _ request: HeaderMap) {
+        guard rules != nil || request.containsAny(of: RetryState.headers) else { return nil }
         self.rules = rules
         conditions = rules?.spec.conditions ?? []
         remaining = rules?.spec.numRetries ?? 1
@@ -62,12 +62,10 @@ struct RetryState {
         if let matchers = rules?.policy.retriableRequestHeaders, !matchers.isEmpty,
             !matchers.contains(where: { $0.matches(request) })
         {
-            conditions = []
+            return nil
         }
+        if conditions.isEmpty { return nil }
     }
-
-    /// Whether any failure at all is retried: the request's body is kept then.
-    var isEnabled: Bool { !conditions.isEmpty }
 
     private static let headers: HeaderNameSet = [
         .xEnvoyRetryOn, .xEnvoyRetryGRPCOn, .xEnvoyMaxRetries, .xEnvoyRetriableStatusCodes,
@@ -85,7 +83,7 @@ struct RetryState {
             request.remove(.xEnvoyRetryGRPCOn)
         }
         if let count = request.value(.xEnvoyMaxRetries) {
-            if isEnabled, let number = count.decimal, number <= 1 << 20 { remaining = Int(number) }
+            if !conditions.isEmpty, let number = count.decimal, number <= 1 << 20 { remaining = Int(number) }
             request.remove(.xEnvoyMaxRetries)
         }
         if let codes = request.value(.xEnvoyRetriableStatusCodes) {

@@ -5,8 +5,8 @@ import Reactor
 
 extension Router: PoolWaiter, UpstreamStreamDelegate {
     var upstreamDelegate: UpstreamStreamDelegate { self }
-    var origin: StreamOrigin { StreamOrigin(downstream: stream.info.downstream, request: stream.requestHeaders) }
-    var upstreamResponseHeaders: HeaderMap { stream.responseHeaders }
+    var origin: StreamOrigin { StreamOrigin(downstream: info.downstream, request: request) }
+    var upstreamResponseHeaders: HeaderMap { response }
     var upstreamResponseTrailers: HeaderMap { stream.responseTrailers }
 
     func isSending(_ upstream: UpstreamStream) -> Bool {
@@ -17,8 +17,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
     /// Asks the cluster for a host and a connection. `fresh`: for a request that died on a connection used before.
     func startAttempt(fresh: Bool = false) {
         guard let cluster, let facts else { return }
-        stream.responseHeaders.removeAll()
-        stream.responseTrailers.removeAll()
+        stream.forgetResponse()
         requestEndSent = false
         upstreamEnded = false
         awaitsGRPCStatus = false
@@ -28,12 +27,12 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         let avoiding = facts.retry?.spec.avoidPreviousHosts == true ? triedHosts : []
         let picks = facts.retry?.spec.hostSelectionAttempts ?? 1
         let outcome: NewStreamOutcome
-        if facts.upgrades.endsConnect && stream.requestHeaders.methodKind == .connect {
+        if facts.upgrades.endsConnect && request.methodKind == .connect {
             outcome = cluster.newTunnel(self, avoiding: avoiding, selectionAttempts: picks)
         } else {
             outcome = cluster.newStream(
-                self, priority: facts.spec.priority, version: stream.info.httpVersion ?? .http11,
-                authority: stream.requestHeaders.authority, avoiding: avoiding,
+                self, priority: facts.spec.priority, version: info.httpVersion ?? .http11,
+                authority: request.authority, avoiding: avoiding,
                 selectionAttempts: picks, fresh: fresh)
         }
         switch outcome {
@@ -66,19 +65,19 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         facts?.routeStats?.rqTotal.increment()
         if facts?.action.rewritesHostToEndpoint == true {
             route?.rewriteHost(
-                stream.requestHeaders, toEndpoint: host.hostname, keepOriginal: !config.spec.suppressEnvoyHeaders)
+                request, toEndpoint: host.hostname, keepOriginal: !config.spec.suppressEnvoyHeaders)
         }
         if stream.isRequestComplete { armTryTimeouts() }
         if let limit = timeouts.upstreamDuration ?? cluster?.spec.http.maxStreamDuration, limit > .zero {
             stream.set(.upstreamMaxDuration, after: limit)
         }
-        stream.info.marks.firstUpstreamSent = stream.loop.now
+        info.marks.firstUpstreamSent = stream.loop.now
         let endsWithHead = stream.isRequestComplete && !body.exists
         if endsWithHead {
             requestEndSent = true
-            stream.info.marks.lastUpstreamSent = stream.loop.now
+            info.marks.lastUpstreamSent = stream.loop.now
         }
-        upstream.sendHead(stream.requestHeaders, end: endsWithHead)
+        upstream.sendHead(request, end: endsWithHead)
         if !endsWithHead && isSending(upstream) { sendHeldBody(upstream) }
     }
 
@@ -100,7 +99,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
 
     private func noteRequestEnd() {
         requestEndSent = true
-        stream.info.marks.lastUpstreamSent = stream.loop.now
+        info.marks.lastUpstreamSent = stream.loop.now
     }
 
     func poolFailed(_ reason: StreamResetReason, host: Host, detail: String) {
@@ -112,23 +111,23 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
 
     private func take(_ host: Host) {
         self.host = host
-        stream.info.upstream.host = host
-        stream.info.upstream.remoteAddress = host.address
-        stream.info.upstream.poolReady = stream.loop.now - attemptStart
+        info.upstream.host = host
+        info.upstream.remoteAddress = host.address
+        info.upstream.poolReady = stream.loop.now - attemptStart
     }
 
     private func describe(_ connection: UpstreamConnectionInfo) {
-        stream.info.upstream.localAddress = connection.localAddress
-        stream.info.upstream.remoteAddress = connection.remoteAddress
-        stream.info.upstream.connectionID = connection.connectionID
-        stream.info.upstream.httpVersion = connection.httpVersion
-        stream.info.upstream.tls = connection.tls
-        stream.info.upstream.connectStart = connection.connectStart
+        info.upstream.localAddress = connection.localAddress
+        info.upstream.remoteAddress = connection.remoteAddress
+        info.upstream.connectionID = connection.connectionID
+        info.upstream.httpVersion = connection.httpVersion
+        info.upstream.tls = connection.tls
+        info.upstream.connectStart = connection.connectStart
         if connection.tls == nil {
-            stream.info.upstream.connectEnd = connection.established
+            info.upstream.connectEnd = connection.established
         } else {
-            stream.info.upstream.handshakeEnd = connection.established
-            stream.info.upstream.serverName = connection.tls?.serverName ?? ""
+            info.upstream.handshakeEnd = connection.established
+            info.upstream.serverName = connection.tls?.serverName ?? ""
         }
     }
 
@@ -159,9 +158,9 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
 
     /// The try is over on both sides, or cannot go on.
     func noteEnd(_ upstream: UpstreamStream) {
-        stream.info.upstreamWire.sent &+= upstream.wireBytesSent
-        stream.info.upstreamWire.received &+= upstream.wireBytesReceived
-        if let budget = cluster?.stats.timeoutBudget, let limit = timeouts.perTry {
+        info.upstreamWire.sent &+= upstream.wireBytesSent
+        info.upstreamWire.received &+= upstream.wireBytesReceived
+        if let budget = stats?.timeoutBudget, let limit = timeouts.perTry {
             budget.perTryPercentUsed.record(Router.percent(stream.loop.now - attemptStart, of: limit))
         }
         logUpstream()

@@ -9,7 +9,6 @@ extension Router {
 
     /// Prepares a request for forwarding and asks for a connection. The order is Envoy's.
     func start(_ route: Route, _ facts: ForwardFacts) {
-        let request = stream.requestHeaders
         isGRPC = GRPCRules.isRequest(request)
         applyStreamLimits(facts)
         let (found, missing) = findCluster(facts)
@@ -22,8 +21,9 @@ extension Router {
                     flags: .noClusterFound))
         }
         self.cluster = cluster
+        stats = cluster.stats
         if let (name, stats) = facts.virtualClusters?.find(request) {
-            stream.info.virtualCluster = name
+            info.virtualCluster = name
             virtualCluster = stats
         }
         if let fault = config.strictCheck.firstFault(request) { return replyLocally(fault) }
@@ -34,17 +34,17 @@ extension Router {
         timeouts = TimeoutPolicy(
             facts.spec, facts.retry?.spec, request, respectsExpected: config.spec.respectExpectedRequestTimeout)
         if !config.spec.suppressEnvoyHeaders { timeouts.announce(request, elapsed: .zero) }
-        stream.info.upstream.attemptCount = 1
+        info.upstream.attemptCount = 1
         if facts.includeAttemptCount { request.set(.xEnvoyAttemptCount, decimal: 1) }
         changeRequest(route)
         retry = RetryState(facts.retry, request)
-        if retry.isEnabled {
+        if retry != nil {
             body.keep(upTo: facts.bufferLimit)
         } else if cluster.spec.http.protocol != .http1, cluster.spec.reuse.replaysRefused, body.exists {
             // A small body can be replayed when an HTTP/2 server refuses its stream.
             body.keep(upTo: min(facts.bufferLimit, Router.replayLimit), isByTheWay: true)
         }
-        if let sizes = cluster.stats.sizes {
+        if let sizes = stats?.sizes {
             sizes.rqHeadersSize.record(UInt64(request.byteSize))
             sizes.rqHeadersCount.record(UInt64(request.count))
         }
@@ -57,7 +57,7 @@ extension Router {
         if let limit = facts.spec.idleTimeout { stream.setIdleTimeout(limit, setting: facts.label("idle_timeout")) }
         if let limit = facts.spec.flushTimeout ?? facts.spec.idleTimeout { stream.flushLimit = limit }
         switch StreamDurationPolicy.apply(
-            facts.spec.maxStreamDuration, stream.requestHeaders, isGRPC: isGRPC, &stream.core.scratch)
+            facts.spec.maxStreamDuration, request, isGRPC: isGRPC, &stream.core.scratch)
         {
         case .unchanged: break
         case .none: stream.setMaxDuration(nil, setting: "")
@@ -68,7 +68,6 @@ extension Router {
     /// False when the request asks for an upgrade that nobody allows, and was answered so.
     private func checkUpgrade(_ facts: ForwardFacts) -> Bool {
         guard stream.upgrade != .none else { return true }
-        let request = stream.requestHeaders
         guard UpgradeRules.allow(stream.upgrade, request, manager: stream.core.upgrades, route: facts.upgrades) else {
             stream.core.stats.rqUpgradeRefused.increment()
             let name = stream.upgrade == .connect ? "CONNECT" : request.value(.upgrade)?.prefix(32).string ?? ""
@@ -83,7 +82,7 @@ extension Router {
 
     /// The cluster of the route, or what is missing.
     private func findCluster(_ facts: ForwardFacts) -> (found: (any RequestCluster)?, missing: String) {
-        let chosen = facts.action.choose(stream.requestHeaders, random: roll)
+        let chosen = facts.action.choose(request, random: roll)
         if chosen.weighted != nil { choice = chosen }
         var cluster: (any RequestCluster)?
         var missing = ""
@@ -92,7 +91,7 @@ extension Router {
             cluster = reference.index.flatMap { config.clusters.requestCluster(at: $0) }
             if cluster == nil { missing = "'\(reference.name)' does not exist" }
         case .header(let key):
-            let name = stream.requestHeaders.value(key)
+            let name = request.value(key)
             cluster = name.flatMap { config.clusters.requestCluster(named: $0) }
             if cluster == nil {
                 missing = name == nil ? "no \(key) header names one" : "the one that \(key) names does not exist"
@@ -101,8 +100,8 @@ extension Router {
             missing = "none is named"
         }
         if let cluster {
-            stream.info.upstream.clusterName = cluster.name
-            stream.info.upstream.clusterAlias = cluster.spec.altStatName
+            info.upstream.clusterName = cluster.name
+            info.upstream.clusterAlias = cluster.spec.altStatName
         }
         return (cluster, missing)
     }
@@ -134,7 +133,7 @@ extension Router {
         body.hasTrailers = true
         if case .sending(let upstream) = attempt {
             requestEndSent = true
-            stream.info.marks.lastUpstreamSent = stream.loop.now
+            info.marks.lastUpstreamSent = stream.loop.now
             upstream.sendTrailers(stream.requestTrailers)
         }
         if stream.isActive { requestCompleted() }
@@ -142,10 +141,10 @@ extension Router {
 
     /// Sends body bytes on and stops the client when the upstream has enough.
     private func sendUp(_ upstream: UpstreamStream, _ bytes: inout ByteQueue, end: Bool) {
-        cluster?.stats.sizes?.rqBodySize.record(UInt64(bytes.count))
+        stats?.sizes?.rqBodySize.record(UInt64(bytes.count))
         if end {
             requestEndSent = true
-            stream.info.marks.lastUpstreamSent = stream.loop.now
+            info.marks.lastUpstreamSent = stream.loop.now
         }
         upstream.sendBody(&bytes, end: end)
         // The other half of a tunnel.
@@ -163,7 +162,7 @@ extension Router {
     }
 
     /// The body does not fit into what may be kept: no retry any more (`retry_or_shadow_abandoned`).
-    private func giveUpReplay() { cluster?.stats.retryOrShadowAbandoned.increment() }
+    private func giveUpReplay() { stats?.retryOrShadowAbandoned.increment() }
 
     private func holdBackIfFull() {
         if body.count >= stream.core.bufferLimit { stream.pauseRequest() }
@@ -171,13 +170,13 @@ extension Router {
 
     func upstreamBackedUp(_ upstream: UpstreamStream) {
         guard isSending(upstream) else { return }
-        cluster?.stats.flowBackedUp.increment()
+        stats?.flowBackedUp.increment()
         stream.pauseRequest()
     }
 
     func upstreamDrained(_ upstream: UpstreamStream) {
         guard isSending(upstream) else { return }
-        cluster?.stats.flowDrained.increment()
+        stats?.flowDrained.increment()
         stream.resumeRequest()
     }
 }

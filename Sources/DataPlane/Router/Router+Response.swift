@@ -8,31 +8,30 @@ extension Router {
         guard isSending(upstream) else { return }
         touchTry()
         // Expectations are answered by the proxy: another 100 would confuse the client.
-        guard stream.responseHeaders.status != 100 else { return }
+        guard response.status != 100 else { return }
         sentInformational = true
-        chargeCode(stream.responseHeaders.status)
+        chargeCode(response.status)
         stream.sendInformational()
     }
 
     func upstreamHead(_ upstream: UpstreamStream, end: Bool) {
-        guard isSending(upstream), let cluster, let host else { return }
-        let response = stream.responseHeaders
+        guard isSending(upstream), let host else { return }
         let now = stream.loop.now
-        stream.info.marks.firstUpstreamReceived = now
+        info.marks.firstUpstreamReceived = now
         touchTry()
-        if let sizes = cluster.stats.sizes {
+        if let sizes = stats?.sizes {
             sizes.rsHeadersSize.record(UInt64(response.byteSize))
             sizes.rsHeadersCount.record(UInt64(response.count))
         }
         if retryInstead(of: upstream, end: end) { return }
         stream.clear(.perTry)
-        if let received = stream.info.marks.requestEnd, stream.upgrade == .none, !config.spec.suppressEnvoyHeaders {
+        if let received = info.marks.requestEnd, stream.upgrade == .none, !config.spec.suppressEnvoyHeaders {
             response.set(.xEnvoyUpstreamServiceTime, decimal: UInt64(max(0, (now - received).milliseconds)))
         }
         isCanary = host.canary || response.value(.xEnvoyUpstreamCanary)?.equals("true") == true
         chargeCode(response.status)
         if response.status < 500 { noteSuccess(host, end: end) }
-        stream.info.responseCodeDetails = CodeDetails.viaUpstream
+        info.responseCodeDetails = CodeDetails.viaUpstream
         finalizeResponse(response)
         if stream.upgrade.isAccepted(by: response.status) && !end {
             clearTryDeadlines()
@@ -49,7 +48,7 @@ extension Router {
         guard isSending(upstream) else { return bytes.clear() }
         let now = stream.loop.now
         touchTry()
-        if stream.info.marks.firstUpstreamBodyReceived == nil { stream.info.marks.firstUpstreamBodyReceived = now }
+        if info.marks.firstUpstreamBodyReceived == nil { info.marks.firstUpstreamBodyReceived = now }
         if end { upstreamCompleted(upstream) }
         stream.sendBody(&bytes, end: end)
     }
@@ -67,7 +66,7 @@ extension Router {
     /// The upstream has said all. A tunnel lives on while the client still talks.
     private func upstreamCompleted(_ upstream: UpstreamStream) {
         let now = stream.loop.now
-        stream.info.marks.lastUpstreamReceived = now
+        info.marks.lastUpstreamReceived = now
         upstreamEnded = true
         if awaitsGRPCStatus {
             // A gRPC response without trailers is an error.
@@ -93,8 +92,8 @@ extension Router {
     /// Header changes of the route, and the number of tries.
     func finalizeResponse(_ response: HeaderMap) {
         changeResponse(response)
-        if facts?.includeAttemptCountInResponse == true && stream.info.upstream.attemptCount > 0 {
-            response.set(.xEnvoyAttemptCount, decimal: UInt64(stream.info.upstream.attemptCount))
+        if facts?.includeAttemptCountInResponse == true && info.upstream.attemptCount > 0 {
+            response.set(.xEnvoyAttemptCount, decimal: UInt64(info.upstream.attemptCount))
         }
     }
 
@@ -102,8 +101,8 @@ extension Router {
     func replyLocally(_ answer: LocalReply, isOverload: Bool = false) {
         let last: (HeaderMap) -> Void = { [self] response in
             if isOverload && !config.spec.suppressEnvoyHeaders { response.set(.xEnvoyOverloaded, "true") }
-            if facts?.includeAttemptCountInResponse == true, stream.info.upstream.attemptCount > 0 {
-                response.set(.xEnvoyAttemptCount, decimal: UInt64(stream.info.upstream.attemptCount))
+            if facts?.includeAttemptCountInResponse == true, info.upstream.attemptCount > 0 {
+                response.set(.xEnvoyAttemptCount, decimal: UInt64(info.upstream.attemptCount))
             }
         }
         stream.reply(answer, last: last)
@@ -114,7 +113,7 @@ extension Router {
     func downstreamBackedUp() {
         guard case .sending(let upstream) = attempt, !isResponsePaused else { return }
         isResponsePaused = true
-        cluster?.stats.flowPausedReading.increment()
+        stats?.flowPausedReading.increment()
         upstream.pauseReading()
     }
 
@@ -122,7 +121,7 @@ extension Router {
         guard isResponsePaused else { return }
         isResponsePaused = false
         guard case .sending(let upstream) = attempt else { return }
-        cluster?.stats.flowResumedReading.increment()
+        stats?.flowResumedReading.increment()
         upstream.resumeReading()
     }
 }

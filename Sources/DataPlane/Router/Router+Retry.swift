@@ -17,7 +17,7 @@ extension Router {
     /// A try ended without a whole response. `isStale`: on a connection that had served before, without a byte of an
     /// answer.
     func failed(_ reason: StreamResetReason, detail: String, requestStarted: Bool, isStale: Bool) {
-        stream.info.upstream.transportFailureReason = detail
+        info.upstream.transportFailureReason = detail
         if !stream.hasResponseStarted {
             if isStale && replaceStale(reason, requestStarted: requestStarted) { return }
             if reason == .remoteRefused && replayRefused() { return }
@@ -25,7 +25,7 @@ extension Router {
             chargeCode(reason.status)
         } else if awaitsGRPCStatus {
             // The head was no error yet; a response without its gRPC status is one.
-            if let host { cluster?.cells(of: host).requestFailed() }
+            if let host { cells(host)?.requestFailed() }
             config.stats.rqResetAfterResponseStarted.increment()
         }
         replyLocally(
@@ -55,10 +55,10 @@ extension Router {
     /// goes out once more on a fresh connection, without touching the retry policy.
     private func replaceStale(_ reason: StreamResetReason, requestStarted: Bool) -> Bool {
         guard let cluster, cluster.spec.reuse.replacesStaleConnections, reason == .connectionTermination, !wasReplaced,
-            !sentInformational, body.canBeSentAgain, !requestStarted || stream.requestHeaders.methodKind.isIdempotent
+            !sentInformational, body.canBeSentAgain, !requestStarted || request.methodKind.isIdempotent
         else { return false }
         wasReplaced = true
-        cluster.stats.rqReplacedStale.increment()
+        stats?.rqReplacedStale.increment()
         startAttempt(fresh: true)
         return true
     }
@@ -69,7 +69,7 @@ extension Router {
         guard let cluster, cluster.spec.reuse.replaysRefused, !wasReplaced, !sentInformational, body.canBeSentAgain
         else { return false }
         wasReplaced = true
-        cluster.stats.rqReplayedRefused.increment()
+        stats?.rqReplayedRefused.increment()
         startAttempt()
         return true
     }
@@ -78,12 +78,11 @@ extension Router {
 
     /// True when the response is not passed on because a retry follows.
     func retryInstead(of upstream: UpstreamStream, end: Bool) -> Bool {
-        guard retry.isEnabled, !stream.hasResponseStarted, let cluster else { return false }
-        let status = stream.responseHeaders.status
-        let decision = retry.decide(response: stream.responseHeaders, wallNow: stream.loop.wallNow)
-        guard grant(decision) else { return false }
-        cluster.stats.retry.record(status: status)
-        if let host { cluster.cells(of: host).requestFailed() }
+        guard !stream.hasResponseStarted,
+            let decision = retry?.decide(response: response, wallNow: stream.loop.wallNow), grant(decision)
+        else { return false }
+        stats?.retry.record(status: response.status)
+        if let host { cells(host)?.requestFailed() }
         attempt = .backingOff
         clearTryDeadlines()
         noteEnd(upstream)
@@ -93,9 +92,9 @@ extension Router {
 
     /// True when a try without a response is followed by another.
     private func retryAfter(_ failure: RetryState.Failure) -> Bool {
-        guard retry.isEnabled, !stream.hasResponseStarted else { return false }
-        guard grant(retry.decide(failure: failure)) else { return false }
-        if let host { cluster?.cells(of: host).requestFailed() }
+        guard !stream.hasResponseStarted, let decision = retry?.decide(failure: failure), grant(decision)
+        else { return false }
+        if let host { cells(host)?.requestFailed() }
         lastFailureWasTimeout = failure == .timedOut
         attempt = .backingOff
         return true
@@ -105,7 +104,7 @@ extension Router {
     private func grant(_ decision: RetryState.Decision) -> Bool {
         guard let cluster, let facts else { return false }
         if holdsRetry && decision == .notWanted {
-            cluster.stats.rqRetrySuccess.increment()
+            stats?.rqRetrySuccess.increment()
             forEachGroup { $0.rqRetrySuccess.increment() }
         }
         releaseRetry()
@@ -113,9 +112,9 @@ extension Router {
         case .notWanted:
             return false
         case .limitExceeded:
-            cluster.stats.rqRetryLimitExceeded.increment()
+            stats?.rqRetryLimitExceeded.increment()
             forEachGroup { $0.rqRetryLimitExceeded.increment() }
-            stream.info.flags.insert(.upstreamRetryLimitExceeded)
+            info.flags.insert(.upstreamRetryLimitExceeded)
             return false
         case .retry:
             break
@@ -128,30 +127,30 @@ extension Router {
             config.stats.retryBodyTooLarge.increment()
             return false
         }
-        let (wait, isRateLimited) = retry.backoff(&stream.core.random)
+        guard let (wait, isRateLimited) = retry?.backoff(&stream.core.random) else { return false }
         if config.spec.keepsRetriesWithinDeadline, let due = stream.time(of: .response), stream.loop.now + wait >= due {
             config.stats.retryNoTime.increment()
             return false
         }
         guard cluster.tryStartRetry(facts.spec.priority) else {
-            cluster.stats.rqRetryOverflow.increment()
+            stats?.rqRetryOverflow.increment()
             forEachGroup { $0.rqRetryOverflow.increment() }
-            stream.info.flags.insert(.upstreamOverflow)
+            info.flags.insert(.upstreamOverflow)
             return false
         }
         holdsRetry = true
-        cluster.stats.rqRetry.increment()
+        stats?.rqRetry.increment()
         forEachGroup { $0.rqRetry.increment() }
         if isRateLimited {
-            cluster.stats.rqRetryBackoffRatelimited.increment()
+            stats?.rqRetryBackoffRatelimited.increment()
         } else {
-            cluster.stats.rqRetryBackoffExponential.increment()
+            stats?.rqRetryBackoffExponential.increment()
         }
         lastFailureWasTimeout = false
         if facts.retry?.spec.avoidPreviousHosts == true, let host, !triedHosts.contains(where: { $0 === host }) {
             triedHosts.append(host)
         }
-        if let host { stream.info.upstream.earlierTries.append((host, stream.info.upstream.connectionID)) }
+        if let host { info.upstream.earlierTries.append((host, info.upstream.connectionID)) }
         stream.set(.retryBackoff, after: wait)
         return true
     }
@@ -165,14 +164,13 @@ extension Router {
     private func startRetry() {
         guard case .backingOff = attempt, let facts else { return }
         wasRetried = true
-        stream.info.upstream.attemptCount += 1
-        let request = stream.requestHeaders
+        info.upstream.attemptCount += 1
         if facts.includeAttemptCount {
-            request.set(.xEnvoyAttemptCount, decimal: UInt64(stream.info.upstream.attemptCount))
+            request.set(.xEnvoyAttemptCount, decimal: UInt64(info.upstream.attemptCount))
         }
         if facts.includeTimeoutRetry { request.set(.xEnvoyIsTimeoutRetry, lastFailureWasTimeout ? "true" : "false") }
         if !config.spec.suppressEnvoyHeaders {
-            let elapsed = stream.info.marks.requestEnd.map { stream.loop.now - $0 } ?? .zero
+            let elapsed = info.marks.requestEnd.map { stream.loop.now - $0 } ?? .zero
             timeouts.announce(request, elapsed: elapsed)
         }
         startAttempt()
@@ -188,12 +186,12 @@ extension Router {
             responseTimedOut()
         case .perTry:
             guard !stream.hasResponseStarted else { return }
-            cluster?.stats.rqPerTryTimeout.increment()
+            stats?.rqPerTryTimeout.increment()
             tryTimedOut(
                 CodeDetails.perTryTimeout, timeouts.perTry, setting: "per_try_timeout", from: timeouts.perTrySetting,
                 header: "x-envoy-upstream-rq-per-try-timeout-ms")
         case .perTryIdle:
-            cluster?.stats.rqPerTryIdleTimeout.increment()
+            stats?.rqPerTryIdleTimeout.increment()
             tryTimedOut(
                 CodeDetails.perTryIdleTimeout, timeouts.perTryIdle, setting: "per_try_idle_timeout", from: .route,
                 header: "")
@@ -205,9 +203,9 @@ extension Router {
     }
 
     private func responseTimedOut() {
-        cluster?.stats.rqTimeout.increment()
+        stats?.rqTimeout.increment()
         forEachGroup { $0.rqTimeout.increment() }
-        if let host { cluster?.cells(of: host).requestTimedOut() }
+        if let host { cells(host)?.requestTimedOut() }
         chargeTimeoutBudget()
         answerTimeout(
             CodeDetails.responseTimeout, timeouts.response, setting: "timeout", from: timeouts.responseSetting,
@@ -217,7 +215,7 @@ extension Router {
     private func tryTimedOut(
         _ details: String, _ limit: TimeAmount?, setting: String, from source: TimeoutPolicy.Setting, header: String
     ) {
-        if let host { cluster?.cells(of: host).requestTimedOut() }
+        if let host { cells(host)?.requestTimedOut() }
         dropAttempt()
         if retryAfter(.timedOut) { return }
         answerTimeout(details, limit, setting: setting, from: source, header: header)
@@ -239,7 +237,7 @@ extension Router {
     }
 
     private func upstreamDurationReached() {
-        cluster?.stats.rqMaxDurationReached.increment()
+        stats?.rqMaxDurationReached.increment()
         dropAttempt()
         if retryAfter(.reset(.localReset, requestStarted: true)) { return }
         let limit = timeouts.upstreamDuration ?? cluster?.spec.http.maxStreamDuration

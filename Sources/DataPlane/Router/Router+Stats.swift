@@ -6,23 +6,21 @@ import Reactor
 extension Router {
     /// Charges a response code, the proxy's own answers for failed tries included.
     func chargeCode(_ status: Int) {
-        guard let cluster, config.spec.dynamicStats, !stream.info.isHealthCheck else { return }
-        let stats = cluster.stats
+        guard let stats, config.spec.dynamicStats, !info.isHealthCheck else { return }
         stats.responses.record(status: status)
         if isCanary { stats.canary.record(status: status) }
         (stream.isInternalRequest ? stats.internal : stats.external).record(status: status)
         forEachGroup { $0.responses.record(status: status) }
         alternative?.record(status: status)
-        if status >= 500, let host { cluster.cells(of: host).requestFailed() }
+        if status >= 500, let host { cells(host)?.requestFailed() }
     }
 
     /// Charges the time from the request's end to the response's.
     func chargeTime(_ now: MonotonicTime) {
-        guard let cluster, let received = stream.info.marks.requestEnd else { return }
+        guard let stats, let received = info.marks.requestEnd else { return }
         chargeTimeoutBudget()
-        guard config.spec.dynamicStats, !stream.info.isHealthCheck else { return }
+        guard config.spec.dynamicStats, !info.isHealthCheck else { return }
         let elapsed = UInt64(max(0, (now - received).milliseconds))
-        let stats = cluster.stats
         stats.responses.recordTime(milliseconds: elapsed)
         if isCanary { stats.canary.recordTime(milliseconds: elapsed) }
         (stream.isInternalRequest ? stats.internal : stats.external).recordTime(milliseconds: elapsed)
@@ -37,7 +35,7 @@ extension Router {
     }
 
     func chargeTimeoutBudget() {
-        guard let budget = cluster?.stats.timeoutBudget, let received = stream.info.marks.requestEnd else { return }
+        guard let budget = stats?.timeoutBudget, let received = info.marks.requestEnd else { return }
         budget.percentUsed.record(Router.percent(stream.loop.now - received, of: timeouts.response ?? .zero))
     }
 
@@ -51,7 +49,7 @@ extension Router {
     func noteSuccess(_ host: Host, end: Bool) {
         guard isGRPC else { return cells(host)?.requestSucceeded() ?? () }
         if end {
-            judge(GRPCRules.status(stream.responseHeaders))
+            judge(GRPCRules.status(response))
         } else {
             awaitsGRPCStatus = true
         }
@@ -67,12 +65,12 @@ extension Router {
         }
     }
 
-    private func cells(_ host: Host) -> HostCells? { cluster?.cells(of: host) }
+    func cells(_ host: Host) -> HostCells? { cluster?.cells(of: host) }
 
     /// What formatters of headers and logs may draw from.
     var formatContext: FormatContext {
         FormatContext(
-            stream.info, request: stream.requestHeaders, response: stream.responseHeaders, now: stream.loop.now,
+            info, request: request, response: response, now: stream.loop.now,
             wallNow: stream.loop.wallNow)
     }
 
@@ -80,7 +78,7 @@ extension Router {
     func logUpstream() {
         guard !config.upstreamLogs.isEmpty else { return }
         var context = FormatContext(
-            stream.info, request: stream.requestHeaders, response: stream.responseHeaders,
+            info, request: request, response: response,
             trailers: stream.responseTrailers, now: stream.loop.now, wallNow: stream.loop.wallNow)
         context.logType = .upstreamEnd
         for log in config.upstreamLogs { log.log(context) }

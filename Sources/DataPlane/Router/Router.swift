@@ -22,6 +22,10 @@ final class Router: StreamHandler {
     }
 
     let stream: HTTPStream
+    // The stream's own, at hand: reaching through one object for another costs a count of references at each use.
+    let request: HeaderMap
+    let response: HeaderMap
+    let info: StreamInfo
     let config: RouterConfig
     @exclusivity(unchecked) var route: Route?
     /// Set when the route forwards.
@@ -31,10 +35,13 @@ final class Router: StreamHandler {
     /// One value a request, for fractions and weights.
     @exclusivity(unchecked) var roll: UInt64 = 0
     @exclusivity(unchecked) var cluster: (any RequestCluster)?
+    /// The cluster's.
+    @exclusivity(unchecked) var stats: ClusterStats?
     @exclusivity(unchecked) var attempt = Attempt.none
     @exclusivity(unchecked) var body: RequestBody
     @exclusivity(unchecked) var timeouts = TimeoutPolicy()
-    @exclusivity(unchecked) var retry = RetryState()
+    /// nil: nothing is retried.
+    @exclusivity(unchecked) var retry: RetryState?
     @exclusivity(unchecked) var virtualCluster: RequestGroupStats?
     @exclusivity(unchecked) var alternative: ResponseStats?
     @exclusivity(unchecked) var isGRPC = false
@@ -59,6 +66,9 @@ final class Router: StreamHandler {
 
     init(_ stream: HTTPStream, _ config: RouterConfig) {
         self.stream = stream
+        request = stream.requestHeaders
+        response = stream.responseHeaders
+        info = stream.info
         self.config = config
         body = RequestBody(pool: stream.loop.slabs)
     }
@@ -68,10 +78,11 @@ final class Router: StreamHandler {
         facts = nil
         choice = nil
         cluster = nil
+        stats = nil
         attempt = .none
         body.reset()
         timeouts = TimeoutPolicy()
-        retry = RetryState()
+        retry = nil
         virtualCluster = nil
         alternative = nil
         isGRPC = false
@@ -105,7 +116,7 @@ final class Router: StreamHandler {
         config.stats.rqTotal.increment()
         body.exists = !end
         roll = stream.core.random.next()
-        switch config.routes.route(stream.requestHeaders, tls: stream.info.downstream?.tls, random: roll) {
+        switch config.routes.route(request, tls: info.downstream?.tls, random: roll) {
         case .none:
             config.stats.noRoute.increment()
             stream.reply(
@@ -115,10 +126,10 @@ final class Router: StreamHandler {
             config.stats.rqDirectResponse.increment()
             stream.reply(
                 LocalReply(301, details: CodeDetails.directResponse),
-                location: { [self] in config.routes.setTLSLocation(of: $0, stream.requestHeaders) })
+                location: { [self] in config.routes.setTLSLocation(of: $0, request) })
         case .route(let route):
             self.route = route
-            stream.info.routeName = route.name
+            info.routeName = route.name
             switch route.action {
             case .direct(let direct):
                 var answer = LocalReply(direct.status, details: CodeDetails.directResponse)
@@ -138,7 +149,7 @@ final class Router: StreamHandler {
     func changeRequest(_ route: Route) {
         guard route.changesRequest || choice != nil else { return }
         route.finalizeRequest(
-            stream.requestHeaders, choice: choice, keepOriginal: !config.spec.suppressEnvoyHeaders, formatContext)
+            request, choice: choice, keepOriginal: !config.spec.suppressEnvoyHeaders, formatContext)
     }
 
     /// The route's changes of a response's headers.
@@ -149,7 +160,6 @@ final class Router: StreamHandler {
 
     private func replyDirectly(_ route: Route, _ answer: LocalReply) {
         config.stats.rqDirectResponse.increment()
-        let request = stream.requestHeaders
         changeRequest(route)
         stream.reply(answer, location: { route.setLocation(of: $0, request) })
     }

@@ -25,6 +25,20 @@ public final class RouteTable {
             self.index = index
             self.routes = routes
         }
+
+        func requiresTLS(_ request: HeaderMap) -> Bool {
+            switch virtualHost.requireTLS {
+            case .none: return false
+            case .externalOnly:
+                if request.value(.xEnvoyInternal)?.equals("true") == true { return false }
+            case .all: break
+            }
+            return !(request.value(.xForwardedProto) ?? request.scheme).equals("https")
+        }
+
+        func route(_ question: borrowing RouteQuestion) -> Route? {
+            index.firstMatch(question).map { routes[$0] }
+        }
     }
 
     /// - Parameters:
@@ -85,13 +99,12 @@ public final class RouteTable {
         if ignorePort { host = AuthorityRules.withoutPort(host) }
         guard let position = hosts.find(host, hasHost: request.hasAuthority) else { return .none }
         let table = tables[position]
-        if requiresTLS(table.virtualHost, request) { return .tlsRedirect(table.virtualHost) }
+        if table.requiresTLS(request) { return .tlsRedirect(table.virtualHost) }
         // Joining a header's lines moves the request's bytes, so that the path is copied.
         scratch.path.removeAll()
         scratch.path.append(matchablePath(request.path))
         let question = RouteQuestion(request: request, path: scratch.path.view, tls: tls, random: random)
-        guard let match = table.index.firstMatch(question) else { return .none }
-        return .route(table.routes[match])
+        return table.route(question).map { .route($0) } ?? .none
     }
 
     /// Removes the headers that only internal clients may send (`internal_only_headers`).
@@ -109,16 +122,6 @@ public final class RouteTable {
         scratch.text.append(request.authority)
         scratch.text.append(request.path)
         response.set(.location, scratch.text.view)
-    }
-
-    private func requiresTLS(_ virtualHost: VirtualHost, _ request: HeaderMap) -> Bool {
-        switch virtualHost.requireTLS {
-        case .none: return false
-        case .externalOnly:
-            if request.value(.xEnvoyInternal)?.equals("true") == true { return false }
-        case .all: break
-        }
-        return !(request.value(.xForwardedProto) ?? request.scheme).equals("https")
     }
 
     private func matchablePath(_ path: ByteView) -> ByteView {

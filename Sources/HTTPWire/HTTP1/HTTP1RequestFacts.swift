@@ -14,7 +14,7 @@ struct HTTP1RequestFacts {
         if let failure = readTarget(&table, startLine, options) { return failure }
         keepAlive = startLine.version != .http10
         if let failure = readFraming(&table, startLine, options) { return failure }
-        if table.first(.connection) >= 0 || table.first(.proxyConnection) >= 0 {
+        if table.has(.connection) || table.has(.proxyConnection) {
             readConnection(table, startLine)
         }
         return nil
@@ -112,8 +112,8 @@ struct HTTP1RequestFacts {
     private mutating func readFraming(
         _ table: inout HeaderTable, _ startLine: HTTP1StartLine, _ options: HTTP1Options
     ) -> HTTP1Failure? {
-        let hasLength = table.first(.contentLength) >= 0
-        if table.first(.transferEncoding) >= 0 {
+        let hasLength = table.has(.contentLength)
+        if table.has(.transferEncoding) {
             if hasLength {
                 guard options.allowChunkedLength else { return HTTP1FramingRules.bothLengths }
                 table.removeAll(.contentLength)
@@ -142,6 +142,7 @@ struct HTTP1RequestFacts {
     }
 
     private mutating func readConnection(_ table: borrowing HeaderTable, _ startLine: HTTP1StartLine) {
+        if startLine.version != .http10 && table.saysKeepAliveAlone { return }
         let close = table.hasToken(.connection, "close") || table.hasToken(.proxyConnection, "close")
         if startLine.version == .http10 {
             keepAlive = !close && table.hasToken(.connection, "keep-alive")

@@ -152,20 +152,24 @@ public struct HTTP1ResponseParser: ~Copyable {
         } else if let failure = readFraming(&table, status) {
             return fail(failure)
         }
-        if table.first(.connection) >= 0 || table.first(.proxyConnection) >= 0 {
-            if table.hasToken(.connection, "close") || table.hasToken(.proxyConnection, "close") {
-                keepAlive = false
-            } else if version == .http10 && framing != .untilClose && framing != .tunnel {
-                keepAlive = table.hasToken(.connection, "keep-alive")
-            }
-        }
+        readConnection(table)
         state = .body(HTTP1Body(framing))
         return .head
     }
 
+    private mutating func readConnection(_ table: borrowing HeaderTable) {
+        guard table.has(.connection) || table.has(.proxyConnection) else { return }
+        if version != .http10 && table.saysKeepAliveAlone { return }
+        if table.hasToken(.connection, "close") || table.hasToken(.proxyConnection, "close") {
+            keepAlive = false
+        } else if version == .http10 && framing != .untilClose && framing != .tunnel {
+            keepAlive = table.hasToken(.connection, "keep-alive")
+        }
+    }
+
     private mutating func readFraming(_ table: inout HeaderTable, _ status: Int) -> HTTP1Failure? {
-        let hasLength = table.first(.contentLength) >= 0
-        let hasCoding = table.first(.transferEncoding) >= 0
+        let hasLength = table.has(.contentLength)
+        let hasCoding = table.has(.transferEncoding)
         var length: UInt64?
         if hasCoding {
             if hasLength {

@@ -65,7 +65,9 @@ public final class HeaderMap {
     /// The first value under `name` in any case.
     public func value(named name: StaticString) -> ByteView? { value(named: ByteView(name)) }
 
-    public func contains(_ name: HeaderName) -> Bool { value(name) != nil }
+    public func contains(_ name: HeaderName) -> Bool {
+        table.has(name) || name == .host && table.authority.isPresent
+    }
     /// True when a field of one of `names` is there at least.
     public func containsAny(of names: HeaderNameSet) -> Bool { !table.present.isDisjoint(with: names) }
     public func contains(_ key: HeaderKey) -> Bool { value(key) != nil }

@@ -2,6 +2,14 @@
 import Reactor
 
 extension HeaderTable {
+    /// True when all that the message says about its connection is `Connection: keep-alive`, as most that say anything
+    /// do. HTTP/1.1 means it anyway.
+    var saysKeepAliveAlone: Bool {
+        let index = first(.connection)
+        return index >= 0 && !hasSeveral(.connection) && !has(.proxyConnection)
+            && value(entries[index]).equals("keep-alive")
+    }
+
     /// True when one of the comma-separated items of `name` is `token`, in any case.
     func hasToken(_ name: HeaderName, _ token: StaticString) -> Bool {
         var found = false
@@ -57,7 +65,7 @@ extension HeaderMap {
     @discardableResult
     public func removeHopByHop(keepUpgrade: Bool = false) -> Nominations {
         guard containsAny(of: HeaderMap.hopByHop) else { return .ordinary }
-        let outcome = contains(.connection) ? removeNominated() : .ordinary
+        let outcome = contains(.connection) && !table.saysKeepAliveAlone ? removeNominated() : .ordinary
         remove(HeaderMap.alwaysForOneHop)
         if !keepUpgrade { remove(.upgrade) }
         if contains(.te) {

@@ -144,6 +144,10 @@ struct HeaderTable: ~Copyable {
         arena.view(Int(entry.valueStart), Int(entry.valueCount))
     }
 
+    /// True when there is a live entry of `name`.
+    @inline(__always)
+    func has(_ name: HeaderName) -> Bool { present.contains(name.rawValue) }
+
     /// Index of the first live entry of `name`, or -1.
     @inline(__always)
     func first(_ name: HeaderName) -> Int {

@@ -15,15 +15,16 @@ public final class EventLoop {
         let run: () -> Void
     }
 
-    private struct Times {
-        var now: MonotonicTime
-        var wall: WallTime
+    @usableFromInline
+    struct Times {
+        @usableFromInline var now: MonotonicTime
+        @usableFromInline var wall: WallTime
     }
 
     private let clock: LoopClock
     private let epoll: Int32
     // Invariant: both allocated in init, freed in deinit.
-    private let times: UnsafeMutablePointer<Times>
+    @usableFromInline let times: UnsafeMutablePointer<Times>
     private let events: UnsafeMutablePointer<epoll_event>
     private var slots = SlotTable()
     private var ready: [Connection] = []
@@ -73,10 +74,10 @@ public final class EventLoop {
     }
 
     /// The monotonic time when this turn began to handle events.
-    public var now: MonotonicTime { times.pointee.now }
+    @inlinable public var now: MonotonicTime { times.pointee.now }
 
     /// The civil time when this turn began to handle events.
-    public var wallNow: WallTime { times.pointee.wall }
+    @inlinable public var wallNow: WallTime { times.pointee.wall }
 
     /// Turns until `stop`.
     public func run() {

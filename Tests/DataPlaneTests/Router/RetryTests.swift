@@ -238,9 +238,9 @@ struct RetryTests {
         #expect(rig.stat("cluster.app.upstream_rq_retry_backoff_ratelimited") == 1)
     }
 
-    @Test func backoffGrowsAndIsCapped() {
+    @Test func backoffGrowsAndIsCapped() throws {
         let policy = RetryRules(RetryPolicy(self.policy(.serverError) { $0.numRetries = 100 }))
-        var state = RetryState(policy, HeaderMap())
+        var state = try #require(RetryState(policy, HeaderMap()))
         var random = FastRandom(seed: (1, 2, 3, 4))
         for bound in [25, 50, 100, 200, 250, 250] as [Int64] {
             for _ in 0..<1 {
