@@ -7,8 +7,8 @@ final class TCPHeadStart: ConnectionDelegate, TCPWaiter {
     private enum State {
         case connecting(PoolTicket)
         case connected(TCPLease)
-        /// A session has taken it over; it is told how the connecting goes on, if it does.
-        case taken
+        /// A session has taken it over while it was connecting, and is told how that ends.
+        case promised(TCPSession)
         case over
     }
 
@@ -24,7 +24,6 @@ final class TCPHeadStart: ConnectionDelegate, TCPWaiter {
     let cluster: Cluster
     private let downstream: DownstreamInfo
     private var state = State.over
-    private weak var session: TCPSession?
     /// Called once, when the first bytes of the server are there.
     private let serverSpoke: () -> Void
 
@@ -41,16 +40,15 @@ final class TCPHeadStart: ConnectionDelegate, TCPWaiter {
 
     /// Hands everything over to a session of the same proxy.
     func take(for session: TCPSession) -> Progress {
-        let reached = state
-        state = .taken
-        switch reached {
+        switch state {
         case .connecting(let ticket):
-            self.session = session
+            state = .promised(session)
             return .connecting(ticket)
         case .connected(let lease):
+            state = .over
             lease.handOn(to: session)
             return .connected(lease)
-        case .taken, .over: return .none
+        case .promised, .over: return .none
         }
     }
 
@@ -58,7 +56,7 @@ final class TCPHeadStart: ConnectionDelegate, TCPWaiter {
     var isAlive: Bool {
         switch state {
         case .connecting, .connected: true
-        case .taken, .over: false
+        case .promised, .over: false
         }
     }
 
@@ -67,25 +65,32 @@ final class TCPHeadStart: ConnectionDelegate, TCPWaiter {
         switch state {
         case .connecting(let ticket): ticket.cancel()
         case .connected(let lease): lease.close()
-        case .taken, .over: return
+        case .promised, .over: return
         }
         state = .over
     }
 
     // MARK: Connecting
 
-    var tcpDelegate: any ConnectionDelegate { session ?? self }
+    var tcpDelegate: any ConnectionDelegate {
+        if case .promised(let session) = state { session } else { self }
+    }
     var origin: StreamOrigin { StreamOrigin(downstream: downstream) }
 
     func tcpReady(_ lease: TCPLease) {
-        if let session { return session.tcpReady(lease) }
-        guard case .connecting = state else { return lease.close() }
-        state = .connected(lease)
+        switch state {
+        case .connecting: state = .connected(lease)
+        case .promised(let session):
+            state = .over
+            session.tcpReady(lease)
+        case .connected, .over: lease.close()
+        }
     }
 
     func tcpFailed(_ reason: StreamResetReason, host: Host, detail: String) {
-        if let session { return session.tcpFailed(reason, host: host, detail: detail) }
+        let reached = state
         state = .over
+        if case .promised(let session) = reached { session.tcpFailed(reason, host: host, detail: detail) }
     }
 
     // MARK: The server
