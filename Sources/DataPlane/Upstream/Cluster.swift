@@ -30,8 +30,8 @@ public final class Cluster {
     public private(set) lazy var stats = ClusterStats(
         cells: cells, cluster: shared.statName, trackTimeoutBudgets: spec.trackTimeoutBudgets,
         trackSizes: spec.trackRequestResponseSizes)
-    private(set) lazy var http2Stats = HTTP2CodecStats(cells, prefix: "cluster.\(shared.statName).http2.")
-    private(set) lazy var http2Options = UpstreamDefaults.http2Options(spec)
+    private(set) lazy var http2Settings = HTTP2ClientSettings(
+        spec, cells: cells, statPrefix: "cluster.\(shared.statName).")
     lazy var offences = OffenceLog(label: "upstream", place: "cluster '\(name)'")
     private(set) lazy var http1Stats = HTTP1CodecStats(cells, prefix: "cluster.\(shared.statName).http1.")
 

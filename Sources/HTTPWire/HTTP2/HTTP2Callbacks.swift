@@ -12,9 +12,8 @@ enum HTTP2Callbacks {
     /// A new nghttp2 session with our callbacks and options; it allocates from `blocks`, which has to outlive it.
     static func makeHandle(_ role: HTTP2Role, _ options: HTTP2Options, _ blocks: BlockPool) -> OpaquePointer {
         var memory = nghttp2_mem(
-            mem_user_data: blocks.handle, malloc: { BlockPool.allocate($1, $0) },
-            free: { BlockPool.free($1, $0) }, calloc: { BlockPool.allocateZeroed($2, $0, $1) },
-            realloc: { BlockPool.reallocate($2, $0, $1) })
+            mem_user_data: blocks.handle, malloc: BlockPool.ForC.malloc, free: BlockPool.ForC.free,
+            calloc: BlockPool.ForC.calloc, realloc: BlockPool.ForC.realloc)
         var settings: OpaquePointer?
         guard nghttp2_option_new(&settings) == 0 else { outOfMemory() }
         nghttp2_option_set_no_auto_window_update(settings, 1)
@@ -45,60 +44,75 @@ enum HTTP2Callbacks {
         var callbacks: OpaquePointer?
         guard nghttp2_session_callbacks_new(&callbacks) == 0 else { outOfMemory() }
         nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks) { _, frame, data in
-            guard let frame, let session = session(data) else { return stop }
-            session.blockBegins(frame.pointee.headers)
-            return 0
+            guard let frame else { return stop }
+            return with(data, else: stop) { session in
+                session.blockBegins(frame.pointee.headers)
+                return 0
+            }
         }
         nghttp2_session_callbacks_set_on_header_callback(callbacks) {
             _, _, name, nameCount, value, valueCount, _, data in
-            guard let session = session(data) else { return stop }
-            let taken = session.fieldCame(
-                ByteView(UnsafeRawBufferPointer(start: name, count: nameCount)),
-                ByteView(UnsafeRawBufferPointer(start: value, count: valueCount)))
-            return taken ? 0 : resetStream
+            with(data, else: stop) { session in
+                let name = ByteView(UnsafeRawBufferPointer(start: name, count: nameCount))
+                let value = ByteView(UnsafeRawBufferPointer(start: value, count: valueCount))
+                return session.fieldCame(name, value) ? 0 : resetStream
+            }
         }
         nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks) { _, _, _, _, _, _, _, _ in resetStream }
         nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, data in
-            guard let frame, let session = session(data) else { return stop }
-            return session.frameCame(frame.pointee) ? 0 : stop
+            guard let frame else { return stop }
+            return with(data, else: stop) { $0.frameCame(frame.pointee) ? 0 : stop }
         }
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) { handle, _, id, bytes, count, data in
-            guard let session = session(data) else { return stop }
-            session.bodyCame(
-                ByteView(UnsafeRawBufferPointer(start: bytes, count: count)), on: stream(handle, id))
-            return 0
+            with(data, else: stop) { session in
+                let bytes = ByteView(UnsafeRawBufferPointer(start: bytes, count: count))
+                session.bodyCame(bytes, on: stream(handle, id))
+                return 0
+            }
         }
         nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks) { _, frame, error, data in
-            guard let frame, let session = session(data) else { return stop }
-            return session.frameWasInvalid(frame.pointee.hd, nghttp2_error(error)) ? 0 : stop
+            guard let frame else { return stop }
+            return with(data, else: stop) {
+                $0.frameWasInvalid(frame.pointee.hd, nghttp2_error(error)) ? 0 : stop
+            }
         }
         nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { handle, id, code, data in
-            guard let session = session(data), let stream = stream(handle, id) else { return 0 }
-            session.streamClosed(stream, HTTP2ErrorCode(rawValue: code))
-            return 0
+            with(data, else: 0) { session in
+                guard let stream = stream(handle, id) else { return 0 }
+                session.streamClosed(stream, HTTP2ErrorCode(rawValue: code))
+                return 0
+            }
         }
         nghttp2_session_callbacks_set_on_frame_send_callback(callbacks) { _, frame, data in
-            guard let frame, let session = session(data) else { return stop }
-            session.frameSent(frame.pointee)
-            return 0
+            guard let frame else { return stop }
+            return with(data, else: stop) { session in
+                session.frameSent(frame.pointee)
+                return 0
+            }
         }
         nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks) { handle, frame, _, data in
-            guard let frame, let session = session(data) else { return stop }
-            session.frameNotSent(frame.pointee, stream(handle, frame.pointee.hd.stream_id))
-            return 0
+            guard let frame else { return stop }
+            return with(data, else: stop) { session in
+                session.frameNotSent(frame.pointee, stream(handle, frame.pointee.hd.stream_id))
+                return 0
+            }
         }
         nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, _, header, count, source, data in
-            guard let header, let session = session(data), let pointer = source?.pointee.ptr else { return stop }
-            let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
-            guard stream.session != nil else { return resetStream }
-            let head = ByteView(UnsafeRawBufferPointer(start: header, count: 9))
-            return session.writeBody(of: stream, count, header: head) ? 0 : Int32(NGHTTP2_ERR_WOULDBLOCK.rawValue)
+            guard let header, let pointer = source?.pointee.ptr else { return stop }
+            return with(data, else: stop) { session in
+                let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
+                guard stream.session != nil else { return resetStream }
+                let head = ByteView(UnsafeRawBufferPointer(start: header, count: 9))
+                return session.writeBody(of: stream, count, header: head)
+                    ? 0 : Int32(NGHTTP2_ERR_WOULDBLOCK.rawValue)
+            }
         }
         nghttp2_session_callbacks_set_error_callback2(callbacks) { _, _, text, count, data in
-            guard let session = session(data) else { return 0 }
-            let bytes = ByteView(UnsafeRawBufferPointer(start: text, count: count))
-            session.lastError = HTTP1Failure.printable(bytes)
-            return 0
+            with(data, else: 0) { session in
+                let bytes = ByteView(UnsafeRawBufferPointer(start: text, count: count))
+                session.lastError = HTTP1Failure.printable(bytes)
+                return 0
+            }
         }
         return callbacks
     }()
@@ -113,8 +127,13 @@ enum HTTP2Callbacks {
         return part.count
     }
 
-    private static func session(_ data: UnsafeMutableRawPointer?) -> HTTP2Session? {
-        data.map { Unmanaged<HTTP2Session>.fromOpaque($0).takeUnretainedValue() }
+    /// Runs `body` with the session that nghttp2 calls back. It is not counted up for it: whoever called nghttp2 holds it.
+    @inline(__always)
+    private static func with(
+        _ data: UnsafeMutableRawPointer?, else failure: Int32, _ body: (HTTP2Session) -> Int32
+    ) -> Int32 {
+        guard let data else { return failure }
+        return Unmanaged<HTTP2Session>.fromOpaque(data)._withUnsafeGuaranteedRef(body)
     }
 
     static func stream(_ handle: OpaquePointer?, _ id: Int32) -> HTTP2Stream? {

@@ -23,11 +23,21 @@ struct HTTP2FrameHeader {
     let stream: Int32
 
     var endsStream: Bool { flags & 1 != 0 }
+
+    /// `start`: the first eight bytes, the very first in the highest bits. `last`: the ninth.
+    init(start: UInt64, last: UInt8) {
+        length = Int(truncatingIfNeeded: start &>> 40)
+        kind = Kind(rawValue: UInt8(truncatingIfNeeded: start &>> 32))
+        flags = UInt8(truncatingIfNeeded: start &>> 24)
+        // The highest bit is reserved and says nothing.
+        stream = Int32(truncatingIfNeeded: (start & 0x7f_ffff) &<< 8 | UInt64(last))
+    }
 }
 
 /// Follows the borders of frames through bytes that come in parts of any size.
 struct HTTP2FrameScanner {
-    private var bytes = InlineArray<9, UInt8>(repeating: 0)
+    /// The first eight bytes of a header, as far as they have come, and how many that is.
+    private var start: UInt64 = 0
     private var have = 0
     private var payloadLeft: Int
 
@@ -40,27 +50,25 @@ struct HTTP2FrameScanner {
         var count = 0
         var header: HTTP2FrameHeader?
         if payloadLeft == 0 {
-            while have < 9 && count < part.count {
-                bytes[have] = part[count]
+            if have == 0 && part.count > 8 {
+                start = part.word(at: 0).byteSwapped
+                have = 8
+                count = 8
+            }
+            while have < 8 && count < part.count {
+                start = start &<< 8 | UInt64(part[count])
                 have &+= 1
                 count &+= 1
             }
-            guard have == 9 else { return (count, nil) }
+            guard have == 8, count < part.count else { return (count, nil) }
+            let found = HTTP2FrameHeader(start: start, last: part[count])
             have = 0
-            let found = read()
+            count &+= 1
             payloadLeft = found.length
             header = found
         }
         let payload = min(payloadLeft, part.count &- count)
         payloadLeft &-= payload
         return (count &+ payload, header)
-    }
-
-    private func read() -> HTTP2FrameHeader {
-        let length = Int(bytes[0]) << 16 | Int(bytes[1]) << 8 | Int(bytes[2])
-        let stream = UInt32(bytes[5] & 0x7f) << 24 | UInt32(bytes[6]) << 16 | UInt32(bytes[7]) << 8 | UInt32(bytes[8])
-        return HTTP2FrameHeader(
-            length: length, kind: HTTP2FrameHeader.Kind(rawValue: bytes[3]), flags: bytes[4],
-            stream: Int32(truncatingIfNeeded: stream))
     }
 }

@@ -19,15 +19,17 @@ struct HTTP2HeadReader {
         case underscore
     }
 
-    let limits: HTTP1Limits
-    let underscores: UnderscoreAction
+    private let maxBytes: Int
+    private let maxCount: Int
+    private let underscores: UnderscoreAction
     private var count = 0
     private var bytes = 0
     /// `:protocol` of an extended CONNECT (RFC 8441).
     private var hasProtocol = false
 
     init(_ options: HTTP2Options) {
-        limits = options.limits
+        maxBytes = options.limits.maxHeaderBytes
+        maxCount = options.limits.maxHeaderCount
         underscores = options.underscores
     }
 
@@ -42,13 +44,13 @@ struct HTTP2HeadReader {
         _ name: ByteView, _ value: ByteView, _ section: HTTP2Section, to table: inout HeaderTable
     ) -> Verdict {
         bytes &+= name.count &+ value.count
-        if bytes > limits.maxHeaderBytes { return .tooLarge }
+        if bytes > maxBytes { return .tooLarge }
         if name.first == 0x3a {
             addPseudo(name, value, &table)
             return .taken
         }
         count &+= 1
-        if count > limits.maxHeaderCount || !table.hasRoom { return .tooMany }
+        if count > maxCount || !table.hasRoom { return .tooMany }
         if underscores != .allow && name.contains(0x5f) {
             return underscores == .rejectRequest ? .underscore : .dropped
         }

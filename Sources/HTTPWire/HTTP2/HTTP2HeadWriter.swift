@@ -2,8 +2,10 @@
 import CNGHTTP2
 import Reactor
 
-/// Lays the fields of a map out for nghttp2, which copies them and writes names in lower case. What belongs to a hop of
-/// HTTP/1 is left out (RFC 9113, section 8.2.2).
+/// Lays the fields of a map out for nghttp2. What belongs to a hop of HTTP/1 is left out (RFC 9113, section 8.2.2).
+///
+/// nghttp2 copies values, and names after it has written them in lower case; but well-known names are literals in lower
+/// case, and it is told so.
 enum HTTP2HeadWriter {
     enum Kind {
         case request
@@ -12,83 +14,78 @@ enum HTTP2HeadWriter {
         case trailers
     }
 
-    /// Calls `body` with the fields; they are valid for the call.
+    /// Calls `body` with the fields; they are valid for the call. `indexesAll`: values that are another each time go into
+    /// the table of the header compression, too.
     static func withFields<Result>(
-        _ headers: HeaderMap, _ kind: Kind, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Result
+        _ headers: HeaderMap, _ kind: Kind, indexesAll: Bool = false,
+        _ body: (UnsafePointer<nghttp2_nv>, Int) -> Result
     ) -> Result? {
         withUnsafeTemporaryAllocation(of: nghttp2_nv.self, capacity: headers.table.entries.count + 6) { fields in
-            var writer = Writer(fields: fields)
+            guard let base = fields.baseAddress else { return nil }
+            var writer = Writer(fields: fields, indexesAll: indexesAll)
             switch kind {
-            case .request: return request(headers, &writer, body)
+            case .request: writer.addTarget(headers)
             case .response, .interim:
                 // 101 has no place in HTTP/2: the tunnel is open with a 200 (RFC 8441, section 5).
-                writer.hasNoContent = headers.status < 200 || headers.status == 204
-                return withDecimal(UInt64(clamping: headers.status == 101 ? 200 : headers.status)) { status in
-                    writer.add(":status", status)
-                    return finish(headers, &writer, body)
+                let status = headers.status == 101 ? 200 : headers.status
+                writer.hasNoContent = headers.status < 200 || status == 204
+                return withDecimal(UInt64(clamping: status)) { text in
+                    writer.add(":status", text)
+                    writer.addFields(headers.table)
+                    return body(UnsafePointer(base), writer.count)
                 }
-            case .trailers: return finish(headers, &writer, body)
+            case .trailers: break
             }
-        }
-    }
-
-    private static func request<Result>(
-        _ headers: HeaderMap, _ writer: inout Writer, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Result
-    ) -> Result? {
-        let upgrade = headers.table.first(.upgrade)
-        let isExtended = upgrade >= 0
-        writer.add(":method", isExtended ? ByteView("CONNECT") : headers.method)
-        if headers.methodKind != .connect || isExtended {
-            writer.add(":scheme", headers.scheme.isEmpty ? ByteView("http") : headers.scheme)
-            writer.add(":path", headers.path.isEmpty ? ByteView("/") : headers.path)
-        }
-        if headers.hasAuthority { writer.add(":authority", headers.authority) }
-        if isExtended { writer.add(":protocol", headers.table.value(headers.table.entries[upgrade])) }
-        return finish(headers, &writer, body)
-    }
-
-    private static func finish<Result>(
-        _ headers: HeaderMap, _ writer: inout Writer, _ body: (UnsafePointer<nghttp2_nv>, Int) -> Result
-    ) -> Result? {
-        var index = 0
-        while index < headers.table.entries.count {
-            let entry = headers.table.entries[index]
-            index &+= 1
-            guard entry.isLive, !isForOneHop(entry.known) else { continue }
-            if writer.hasNoContent && entry.known == HeaderName.contentLength.rawValue { continue }
-            writer.add(headers.table.name(entry), headers.table.value(entry), flags(entry.known))
-        }
-        guard let base = writer.fields.baseAddress else { return nil }
-        return body(UnsafePointer(base), writer.count)
-    }
-
-    /// A value that is another each time only drives what repeats out of the peer's table, and ours.
-    private static func flags(_ known: UInt8) -> nghttp2_nv_flag {
-        switch HeaderName(rawValue: known) {
-        case .xRequestID, .xEnvoyUpstreamServiceTime: NGHTTP2_NV_FLAG_NO_INDEX
-        default: NGHTTP2_NV_FLAG_NONE
-        }
-    }
-
-    private static func isForOneHop(_ known: UInt8) -> Bool {
-        switch HeaderName(rawValue: known) {
-        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .host, .http2Settings: true
-        default: false
+            writer.addFields(headers.table)
+            return body(UnsafePointer(base), writer.count)
         }
     }
 
     private struct Writer {
         let fields: UnsafeMutableBufferPointer<nghttp2_nv>
+        let indexesAll: Bool
         var count = 0
         /// The status says that there is no content, and so no length (RFC 9110, section 8.6).
         var hasNoContent = false
 
-        mutating func add(_ name: StaticString, _ value: ByteView) { add(ByteView(name), value) }
+        mutating func addTarget(_ headers: HeaderMap) {
+            let upgrade = headers.table.first(.upgrade)
+            let isExtended = upgrade >= 0
+            add(":method", isExtended ? ByteView("CONNECT") : headers.method)
+            if headers.methodKind != .connect || isExtended {
+                add(":scheme", headers.scheme.isEmpty ? ByteView("http") : headers.scheme)
+                add(":path", headers.path.isEmpty ? ByteView("/") : headers.path)
+            }
+            if headers.hasAuthority { add(":authority", headers.authority) }
+            if isExtended { add(":protocol", headers.table.value(headers.table.entries[upgrade])) }
+        }
 
-        /// The pointers are only read by nghttp2, and only during the call.
-        mutating func add(
-            _ name: ByteView, _ value: ByteView, _ flags: nghttp2_nv_flag = NGHTTP2_NV_FLAG_NONE
-        ) {
+        mutating func addFields(_ table: borrowing HeaderTable) {
+            var index = 0
+            while index < table.entries.count {
+                let entry = table.entries[index]
+                index &+= 1
+                guard entry.isLive else { continue }
+                guard let name = HeaderName(rawValue: entry.known) else {
+                    add(table.name(entry), table.value(entry), NGHTTP2_NV_FLAG_NONE)
+                    continue
+                }
+                if name.isForOneHop || hasNoContent && name == .contentLength { continue }
+                let isIndexed = indexesAll || !name.isAnotherEachTime
+                add(
+                    name.bytes, table.value(entry),
+                    isIndexed ? Writer.literal : nghttp2_nv_flag(Writer.literal.rawValue | Writer.neverIndexed))
+            }
+        }
+
+        /// The name is there for ever, and in lower case.
+        private static var literal: nghttp2_nv_flag { NGHTTP2_NV_FLAG_NO_COPY_NAME }
+        private static var neverIndexed: UInt32 { NGHTTP2_NV_FLAG_NO_INDEX.rawValue }
+
+        mutating func add(_ name: StaticString, _ value: ByteView) { add(ByteView(name), value, Writer.literal) }
+
+        /// The pointers are only read by nghttp2, and but for the names that it need not copy only during the call.
+        private mutating func add(_ name: ByteView, _ value: ByteView, _ flags: nghttp2_nv_flag) {
             guard count < fields.count else { return }
             fields[count] = nghttp2_nv(
                 name: pointer(name), value: pointer(value), namelen: name.count, valuelen: value.count,
@@ -100,6 +97,26 @@ enum HTTP2HeadWriter {
             view.unsafeBytes.baseAddress.map {
                 UnsafeMutablePointer(mutating: $0.assumingMemoryBound(to: UInt8.self))
             }
+        }
+    }
+}
+
+extension HeaderName {
+    /// Means something between two neighbours only, and only in HTTP/1; or has another form in HTTP/2.
+    fileprivate var isForOneHop: Bool {
+        switch self {
+        case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .host, .http2Settings: true
+        default: false
+        }
+    }
+
+    /// In the table of the header compression such a value only drives out what repeats, in the peer's and in ours.
+    fileprivate var isAnotherEachTime: Bool {
+        switch self {
+        case .xRequestID, .xEnvoyUpstreamServiceTime, .traceparent, .b3, .xB3TraceID, .xB3SpanID, .xB3ParentSpanID,
+            .xClientTraceID, .grpcTimeout:
+            true
+        default: false
         }
     }
 }

@@ -49,6 +49,8 @@ public final class HTTP2Session {
     // Where decoded fields go: a stream, and its head or trailers.
     var current: HTTP2Stream?
     var fields: HeaderMap?
+    /// The same map: each field goes into it, and counts nobody up.
+    var uncountedFields: Unmanaged<HeaderMap>?
     var section = HTTP2Section.request
     var reader: HTTP2HeadReader
     /// Bytes of the header block under way, as they came.
@@ -71,25 +73,31 @@ public final class HTTP2Session {
     private var progressedBatch: [HTTP2Stream] = []
     /// nghttp2's own words on what was wrong last.
     var lastError = ""
+    /// Heads of requests and final responses that were laid out.
+    var headsSent: UInt64 = 0
     /// A GOAWAY is on its way, or was sent.
     public internal(set) var isGoingAway = false
     var peerHasGoneAway = false
 
-    /// Begins with our SETTINGS, to be sent at once. Holds its delegate until `letGo`.
-    public init(_ role: HTTP2Role, _ options: HTTP2Options, pool: SlabPool, delegate: HTTP2SessionDelegate) {
+    /// Does nothing before `start`.
+    public init(_ role: HTTP2Role, _ options: HTTP2Options, pool: SlabPool) {
         self.role = role
         self.options = options
         self.pool = pool
-        self.delegate = delegate
         scanner = HTTP2FrameScanner(preface: role == .server ? HTTP2Session.preface.utf8CodeUnitCount : 0)
         reader = HTTP2HeadReader(options)
         floods = HTTP2FloodGuard(options)
         handle = HTTP2Callbacks.makeHandle(role, options, pool.blocks)
         nghttp2_session_set_user_data(handle, Unmanaged.passUnretained(self).toOpaque())
-        submitSettings()
     }
 
     deinit { nghttp2_session_del(handle) }
+
+    /// Begins with our SETTINGS, to be sent at once. Holds its delegate until `letGo`.
+    public func start(_ delegate: HTTP2SessionDelegate) {
+        self.delegate = delegate
+        submitSettings()
+    }
 
     /// The connection is gone: the delegate hears nothing any more, and nothing is received or sent.
     public func letGo() {

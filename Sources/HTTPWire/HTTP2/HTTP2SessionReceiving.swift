@@ -101,13 +101,24 @@ extension HTTP2Session {
     private func setTarget(_ stream: HTTP2Stream?, _ map: HeaderMap? = nil) {
         current = stream
         fields = map
+        uncountedFields = map.map { Unmanaged.passUnretained($0) }
+    }
+
+    /// A stream is given up, in the middle of its block perhaps: its map serves another one then.
+    func stopReading(_ stream: HTTP2Stream) {
+        if current === stream { setTarget(nil) }
     }
 
     /// False: the stream is to be reset.
     func fieldCame(_ name: ByteView, _ value: ByteView) -> Bool {
-        // A stream may be given up in the middle of a block: its map serves another one then.
-        guard let fields, let stream = current, !stream.isDetached else { return true }
-        switch reader.add(name, value, section, to: &fields.table) {
+        guard let uncountedFields else { return true }
+        let verdict = uncountedFields._withUnsafeGuaranteedRef { reader.add(name, value, section, to: &$0.table) }
+        return verdict == .taken || fieldWasNotTaken(verdict)
+    }
+
+    private func fieldWasNotTaken(_ verdict: HTTP2HeadReader.Verdict) -> Bool {
+        guard let stream = current else { return true }
+        switch verdict {
         case .taken: return true
         case .dropped:
             delegate?.session(self, noted: .droppedHeaderWithUnderscore)
@@ -141,7 +152,7 @@ extension HTTP2Session {
     private func blockCame(_ stream: HTTP2Stream, ends: Bool) -> Bool {
         let map = fields
         setTarget(nil)
-        guard let map, !stream.isDetached else {
+        guard let map else {
             if ends { stream.remoteEnded = true }
             return true
         }

@@ -30,11 +30,9 @@ extension HTTP2Session {
     /// Begins a request on `stream` (clients). False: the connection takes no new stream.
     public func submitRequest(_ stream: HTTP2Stream, _ headers: HeaderMap, end: Bool) -> Bool {
         guard failure == nil else { return false }
-        let id = HTTP2HeadWriter.withFields(headers, .request) { fields, count in
-            withBody(of: stream, unless: end) { body in
-                nghttp2_submit_request(
-                    handle, nil, fields, count, body, Unmanaged.passUnretained(stream).toOpaque())
-            }
+        let source = Unmanaged.passUnretained(stream).toOpaque()
+        let id = HTTP2HeadWriter.withFields(headers, .request, indexesAll: nextHeadIndexesAll()) { fields, count in
+            withBody(from: source, unless: end) { nghttp2_submit_request(handle, nil, fields, count, $0, source) }
         }
         guard let id, id > 0 else { return false }
         stream.localEnded = end
@@ -45,8 +43,9 @@ extension HTTP2Session {
     }
 
     func submitResponse(_ stream: HTTP2Stream, _ headers: HeaderMap, end: Bool) {
-        let result = HTTP2HeadWriter.withFields(headers, .response) { fields, count in
-            withBody(of: stream, unless: end) { nghttp2_submit_response(handle, stream.id, fields, count, $0) }
+        let (source, id) = (Unmanaged.passUnretained(stream).toOpaque(), stream.id)
+        let result = HTTP2HeadWriter.withFields(headers, .response, indexesAll: nextHeadIndexesAll()) { fields, count in
+            withBody(from: source, unless: end) { nghttp2_submit_response(handle, id, fields, count, $0) }
         }
         if result != 0 { submitReset(stream, .internalError) }
         wantSend()
@@ -62,15 +61,22 @@ extension HTTP2Session {
         wantSend()
     }
 
+    /// Values that are another each time stay out of the peer's table, but their names are worth a place there: now and
+    /// then a head puts them in, and the others refer to it.
+    private func nextHeadIndexesAll() -> Bool {
+        headsSent &+= 1
+        return headsSent & 63 == 1
+    }
+
     /// The body comes out of the stream's queue as windows allow. The stream outlives nghttp2's use of the pointer: it
     /// is held by `streams` until nghttp2 has closed it.
-    private func withBody<Result>(
-        of stream: HTTP2Stream, unless end: Bool, _ body: (UnsafePointer<nghttp2_data_provider>?) -> Result
-    ) -> Result {
+    @inline(__always)
+    private func withBody(
+        from stream: UnsafeMutableRawPointer, unless end: Bool, _ body: (UnsafePointer<nghttp2_data_provider>?) -> Int32
+    ) -> Int32 {
         guard !end else { return body(nil) }
         var provider = nghttp2_data_provider(
-            source: nghttp2_data_source(ptr: Unmanaged.passUnretained(stream).toOpaque()),
-            read_callback: HTTP2Callbacks.readBody)
+            source: nghttp2_data_source(ptr: stream), read_callback: HTTP2Callbacks.readBody)
         return withUnsafePointer(to: &provider) { body($0) }
     }
 

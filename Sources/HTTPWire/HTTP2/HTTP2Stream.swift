@@ -79,6 +79,32 @@ open class HTTP2Stream {
     public final var headers: HeaderMap?
     public final var trailers: HeaderMap?
 
+    /// After `released`: forgets all that was, so that the stream can serve once more.
+    public final func renew() {
+        id = 0
+        headIsReady = false
+        hasTrailers = false
+        remoteEnded = false
+        endWasDelivered = false
+        headWasDelivered = false
+        isPaused = false
+        isTunnel = false
+        returnedToConnection = 0
+        hasFinalHead = false
+        localEnded = false
+        endWasSent = false
+        isDeferred = false
+        wasBackedUp = false
+        hasProgressed = false
+        isReady = false
+        isDetached = false
+        isClosed = false
+        end = .complete
+        fault = nil
+        bytesReceived = 0
+        bytesSent = 0
+    }
+
     // MARK: Events, for subclasses
 
     /// The head is whole. `end` when neither body nor trailers follow.
@@ -164,6 +190,7 @@ open class HTTP2Stream {
     /// No more events, and nothing is decoded into the reader's maps.
     final func forgetReader() {
         isDetached = true
+        session?.stopReading(self)
         headers = nil
         trailers = nil
     }
@@ -172,6 +199,7 @@ open class HTTP2Stream {
     final func finish() {
         guard let session else { return }
         dropIncoming()
+        session.stopReading(self)
         session.remove(self)
         self.session = nil
         session.pendingSendBytes &-= outgoing.count

@@ -3,8 +3,9 @@ import Glibc
 
 /// Free lists of small blocks, by size. One per loop, used on the loop's thread only.
 ///
-/// The functions take the pool as the pointer that a C library hands back to its allocator (`handle`). Blocks that come
-/// back are kept up to `keepLimit` bytes and freed beyond it. No memory is nil, as with malloc.
+/// The functions take the pool as the pointer that a C library hands back to its allocator (`handle`), and are there for
+/// C as well (`ForC`). Blocks that come back are kept up to `keepLimit` bytes and freed beyond it. No memory is nil, as
+/// with malloc.
 public final class BlockPool {
     /// In front of each block, so that what follows is aligned as malloc's blocks are.
     private struct Header {
@@ -52,7 +53,26 @@ public final class BlockPool {
     /// Bytes of free blocks that are kept for use again.
     public var bytesKept: Int { state.pointee.kept }
 
+    /// The functions below as C libraries take them: like malloc's family, with the pool's handle at the end. They are
+    /// called for every message, so that nothing stands between the library and the free lists.
+    public enum ForC {
+        public static let malloc: @convention(c) (Int, UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = {
+            BlockPool.allocate($1, $0)
+        }
+        public static let free: @convention(c) (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) -> Void = {
+            BlockPool.free($1, $0)
+        }
+        public static let calloc: @convention(c) (Int, Int, UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = {
+            BlockPool.allocateZeroed($2, $0, $1)
+        }
+        public static let realloc:
+            @convention(c) (UnsafeMutableRawPointer?, Int, UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = {
+                BlockPool.reallocate($2, $0, $1)
+            }
+    }
+
     /// A block of `size` bytes, not initialised.
+    @inline(__always)
     public static func allocate(_ handle: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
         guard let state = BlockPool.state(handle), size >= 0, size <= Int.max &- headerSize else { return nil }
         let total = size &+ headerSize
@@ -64,7 +84,7 @@ public final class BlockPool {
             state.pointee.kept &-= sizeClass &* step
             return block + headerSize
         }
-        guard let block = malloc(sizeClass == 0 ? total : sizeClass &* step) else { return nil }
+        guard let block = Glibc.malloc(sizeClass == 0 ? total : sizeClass &* step) else { return nil }
         block.initializeMemory(as: Header.self, to: Header(sizeClass: sizeClass))
         return block + headerSize
     }
@@ -87,7 +107,7 @@ public final class BlockPool {
         let block = bytes - headerSize
         let sizeClass = header(block).pointee.sizeClass
         guard size >= 0, size <= Int.max &- headerSize else { return nil }
-        if sizeClass == 0 { return realloc(block, size &+ headerSize).map { $0 + headerSize } }
+        if sizeClass == 0 { return Glibc.realloc(block, size &+ headerSize).map { $0 + headerSize } }
         let room = sizeClass &* step &- headerSize
         if size <= room { return bytes }
         guard let larger = allocate(handle, size) else { return nil }
@@ -97,6 +117,7 @@ public final class BlockPool {
     }
 
     /// Takes a block back.
+    @inline(__always)
     public static func free(_ handle: UnsafeMutableRawPointer?, _ bytes: UnsafeMutableRawPointer?) {
         guard let bytes, let state = BlockPool.state(handle) else { return }
         let block = bytes - headerSize

@@ -340,7 +340,8 @@ import Testing
 
     @Test func anEmptyPrefaceIsNoHTTP2() {
         let rig = SessionRig()
-        let session = HTTP2Session(.server, HTTP2Options(), pool: rig.pool, delegate: Deaf())
+        let session = HTTP2Session(.server, HTTP2Options(), pool: rig.pool)
+        session.start(Deaf())
         var queue = ByteQueue(pool: rig.pool)
         queue.append("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         session.receive(&queue)

@@ -86,7 +86,8 @@ struct SentFrame: CustomStringConvertible {
 
     static func parse(_ bytes: [UInt8]) -> [SentFrame] {
         var frames: [SentFrame] = []
-        var place = 0
+        let preface = Array(HTTP2Session.preface.description.utf8)
+        var place = bytes.starts(with: preface) ? preface.count : 0
         while place + 9 <= bytes.count {
             let length = Int(bytes[place]) << 16 | Int(bytes[place + 1]) << 8 | Int(bytes[place + 2])
             let id = bytes[(place + 5)..<(place + 9)].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }

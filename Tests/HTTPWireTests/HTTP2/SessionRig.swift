@@ -36,6 +36,15 @@ final class NotingStream: HTTP2Stream {
     override func drained() { events.append("drained") }
     override func released() { events.append("released") }
 
+    /// Forgets its first life.
+    func serveAgain() {
+        renew()
+        events = []
+        onHead = nil
+        headers = head
+        trailers = tail
+    }
+
     func send(text: String, end: Bool = false) {
         var bytes = ByteQueue(pool: slabs)
         bytes.append(text)
@@ -63,13 +72,21 @@ final class SessionRig {
         set { owner.onHead = newValue }
     }
 
+    /// Serves in place of the next new stream.
+    var spare: NotingStream? {
+        get { owner.spare }
+        set { owner.spare = newValue }
+    }
+
     private final class Owner: HTTP2SessionDelegate {
+        var spare: NotingStream?
         var streams: [NotingStream] = []
         var notices: [HTTP2Notice] = []
         var onHead: ((NotingStream) -> Void)?
 
         func sessionMakesStream(_ session: HTTP2Session) -> HTTP2Stream {
-            let stream = NotingStream(pool: session.pool)
+            let stream = spare ?? NotingStream(pool: session.pool)
+            spare = nil
             stream.onHead = onHead
             streams.append(stream)
             return stream
@@ -89,7 +106,8 @@ final class SessionRig {
     ) {
         var options = HTTP2Options()
         change(&options)
-        session = HTTP2Session(role, options, pool: pool, delegate: owner)
+        session = HTTP2Session(role, options, pool: pool)
+        session.start(owner)
         let entries = settings.flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] + number($1) }
         receive((role == .server ? Array(HTTP2Session.preface.description.utf8) : []) + frame(.settings, 0, entries))
         if knowsSettings { receive(frame(.settings, Flag.ack)) }
@@ -120,6 +138,8 @@ final class SessionRig {
     static func answer(_ stream: NotingStream) {
         let response = HeaderMap()
         response.status = 200
-        stream.sendResponse(response, end: true)
+        answer(stream, response)
     }
+
+    static func answer(_ stream: NotingStream, _ response: HeaderMap) { stream.sendResponse(response, end: true) }
 }

@@ -55,6 +55,49 @@ import Testing
         #expect(rig.streams.first?.events.last == "released" && rig.session.streamCount == 0)
     }
 
+    @Test func valuesThatChangeStayOutOfThePeersTableButTheirNamesAreThere() throws {
+        let rig = SessionRig()
+        rig.onHead = { stream in
+            let response = HeaderMap()
+            response.status = 200
+            Array("request-number-\(stream.id)".utf8).withUnsafeBytes { response.append(.xRequestID, ByteView($0)) }
+            SessionRig.answer(stream, response)
+        }
+        for id: Int32 in [1, 3, 5] { rig.receive(headers(id, getFields)) }
+        let blocks = rig.sent().map(\.payload)
+        // Literal with indexing and a new name; then literals that are never indexed, with the name of entry 62.
+        #expect(blocks.map { $0.dropFirst().prefix(2).first } == [0x40, 0x1f, 0x1f])
+        try #require(blocks.count == 3)
+        #expect(blocks[2].count == blocks[1].count && blocks[1].count + 8 < blocks[0].count)
+        let client = SessionRig(.client)
+        let request = HeaderMap()
+        request.setMethod(ByteView("GET"))
+        let streams = [1, 3, 5].map { _ in NotingStream(pool: client.pool) }
+        for stream in streams { #expect(client.session.submitRequest(stream, request, end: true)) }
+        _ = client.sent()
+        for (index, block) in blocks.enumerated() {
+            client.receive(frame(.headers, Flag.endHeaders | Flag.end, stream: Int32(2 * index + 1), block))
+        }
+        #expect(streams.map { $0.head.lines } == [1, 3, 5].map { ["x-request-id: request-number-\($0)"] })
+    }
+
+    /// nghttp2 is told not to copy these, and so does not write them in lower case.
+    @Test func wellKnownNamesAreWrittenAsHTTP2WantsThem() {
+        for name in HeaderName.allCases {
+            #expect(name.bytes.isToken && name.bytes.string == name.bytes.string.lowercased())
+        }
+        let rig = SessionRig()
+        rig.onHead = { stream in
+            let response = HeaderMap()
+            response.status = 200
+            response.append(name: ByteView("X-Odd"), value: ByteView("0"))
+            response.append(name: ByteView("Content-Type"), value: ByteView("0"))
+            SessionRig.answer(stream, response)
+        }
+        rig.receive(headers(1, getFields))
+        #expect(rig.sent().first?.payload.contains(0x58) == false)
+    }
+
     @Test func trailersAfterASilenceHaveNoEmptyFrame() throws {
         let rig = SessionRig()
         rig.onHead = { stream in

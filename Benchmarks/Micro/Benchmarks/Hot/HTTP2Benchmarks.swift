@@ -25,10 +25,14 @@ private final class Pair: HTTP2SessionDelegate {
     private let request = HeaderMap()
     private let response = HeaderMap()
     private var written: UInt64 = 0
-    private lazy var client = HTTP2Session(.client, HTTP2Options(), pool: pool, delegate: self)
-    private lazy var server = HTTP2Session(.server, HTTP2Options(), pool: pool, delegate: self)
+    private let client: HTTP2Session
+    private let server: HTTP2Session
 
     init() {
+        client = HTTP2Session(.client, HTTP2Options(), pool: pool)
+        server = HTTP2Session(.server, HTTP2Options(), pool: pool)
+        client.start(self)
+        server.start(self)
         _ = request.setMethod(ByteView("GET"))
         request.setPath(ByteView("/api/v1/items/4711"))
         request.setAuthority(ByteView("shop.example.com"))

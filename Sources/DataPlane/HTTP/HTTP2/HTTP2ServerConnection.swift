@@ -20,9 +20,8 @@ final class HTTP2ServerConnection: ServerCodec {
     private let settings: HTTP2ServerSettings
     private var session: ServerSession?
     private var life = Life.open
-    private lazy var http2 = HTTP2Session(.server, settings.options, pool: connection.loop.slabs, delegate: self)
-    private lazy var transport = HTTP2Transport(
-        connection, http2, settings.stats, keepalive: settings.keepalive, owner: self)
+    private let http2: HTTP2Session
+    private let transport: HTTP2Transport
     /// What streams hear when the connection ends.
     private(set) var endReason = DownstreamResetReason.connectionTermination
 
@@ -31,8 +30,10 @@ final class HTTP2ServerConnection: ServerCodec {
         self.connection = connection
         self.session = session
         self.settings = settings
+        http2 = HTTP2Session(.server, settings.options, pool: connection.loop.slabs)
+        transport = HTTP2Transport(connection, http2, settings.stats, keepalive: settings.keepalive)
         connection.delegate = self
-        transport.scheduleSend()
+        transport.start(self)
         if !connection.input.isEmpty { connection.loop.later { [self] in read() } }
     }
 
@@ -60,6 +61,12 @@ final class HTTP2ServerConnection: ServerCodec {
         transport.send()
         terminate(byPeer: false)
     }
+
+    /// The session has forgotten the stream.
+    func takeBack(_ stream: HTTP2ServerStream) { settings.streams.giveBack(stream) }
+
+    /// A client did not take the end of a response in time.
+    func noteFlushTimeout() { settings.stats.txFlushTimeout.increment() }
 
     /// Tells people what the client did.
     func note(_ text: @autoclosure () -> String) { session?.noteOffence(text()) }
@@ -148,8 +155,8 @@ extension HTTP2ServerConnection: HTTP2TransportOwner {
 
 extension HTTP2ServerConnection: HTTP2SessionDelegate {
     func sessionMakesStream(_ http2: HTTP2Session) -> HTTP2Stream {
-        let stream = HTTP2ServerStream(self, settings, loop: connection.loop)
-        if let session { stream.begin(session.openStream(stream)) }
+        let stream = settings.streams.take() ?? HTTP2ServerStream(loop: connection.loop)
+        stream.begin(self, session?.openStream(stream))
         return stream
     }
 

@@ -2,7 +2,7 @@
 import HTTPWire
 import Reactor
 
-/// The response side of an HTTP/2 stream. Loop thread only. Made by `HTTP2ServerConnection`, held by its session.
+/// The response side of an HTTP/2 stream. Loop thread only. Held by its session, and then by a pool.
 final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
     private enum Tunnel {
         case none
@@ -11,9 +11,9 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
         case open
     }
 
-    private let settings: HTTP2ServerSettings
     private let loop: EventLoop
-    private let codec: HTTP2ServerConnection
+    /// Until the session has released the stream.
+    private var codec: HTTP2ServerConnection?
     private var receiver: RequestReceiver?
     private var tunnel = Tunnel.none
     private var responseEnded = false
@@ -24,15 +24,20 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
     /// Waits for a client that does not read the end of its response.
     private var flushTimer: LoopTimer?
 
-    init(_ codec: HTTP2ServerConnection, _ settings: HTTP2ServerSettings, loop: EventLoop) {
-        self.codec = codec
-        self.settings = settings
+    init(loop: EventLoop) {
         self.loop = loop
         super.init(pool: loop.slabs)
     }
 
-    func begin(_ receiver: RequestReceiver) {
+    /// `receiver` is nil when the connection takes no more requests.
+    func begin(_ codec: HTTP2ServerConnection, _ receiver: RequestReceiver?) {
+        self.codec = codec
         self.receiver = receiver
+        tunnel = .none
+        responseEnded = false
+        endedEarly = false
+        flushLimit = nil
+        guard let receiver else { return }
         headers = receiver.requestHeaders
         trailers = receiver.requestTrailers
     }
@@ -41,7 +46,7 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
 
     override func headCame(end: Bool) {
         guard let receiver else { return }
-        guard receiver.requestHeaders.methodKind == .connect || receiver.requestHeaders.contains(.upgrade) else {
+        guard let headers, headers.methodKind == .connect || headers.contains(.upgrade) else {
             return receiver.requestHead(end: end)
         }
         tunnel = .asked
@@ -63,7 +68,7 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
         switch end {
         case .resetByPeer, .refused, .complete: cutOff?.downstreamReset(.remoteReset)
         case .violation(_, let details): cutOff?.downstreamReset(.protocolError(details))
-        case .connectionGone: cutOff?.downstreamReset(codec.endReason)
+        case .connectionGone: cutOff?.downstreamReset(codec?.endReason ?? .connectionTermination)
         }
     }
 
@@ -73,7 +78,13 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
         if isFlushing { armFlushTimer() } else { flushTimer = nil }
     }
 
-    override func released() { flushTimer = nil }
+    override func released() {
+        flushTimer = nil
+        receiver = nil
+        let last = codec
+        codec = nil
+        last?.takeBack(self)
+    }
 
     // MARK: ResponseWriter
 
@@ -157,8 +168,8 @@ final class HTTP2ServerStream: HTTP2Stream, ResponseWriter, TimerTarget {
 
     func timerFired(_ timer: LoopTimer) {
         guard isFlushing else { return }
-        settings.stats.txFlushTimeout.increment()
-        codec.note(
+        codec?.noteFlushTimeout()
+        codec?.note(
             "stream \(id) has \(pendingBytes) bytes that the client did not take within stream_flush_timeout"
                 + (flushLimit.map { " \($0)" } ?? ""))
         reset(.cancel)

@@ -3,10 +3,11 @@ import HTTPWire
 import Metrics
 import Reactor
 
-/// The server codec's settings, compiled once per connection manager and worker.
-public struct HTTP2ServerSettings {
+/// What the server codecs of one connection manager and worker share. Loop thread only.
+public final class HTTP2ServerSettings {
     let options: HTTP2Options
     let keepalive: HTTP2KeepaliveSpec?
+    let streams = HTTP2StreamPool<HTTP2ServerStream>()
     private let source: HTTP2CodecStats.Source
     var stats: HTTP2CodecStats { source.stats }
 
@@ -23,6 +24,24 @@ public struct HTTP2ServerSettings {
         self.options = options
         keepalive = spec.http2.keepalive
         source = HTTP2CodecStats.Source(cells, prefix: "http2.")
+    }
+}
+
+/// What the client codecs of one cluster and worker share. Loop thread only.
+final class HTTP2ClientSettings {
+    let options: HTTP2Options
+    let keepalive: HTTP2KeepaliveSpec?
+    /// Streams at once on a connection, whatever the peer allows.
+    let maxStreams: Int
+    let stats: HTTP2CodecStats
+    let streams = HTTP2StreamPool<HTTP2ClientStream>()
+
+    /// `statPrefix`: "cluster.<name>.".
+    init(_ spec: ClusterSpec, cells: StatCells, statPrefix: String) {
+        options = UpstreamDefaults.http2Options(spec)
+        keepalive = spec.http.http2.keepalive
+        maxStreams = Int(spec.http.http2.maxConcurrentStreams)
+        stats = HTTP2CodecStats(cells, prefix: statPrefix + "http2.")
     }
 }
 

@@ -34,16 +34,21 @@ final class HTTP2Transport {
     private static let writesPerTurn = 4
 
     init(
-        _ connection: Connection, _ session: HTTP2Session, _ stats: HTTP2CodecStats, keepalive: HTTP2KeepaliveSpec?,
-        owner: HTTP2TransportOwner
+        _ connection: Connection, _ session: HTTP2Session, _ stats: HTTP2CodecStats, keepalive: HTTP2KeepaliveSpec?
     ) {
         self.connection = connection
         self.session = session
         self.stats = stats
-        self.owner = owner
         self.keepalive = keepalive.map { HTTP2Keepalive($0, loop: connection.loop) }
         connection.highWatermark = HTTP2Transport.outputLimit / 2
-        self.keepalive?.start(self)
+    }
+
+    /// Begins the session: its first frames leave with this turn.
+    func start(_ owner: HTTP2TransportOwner & HTTP2SessionDelegate) {
+        self.owner = owner
+        session.start(owner)
+        keepalive?.start(self)
+        scheduleSend()
     }
 
     // MARK: In

@@ -9,10 +9,12 @@ final class HTTP2ClientConnection: ClientCodec {
     private let link: UpstreamConnection
     private let pool: ConnectionPool
     private let cluster: Cluster
-    private lazy var http2 = HTTP2Session(.client, cluster.http2Options, pool: socket.loop.slabs, delegate: self)
-    private lazy var transport = HTTP2Transport(
-        socket, http2, cluster.http2Stats, keepalive: cluster.spec.http.http2.keepalive, owner: self)
+    private let settings: HTTP2ClientSettings
+    private let http2: HTTP2Session
+    private let transport: HTTP2Transport
     private var activeStreams = 0
+    /// Streams that the peer and our own setting allow at once.
+    private(set) var capacity = 0
     private var hasSettings = false
     private var settingsChanged = false
     private var isGoingAway = false
@@ -29,22 +31,25 @@ final class HTTP2ClientConnection: ClientCodec {
         connectionInfo = UpstreamConnectionInfo(
             connectionID: socket.id, local: socket.localAddress, remote: socket.remoteAddress, httpVersion: .http2,
             tls: socket.tls, connectStart: socket.createdAt, established: socket.establishedAt)
-        transport.scheduleSend()
+        settings = cluster.http2Settings
+        http2 = HTTP2Session(.client, settings.options, pool: socket.loop.slabs)
+        transport = HTTP2Transport(socket, http2, settings.stats, keepalive: settings.keepalive)
+        transport.start(self)
+        noteCapacity()
     }
 
     // MARK: ClientCodec
 
-    /// Streams that the peer and our own setting allow at once.
-    var capacity: Int {
-        min(Int(cluster.spec.http.http2.maxConcurrentStreams), max(http2.peerMaxConcurrentStreams, 0))
-    }
+    private func noteCapacity() { capacity = min(settings.maxStreams, max(http2.peerMaxConcurrentStreams, 0)) }
 
     var room: Int { isGoingAway || isClosed ? 0 : max(0, capacity - activeStreams) }
 
     func startStream(_ delegate: any UpstreamStreamDelegate) -> any UpstreamStream {
         activeStreams += 1
         transport.noteNewStream()
-        return HTTP2ClientStream(self, delegate, earlierRequests: link.served - 1)
+        let stream = settings.streams.take() ?? HTTP2ClientStream(self)
+        stream.begin(self, delegate, earlierRequests: link.served - 1)
+        return stream
     }
 
     func abort() {
@@ -68,6 +73,9 @@ final class HTTP2ClientConnection: ClientCodec {
     func submit(_ stream: HTTP2ClientStream, _ request: HeaderMap, end: Bool) -> Bool {
         !isClosed && http2.submitRequest(stream, request, end: end)
     }
+
+    /// The session has forgotten the stream.
+    func takeBack(_ stream: HTTP2ClientStream) { settings.streams.giveBack(stream) }
 
     /// The stream is over for the pool.
     func settle(_ stream: HTTP2ClientStream) {
@@ -131,7 +139,7 @@ extension HTTP2ClientConnection: HTTP2SessionDelegate {
 
     func sessionWantsToSend(_ session: HTTP2Session) { transport.scheduleSend() }
 
-    func session(_ session: HTTP2Session, noted notice: HTTP2Notice) { cluster.http2Stats.count(notice) }
+    func session(_ session: HTTP2Session, noted notice: HTTP2Notice) { settings.stats.count(notice) }
 
     func session(_ session: HTTP2Session, refused text: @autoclosure () -> String) {
         cluster.offences.note("\(socket.remoteAddress): \(text())", now: socket.loop.now)
@@ -139,6 +147,7 @@ extension HTTP2ClientConnection: HTTP2SessionDelegate {
 
     func sessionGotSettings(_ session: HTTP2Session) {
         hasSettings = true
+        noteCapacity()
         settingsChanged = true
     }
 

@@ -2,11 +2,15 @@
 import HTTPWire
 import Reactor
 
-/// The client side of one HTTP/2 stream (RFC 9113). Loop thread only; one object a stream.
+/// The client side of one HTTP/2 stream (RFC 9113). Loop thread only. Held by its session, and then by a pool.
 final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
-    private let connection: HTTP2ClientConnection
+    private let loop: EventLoop
+    /// Until the session has released the stream.
+    private var connection: HTTP2ClientConnection?
+    /// Still right after the end.
+    private(set) var connectionInfo: UpstreamConnectionInfo
     private var delegate: (any UpstreamStreamDelegate)?
-    let earlierRequests: Int
+    private(set) var earlierRequests = 0
     private var requestEnded = false
     private var responseEnded = false
     /// The protocol that the request asks to upgrade to.
@@ -16,22 +20,34 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
     /// The pool knows that it is over.
     var isSettled = false
 
-    init(_ connection: HTTP2ClientConnection, _ delegate: any UpstreamStreamDelegate, earlierRequests: Int) {
+    init(_ connection: HTTP2ClientConnection) {
+        loop = connection.socket.loop
+        connectionInfo = connection.connectionInfo
+        super.init(pool: loop.slabs)
+    }
+
+    func begin(
+        _ connection: HTTP2ClientConnection, _ delegate: any UpstreamStreamDelegate, earlierRequests: Int
+    ) {
         self.connection = connection
+        connectionInfo = connection.connectionInfo
         self.delegate = delegate
         self.earlierRequests = earlierRequests
-        super.init(pool: connection.socket.loop.slabs)
+        requestEnded = false
+        responseEnded = false
+        upgrade = nil
+        asksForTunnel = false
+        isSettled = false
         headers = delegate.upstreamResponseHeaders
         trailers = delegate.upstreamResponseTrailers
     }
 
     // MARK: UpstreamStream
 
-    var connectionInfo: UpstreamConnectionInfo { connection.connectionInfo }
-
     var sentAnything: Bool { wireBytesSent > 0 }
 
     func sendHead(_ request: HeaderMap, end: Bool) {
+        guard let connection else { return }
         upgrade = request.value(.upgrade).map { FixedBytes($0) }
         asksForTunnel = upgrade != nil || request.methodKind == .connect
         if asksForTunnel { keepRequestOpen() }
@@ -66,7 +82,7 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
     func cancel() {
         delegate = nil
         reset(.cancel)
-        connection.settle(self)
+        connection?.settle(self)
     }
 
     /// The two directions end by themselves.
@@ -74,13 +90,13 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
 
     /// Tells the delegate from the loop: it may not be in a state to hear of it.
     private func failSoon(_ reason: StreamResetReason, _ detail: String) {
-        connection.socket.loop.later { [self] in fail(reason, detail) }
+        loop.later { [self] in fail(reason, detail) }
     }
 
     private func fail(_ reason: StreamResetReason, _ detail: String) {
         let last = delegate
         delegate = nil
-        connection.settle(self)
+        connection?.settle(self)
         last?.upstreamReset(self, reason, detail: detail)
     }
 
@@ -118,17 +134,25 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
     override func streamEnded(_ end: HTTP2StreamEnd) {
         if responseEnded {
             delegate = nil
-            return connection.settle(self)
+            connection?.settle(self)
+            return
         }
         switch end {
         case .complete: fail(.connectionTermination, "")
         case .resetByPeer(let code):
-            connection.noteReset(code)
+            connection?.noteReset(code)
             fail(.remoteReset, code == .noError ? "" : "\(code)")
         case .refused: fail(.remoteRefused, "")
         case .violation(_, let details): fail(.protocolError, details.description)
-        case .connectionGone: fail(connection.endReason, connection.endDetail)
+        case .connectionGone: fail(connection?.endReason ?? .connectionTermination, connection?.endDetail ?? "")
         }
+    }
+
+    override func released() {
+        delegate = nil
+        let last = connection
+        connection = nil
+        last?.takeBack(self)
     }
 
     // MARK: The end
@@ -136,7 +160,7 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
     private func endRequest() {
         guard !requestEnded else { return }
         requestEnded = true
-        var nothing = ByteQueue(pool: connection.socket.loop.slabs)
+        var nothing = ByteQueue(pool: loop.slabs)
         send(&nothing, end: true)
     }
 
@@ -149,6 +173,6 @@ final class HTTP2ClientStream: HTTP2Stream, UpstreamStream {
     private func settleIfDone() {
         guard responseEnded, requestEnded else { return }
         if !isFlushing { detach() }
-        connection.settle(self)
+        connection?.settle(self)
     }
 }

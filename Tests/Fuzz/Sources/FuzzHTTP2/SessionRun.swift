@@ -78,7 +78,8 @@ final class SessionRun: HTTP2SessionDelegate {
         options.maxEmptyFrames = 20
         options.streamBacklog = 1000
         if choices & 8 != 0 { options.underscores = .dropHeader }
-        let session = HTTP2Session(choices & 1 == 0 ? .server : .client, options, pool: pool, delegate: self)
+        let session = HTTP2Session(choices & 1 == 0 ? .server : .client, options, pool: pool)
+        session.start(self)
         self.session = session
         if choices & 1 == 0 {
             take(Array(HTTP2Session.preface.description.utf8))
