@@ -48,9 +48,8 @@ public final class HTTP2Session {
     private var scanner: HTTP2FrameScanner
     // Where decoded fields go: a stream, and its head or trailers.
     var current: HTTP2Stream?
-    var fields: HeaderMap?
-    /// The same map: each field goes into it, and counts nobody up.
-    var uncountedFields: Unmanaged<HeaderMap>?
+    /// Not counted up for each field: `current` holds it, and says `stopReading` before it lets go.
+    var fields: Unmanaged<HeaderMap>?
     var section = HTTP2Section.request
     var reader: HTTP2HeadReader
     /// Bytes of the header block under way, as they came.

@@ -100,8 +100,7 @@ extension HTTP2Session {
 
     private func setTarget(_ stream: HTTP2Stream?, _ map: HeaderMap? = nil) {
         current = stream
-        fields = map
-        uncountedFields = map.map { Unmanaged.passUnretained($0) }
+        fields = map.map { Unmanaged.passUnretained($0) }
     }
 
     /// A stream is given up, in the middle of its block perhaps: its map serves another one then.
@@ -111,8 +110,8 @@ extension HTTP2Session {
 
     /// False: the stream is to be reset.
     func fieldCame(_ name: ByteView, _ value: ByteView) -> Bool {
-        guard let uncountedFields else { return true }
-        let verdict = uncountedFields._withUnsafeGuaranteedRef { reader.add(name, value, section, to: &$0.table) }
+        guard let fields else { return true }
+        let verdict = fields._withUnsafeGuaranteedRef { reader.add(name, value, section, to: &$0.table) }
         return verdict == .taken || fieldWasNotTaken(verdict)
     }
 
@@ -150,7 +149,7 @@ extension HTTP2Session {
 
     /// The block of `stream` is whole. False when the connection cannot go on.
     private func blockCame(_ stream: HTTP2Stream, ends: Bool) -> Bool {
-        let map = fields
+        let map = fields?.takeUnretainedValue()
         setTarget(nil)
         guard let map else {
             if ends { stream.remoteEnded = true }
@@ -202,7 +201,8 @@ extension HTTP2Session {
         let ends = UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0
         switch nghttp2_frame_type(UInt32(header.type)) {
         case NGHTTP2_HEADERS:
-            guard let stream = HTTP2Callbacks.stream(handle, header.stream_id) else { return true }
+            let known = current?.id == header.stream_id ? current : nil
+            guard let stream = known ?? HTTP2Callbacks.stream(handle, header.stream_id) else { return true }
             stream.bytesReceived &+= UInt64(blockBytes) &+ 9
             return blockCame(stream, ends: ends)
         case NGHTTP2_DATA:

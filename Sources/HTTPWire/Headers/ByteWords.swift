@@ -10,6 +10,14 @@ extension ByteView {
         return UInt64(littleEndian: unsafeBytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
     }
 
+    /// The four bytes at `index` in the same order. A range outside of the view stops the process.
+    @inline(__always)
+    private func halfWord(at index: Int) -> UInt64 {
+        precondition(index >= 0 && index <= count &- 4, "ByteView word out of bounds")
+        // Safe: the four bytes lie inside of the view, by the line above.
+        return UInt64(UInt32(littleEndian: unsafeBytes.loadUnaligned(fromByteOffset: index, as: UInt32.self)))
+    }
+
     /// Looks at eight bytes at a time from `index` on; `clear` is a quick test that may fail for unmarked bytes. Returns the first place that `marks` marks, or where fewer than
     /// eight bytes are left. A place outside of the view stops the process.
     @inline(__always)
@@ -37,6 +45,10 @@ extension ByteView {
         if index &+ 8 <= count {
             return length >= 8 ? word(at: index) : word(at: index) & ((1 &<< (UInt64(length) &* 8)) &- 1)
         }
+        // At the end of the view: what lies in front comes along and is shifted out, or read twice.
+        let end = index &+ length
+        if end >= 8 && length > 0 { return word(at: end &- 8) &>> (UInt64(8 &- length) &* 8) }
+        if length >= 4 { return halfWord(at: index) | halfWord(at: end &- 4) &<< (UInt64(length &- 4) &* 8) }
         var value: UInt64 = 0
         var place = length
         while place > 0 {
