@@ -47,17 +47,18 @@ public enum PrometheusText {
     ) {
         var family: UInt32?
         var name = ""
-        snapshot.forEach(snapshot.orders.byFamily, [kind], options.filter) { place, record in
-            if record.family != family {
-                family = record.family
-                name = "envoy_" + PrometheusName.sanitized(snapshot.names.families[Int(record.family)])
+        snapshot.forEach(snapshot.orders.byFamily, [kind], options.filter) { place, _ in
+            let tags = snapshot.tags[Int(place)]
+            if tags.family != family {
+                family = tags.family
+                name = "envoy_" + PrometheusName.sanitized(snapshot.names.families[Int(tags.family)])
                 output.append("# TYPE ")
                 output.append(name)
                 output.append(" ")
                 output.append(type)
                 output.append("\n")
             }
-            write(place, name, snapshot.names.labels[Int(record.labels)], &output)
+            write(place, name, snapshot.names.labels[Int(tags.labels)], &output)
         }
     }
 

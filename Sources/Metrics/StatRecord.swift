@@ -1,4 +1,4 @@
-// StatRecord: what the store keeps about each stat, 28 bytes.
+// StatRecord: what the store keeps about each stat, 16 bytes.
 
 /// The kinds of stats.
 public enum StatKind: UInt8, Sendable, CaseIterable {
@@ -16,14 +16,10 @@ struct StatRecord: Sendable {
     var back: UInt32
     /// The same in every thread's `CellPages`. A text readout has one only to be held by.
     var slot: UInt32
-    /// Interned tag-extracted name and rendered labels; 0 and 0 until `isTagged`.
-    var family: UInt32 = 0
-    var labels: UInt32 = 0
     /// Threads that hold it; 0 marks a free record.
     var holders: UInt16 = 0
     var kind: StatKind
     var unit: HistogramUnit
-    var isTagged = false
 
     var isAlive: Bool { holders > 0 }
 
@@ -35,12 +31,28 @@ struct StatRecord: Sendable {
         self.unit = unit
     }
 
-    /// What the store's index knows it by. Names of different kinds do not clash.
-    var key: UInt64 { StatRecord.key(front: front, back: back, kind: kind) }
+    /// What the store's index finds it by. Names of different kinds do not clash.
+    var hash: UInt64 { StatRecord.hash(front: front, back: back, kind: kind) }
 
-    static func key(front: UInt32, back: UInt32, kind: StatKind) -> UInt64 {
-        UInt64(front) << 34 | UInt64(back) << 2 | UInt64(kind.rawValue)
+    static func hash(front: UInt32, back: UInt32, kind: StatKind) -> UInt64 {
+        // Fibonacci hashing; the high bits are the well-mixed ones.
+        (UInt64(front) << 34 | UInt64(back) << 2 | UInt64(kind.rawValue)) &* 0x9E37_79B9_7F4A_7C15
     }
+
+    func isNamed(front: UInt32, back: UInt32, kind: StatKind) -> Bool {
+        self.front == front && self.back == back && self.kind == kind
+    }
+}
+
+/// What tags make of a stat's name. Only those who ask for snapshots need it, so it is kept apart.
+struct StatTags: Sendable {
+    /// Interned tag-extracted name and rendered labels.
+    var family: UInt32
+    var labels: UInt32
+
+    /// Nobody has asked yet.
+    static let unknown = StatTags(family: .max, labels: .max)
+    var isKnown: Bool { family != .max }
 }
 
 /// Hands out slots: one word, or two that lie side by side on the same page.

@@ -22,7 +22,7 @@ struct StatOrders: Sendable {
         byFamily = []
     }
 
-    init(records: [StatRecord], names: StatNames) {
+    init(records: [StatRecord], tags: [StatTags], names: StatNames) {
         let live = records.indices.filter { records[$0].isAlive }
         var keys = SortKeys(count: live.count)
         for place in live {
@@ -31,7 +31,7 @@ struct StatOrders: Sendable {
         byName = keys.sorted().map { UInt32(truncatingIfNeeded: live[$0]) }
 
         // Rank each family once; then a family's rank goes before the name.
-        let families = Array(Set(live.map { records[$0].family }))
+        let families = Array(Set(live.map { tags[$0].family }))
         var familyKeys = SortKeys(count: families.count)
         for family in families { familyKeys.append(names.families[Int(family)], "", dot: "\0") }
         var rank = [UInt32](repeating: 0, count: names.families.count)
@@ -43,7 +43,7 @@ struct StatOrders: Sendable {
             let record = records[place]
             keys.append(
                 names.fronts[Int(record.front)], names.backs[Int(record.back)], dot: "\0",
-                rank: rank[Int(record.family)])
+                rank: rank[Int(tags[place].family)])
         }
         byFamily = keys.sorted().map { UInt32(truncatingIfNeeded: live[$0]) }
     }
@@ -93,6 +93,7 @@ private struct SortKeys {
 public struct StatSnapshot: Sendable {
     let names: StatNames
     let records: [StatRecord]
+    let tags: [StatTags]
     var orders: StatOrders
     let values: [UInt64]
     let used: [Bool]
@@ -117,9 +118,9 @@ public struct StatSnapshot: Sendable {
         /// Nil before the first merge that found a value.
         public var histogram: MergedHistogram? { snapshot.histograms[place] }
         /// The name without its tags' values.
-        public var tagExtractedName: String { snapshot.names.families[Int(snapshot.records[Int(place)].family)] }
+        public var tagExtractedName: String { snapshot.names.families[Int(snapshot.tags[Int(place)].family)] }
         /// The tags as Prometheus labels without braces: `envoy_cluster_name="web"`.
-        public var labels: String { snapshot.names.labels[Int(snapshot.records[Int(place)].labels)] }
+        public var labels: String { snapshot.names.labels[Int(snapshot.tags[Int(place)].labels)] }
     }
 
     /// All stats by name.

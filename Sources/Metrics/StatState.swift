@@ -4,8 +4,10 @@ import Synchronization
 /// The names, the records and the merged histograms. All methods run under the store's lock.
 struct StatState: Sendable {
     var threads: [CellPages] = []
-    private(set) var index = StatIndex()
+    private(set) var index = PlaceTable()
     private var records: [StatRecord] = []
+    /// Of the records before `firstUntagged`, at least.
+    private var tags: [StatTags] = []
     private var freeRecords: [UInt32] = []
     /// Records from here on may lack tags.
     private var firstUntagged = 0
@@ -27,20 +29,34 @@ struct StatState: Sendable {
 
     /// The stat if it exists; it is then held by `pages`.
     mutating func find(_ name: String, _ kind: StatKind, for pages: CellPages) -> (id: UInt32, cell: StatCell?)? {
-        let (front, back) = StatState.split(name)
-        guard let frontID = fronts.find(front), let backID = backs.find(back),
-            let id = index.find(StatRecord.key(front: frontID, back: backID, kind: kind), in: records)
-        else { return nil }
-        return hold(id, for: pages)
+        let id = StatState.withParts(of: name) { front, back -> UInt32? in
+            guard let front = fronts.find(front), let back = backs.find(back) else { return nil }
+            return find(front, back, kind)
+        }
+        return id.map { hold($0, for: pages) }
+    }
+
+    private func find(_ front: UInt32, _ back: UInt32, _ kind: StatKind) -> UInt32? {
+        index.find(StatRecord.hash(front: front, back: back, kind: kind)) {
+            records[Int($0)].isNamed(front: front, back: back, kind: kind)
+        }
     }
 
     mutating func findOrMake(
         _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages
     ) -> (id: UInt32, cell: StatCell?) {
-        if let found = find(name, kind, for: pages) { return found }
-        let (front, back) = StatState.split(name)
-        let record = StatRecord(
-            front: fronts.acquire(front), back: backs.acquire(back), slot: slots.take(kind), kind: kind, unit: unit)
+        let id = StatState.withParts(of: name) { front, back in
+            let (knownFront, knownBack) = (fronts.find(front), backs.find(back))
+            if let knownFront, let knownBack, let found = find(knownFront, knownBack, kind) { return found }
+            return add(
+                StatRecord(
+                    front: fronts.acquire(front, known: knownFront), back: backs.acquire(back, known: knownBack),
+                    slot: slots.take(kind), kind: kind, unit: unit))
+        }
+        return hold(id, for: pages)
+    }
+
+    private mutating func add(_ record: StatRecord) -> UInt32 {
         let id: UInt32
         if let reused = freeRecords.popLast() {
             id = reused
@@ -51,10 +67,10 @@ struct StatState: Sendable {
             if records.count == records.capacity { records.reserveCapacity(records.count + records.count / 4 + 64) }
             records.append(record)
         }
-        index.insert(id, in: records)
+        index.insert(id) { [records] in records[Int($0)].hash }
         firstUntagged = min(firstUntagged, Int(id))
         membersChanged()
-        return hold(id, for: pages)
+        return id
     }
 
     private mutating func hold(_ id: UInt32, for pages: CellPages) -> (id: UInt32, cell: StatCell?) {
@@ -64,10 +80,15 @@ struct StatState: Sendable {
     }
 
     /// `cluster.web.upstream_cx_total` -> `cluster.web.` and `upstream_cx_total`.
-    private static func split(_ name: String) -> (front: String, back: String) {
-        guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) else { return ("", name) }
-        let end = name.utf8.index(after: dot)
-        return (String(name[..<end]), String(name[end...]))
+    private static func withParts<Result>(
+        of name: String, _ body: (_ front: UnsafeRawBufferPointer, _ back: UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        Interner.withBytes(name) { bytes in
+            var end = bytes.count
+            while end > 0, bytes[end - 1] != UInt8(ascii: ".") { end -= 1 }
+            return body(
+                UnsafeRawBufferPointer(rebasing: bytes[..<end]), UnsafeRawBufferPointer(rebasing: bytes[end...]))
+        }
     }
 
     // MARK: Releasing
@@ -98,12 +119,15 @@ struct StatState: Sendable {
             cell.pointee.store(0, ordering: .relaxed)
             if record.kind == .gauge { (cell + 1).pointee.store(0, ordering: .relaxed) }
         }
-        index.remove(id, in: records)
+        index.remove(id) { [records] in records[Int($0)].hash }
         slots.giveBack(record.slot, record.kind)
         fronts.release(record.front)
         backs.release(record.back)
-        families.release(record.family)
-        labels.release(record.labels)
+        if Int(id) < tags.count, tags[Int(id)].isKnown {
+            families.release(tags[Int(id)].family)
+            labels.release(tags[Int(id)].labels)
+            tags[Int(id)] = .unknown
+        }
         baselines[id] = nil
         texts[id] = nil
         histograms[id] = nil
@@ -165,16 +189,20 @@ struct StatState: Sendable {
     /// Computes the tags of at most `count` stats; true while there are more to do.
     mutating func tagSome(_ count: Int, with extractor: TagExtractor) -> Bool {
         var done = 0
+        if tags.count < records.count {
+            tags.reserveCapacity(records.count)
+            while tags.count < records.count { tags.append(.unknown) }
+        }
         while firstUntagged < records.count {
             let place = firstUntagged
-            if records[place].isAlive && !records[place].isTagged {
+            if records[place].isAlive && !tags[place].isKnown {
                 guard done < count else { return true }
                 done += 1
                 let name = fronts.texts[Int(records[place].front)] + backs.texts[Int(records[place].back)]
                 let tagged = extractor.extract(name)
-                records[place].family = families.acquire(tagged.name)
-                records[place].labels = labels.acquire(PrometheusName.labels(tagged.tags))
-                records[place].isTagged = true
+                tags[place] = StatTags(
+                    family: families.acquire(tagged.name),
+                    labels: labels.acquire(PrometheusName.labels(tagged.tags)))
             }
             firstUntagged += 1
         }
@@ -211,8 +239,8 @@ struct StatState: Sendable {
             }
         }
         let snapshot = StatSnapshot(
-            names: names, records: records, orders: orders ?? StatOrders(), values: values, used: used, texts: texts,
-            histograms: histograms, bucketRules: options.histogramBuckets)
+            names: names, records: records, tags: tags, orders: orders ?? StatOrders(), values: values, used: used,
+            texts: texts, histograms: histograms, bucketRules: options.histogramBuckets)
         return (snapshot, orders != nil, generation)
     }
 }

@@ -47,7 +47,7 @@ public final class StatStore: Sendable {
         }
         if !hasOrders {
             // Sorting takes longest, so it is done without the lock.
-            let orders = StatOrders(records: snapshot.records, names: snapshot.names)
+            let orders = StatOrders(records: snapshot.records, tags: snapshot.tags, names: snapshot.names)
             snapshot.orders = orders
             state.withLock { $0.keep(orders, of: generation) }
         }
@@ -57,8 +57,10 @@ public final class StatStore: Sendable {
     func findOrMake(
         _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages
     ) -> (id: UInt32, cell: StatCell?)? {
-        if let found = state.withLock({ $0.find(name, kind, for: pages) }) { return found }
-        if let accepts = options.accepts, !accepts(name) { return nil }
+        if let accepts = options.accepts {
+            if let found = state.withLock({ $0.find(name, kind, for: pages) }) { return found }
+            guard accepts(name) else { return nil }
+        }
         return state.withLock { $0.findOrMake(name, kind, unit: unit, for: pages) }
     }
 
