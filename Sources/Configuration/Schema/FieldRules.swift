@@ -27,13 +27,15 @@ final class FieldRules: Sendable {
     let items: FieldRules?
 
     /// Reads the words of a table line from `index` on, up to a `)` or the end.
-    init(words: [Substring], index: inout Int) {
+    init(words: [SchemaWord], index: inout Int) {
         var required = false
-        var numbers: [Substring: Double] = [:]
-        var lengths: [Substring: UInt64] = [:]
+        var minLength: UInt64?
+        var maxLength: UInt64?
+        var maxBytes: UInt64?
+        var bounds: (above: Double?, from: Double?, below: Double?, to: Double?) = (nil, nil, nil, nil)
         var allowed: [String] = []
         var forbidden: [String] = []
-        var flags: Set<Substring> = []
+        var flags: Set<String> = []
         var pattern: String?
         var items: FieldRules?
         while index < words.count, words[index] != ")" {
@@ -45,28 +47,32 @@ final class FieldRules: Sendable {
                 index += 1
                 continue
             }
-            guard let equals = word.firstIndex(of: "=") else {
-                if word == "r" { required = true } else { flags.insert(word) }
+            guard let (name, value) = word.sides else {
+                if word == "r" { required = true } else { flags.insert(word.text) }
                 continue
             }
-            let name = word[..<equals]
-            let value = word[word.index(after: equals)...]
             switch name {
-            case "gt", "gte", "lt", "lte": numbers[name] = Double(value)
-            case "in": allowed = value.split(separator: ",").map(String.init)
-            case "not_in": forbidden = value.split(separator: ",").map(String.init)
-            case "pattern": pattern = String(value)
-            default: lengths[name] = UInt64(value)
+            case "gt": bounds.above = Double(value.text)
+            case "gte": bounds.from = Double(value.text)
+            case "lt": bounds.below = Double(value.text)
+            case "lte": bounds.to = Double(value.text)
+            case "in": allowed = value.text.split(separator: ",").map(String.init)
+            case "not_in": forbidden = value.text.split(separator: ",").map(String.init)
+            case "pattern": pattern = value.text
+            case "min_len", "min_bytes", "min_items", "min_pairs": minLength = minLength ?? value.number
+            case "max_len", "max_items", "max_pairs": maxLength = maxLength ?? value.number
+            case "max_bytes": maxBytes = value.number
+            default: break
             }
         }
         self.required = required
-        minLength = lengths["min_len"] ?? lengths["min_bytes"] ?? lengths["min_items"] ?? lengths["min_pairs"]
-        maxLength = lengths["max_len"] ?? lengths["max_items"] ?? lengths["max_pairs"]
-        maxBytes = lengths["max_bytes"]
-        greaterThan = numbers["gt"]
-        atLeast = numbers["gte"]
-        lessThan = numbers["lt"]
-        atMost = numbers["lte"]
+        self.minLength = minLength
+        self.maxLength = maxLength
+        self.maxBytes = maxBytes
+        greaterThan = bounds.above
+        atLeast = bounds.from
+        lessThan = bounds.below
+        atMost = bounds.to
         self.allowed = allowed
         self.forbidden = forbidden
         mustBeTrue = flags.contains("const")
