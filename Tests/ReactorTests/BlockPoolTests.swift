@@ -75,4 +75,26 @@ struct BlockPoolTests {
         #expect(BlockPool.allocate(nil, 10) == nil)
         BlockPool.free(nil, nil)
     }
+
+    @Test func largeBlocksAreOneWhereThatIsAskedFor() throws {
+        let pool = BlockPool()
+        let own = try #require(BlockPool.allocate(pool.handle, 16 * 1024))
+        let shared = try #require(pool.sharingLargeBlocks { BlockPool.allocate(pool.handle, 16 * 1024) })
+        let (same, small, larger) = pool.sharingLargeBlocks {
+            (
+                BlockPool.reallocate(pool.handle, nil, 17 * 1024), BlockPool.allocate(pool.handle, 4096),
+                BlockPool.allocate(pool.handle, 17 * 1024 + 1)
+            )
+        }
+        #expect(shared == same && small != shared && larger != shared && own != shared)
+        let later = try #require(BlockPool.allocate(pool.handle, 16 * 1024))
+        #expect(later != shared)
+        fill(shared, 17 * 1024, 7)
+        // Nobody's to free, and not to be grown in place.
+        BlockPool.free(pool.handle, shared)
+        #expect(holds(shared, 17 * 1024, 7))
+        let grown = try #require(BlockPool.reallocate(pool.handle, shared, 20_000))
+        #expect(grown != shared && holds(grown, 17 * 1024, 7))
+        for block in [own, later, small, larger, grown] { BlockPool.free(pool.handle, block) }
+    }
 }

@@ -26,9 +26,11 @@ enum HTTP2Callbacks {
         nghttp2_option_set_max_continuations(settings, options.maxContinuations)
         defer { nghttp2_option_del(settings) }
         var handle: OpaquePointer?
+        // A server's frame buffer (16 KiB) is one for all sessions of the loop: there is something in it only while
+        // `send` lays a frame out. A client's holds the preface from the start, and there are few of them.
         let result =
             role == .server
-            ? nghttp2_session_server_new3(&handle, table, nil, settings, &memory)
+            ? blocks.sharingLargeBlocks { nghttp2_session_server_new3(&handle, table, nil, settings, &memory) }
             : nghttp2_session_client_new3(&handle, table, nil, settings, &memory)
         guard result == 0, let handle else { outOfMemory() }
         return handle
@@ -97,13 +99,13 @@ enum HTTP2Callbacks {
                 return 0
             }
         }
-        nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, _, header, count, source, data in
-            guard let header, let pointer = source?.pointee.ptr else { return stop }
+        nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, _, count, source, data in
+            guard let frame, let pointer = source?.pointee.ptr else { return stop }
             return with(data, else: stop) { session in
                 let stream = Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
                 guard stream.session != nil else { return resetStream }
-                let head = ByteView(UnsafeRawBufferPointer(start: header, count: 9))
-                return session.writeBody(of: stream, count, header: head)
+                // Not the header that nghttp2 has laid out: after "would block" another session may have used the buffer.
+                return session.writeBody(of: stream, count, header: frame.pointee.hd)
                     ? 0 : Int32(NGHTTP2_ERR_WOULDBLOCK.rawValue)
             }
         }

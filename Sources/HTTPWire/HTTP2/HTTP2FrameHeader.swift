@@ -1,4 +1,5 @@
 // Frame headers as they come by: looked at before nghttp2 does, because it says nothing of frames that it ignores.
+import CNGHTTP2
 import Reactor
 
 /// The nine bytes before a frame's payload (RFC 9113, section 4.1).
@@ -31,6 +32,15 @@ struct HTTP2FrameHeader {
         flags = UInt8(truncatingIfNeeded: start &>> 24)
         // The highest bit is reserved and says nothing.
         stream = Int32(truncatingIfNeeded: (start & 0x7f_ffff) &<< 8 | UInt64(last))
+    }
+
+    /// Lays a header out.
+    static func append(_ header: nghttp2_frame_hd, to output: inout ByteQueue) {
+        let front = UInt64(truncatingIfNeeded: header.length) << 40 | UInt64(header.type) << 32
+        let word = front | UInt64(header.flags) << 24 | UInt64(UInt32(bitPattern: header.stream_id)) >> 8
+        var bytes = InlineArray<9, UInt8>(repeating: UInt8(truncatingIfNeeded: header.stream_id))
+        for index in 0..<8 { bytes[index] = UInt8(truncatingIfNeeded: word >> UInt64(56 &- 8 &* index)) }
+        bytes.span.withUnsafeBytes { output.append(ByteView($0)) }
     }
 }
 

@@ -211,6 +211,8 @@ public final class HTTP2Session {
         guard !isBusy, delegate != nil else { return }
         isBusy = true
         outputLimit = limit
+        pool.blocks.beginUsingSharedBlock()
+        defer { pool.blocks.endUsingSharedBlock() }
         withUnsafeMutablePointer(to: &output) { queue in
             // Invariant: the pointer is used by callbacks during this call only.
             self.output = queue

@@ -33,9 +33,9 @@ extension HTTP2Stream {
 
 extension HTTP2Session {
     /// Moves a frame's worth of a body to the output. False when the output is full for now.
-    func writeBody(of stream: HTTP2Stream, _ count: Int, header: ByteView) -> Bool {
+    func writeBody(of stream: HTTP2Stream, _ count: Int, header: nghttp2_frame_hd) -> Bool {
         guard let output, output.pointee.count < outputLimit else { return false }
-        output.pointee.append(header)
+        HTTP2FrameHeader.append(header, to: &output.pointee)
         stream.outgoing.move(count, to: &output.pointee)
         pendingSendBytes &-= count
         floods.dataFramesSent &+= 1

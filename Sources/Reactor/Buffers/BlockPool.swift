@@ -9,7 +9,7 @@ import Glibc
 public final class BlockPool {
     /// In front of each block, so that what follows is aligned as malloc's blocks are.
     private struct Header {
-        /// Index of the free list; 0: too large for any.
+        /// Index of the free list; 0: too large for any; -1: the shared block.
         var sizeClass: Int
         var next: UnsafeMutableRawPointer?
     }
@@ -18,12 +18,19 @@ public final class BlockPool {
         var free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
         var kept = 0
         let keepLimit: Int
+        /// With its header in front; made when it is first asked for.
+        var shared: UnsafeMutableRawPointer?
+        /// `sharingLargeBlocks` is at work.
+        var isSharing = false
+        var isSharedBlockInUse = false
     }
 
     private static let headerSize = 16
     /// Bytes, header included, between one size class and the next.
     private static let step = 64
     private static let classes = 16
+    /// Large blocks between these two sizes can be shared, bytes.
+    private static let sharedSizes = 16 * 1024...17 * 1024
 
     // Invariant: allocated in init, freed in deinit; who hands `handle` out keeps the pool alive.
     private let state: UnsafeMutablePointer<State>
@@ -43,6 +50,7 @@ public final class BlockPool {
                 Glibc.free(block)
             }
         }
+        Glibc.free(state.pointee.shared)
         state.pointee.free.deallocate()
         state.deallocate()
     }
@@ -71,6 +79,32 @@ public final class BlockPool {
             }
     }
 
+    /// Runs `body`. Where it asks for a block of 16 to 17 KiB, it gets the one that everybody gets here: for the buffer of a
+    /// library's object that holds nothing but between `beginUsingSharedBlock` and `endUsingSharedBlock`.
+    public func sharingLargeBlocks<Result>(_ body: () -> Result) -> Result {
+        state.pointee.isSharing = true
+        defer { state.pointee.isSharing = false }
+        return body()
+    }
+
+    /// What is in the shared block is the caller's until `endUsingSharedBlock`. Two at a time would send one peer's bytes
+    /// to another: that stops the process.
+    public func beginUsingSharedBlock() {
+        precondition(!state.pointee.isSharedBlockInUse, "two users of a shared block at the same time")
+        state.pointee.isSharedBlockInUse = true
+    }
+
+    public func endUsingSharedBlock() { state.pointee.isSharedBlockInUse = false }
+
+    @inline(never)
+    private static func shared(_ state: UnsafeMutablePointer<State>) -> UnsafeMutableRawPointer? {
+        if let block = state.pointee.shared { return block + headerSize }
+        guard let block = Glibc.malloc(sharedSizes.upperBound + headerSize) else { return nil }
+        block.initializeMemory(as: Header.self, to: Header(sizeClass: -1))
+        state.pointee.shared = block
+        return block + headerSize
+    }
+
     /// A block of `size` bytes, not initialised.
     @inline(__always)
     public static func allocate(_ handle: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
@@ -79,6 +113,7 @@ public final class BlockPool {
         var sizeClass = (total &+ step &- 1) / step
         if sizeClass > classes {
             sizeClass = 0
+            if state.pointee.isSharing && sharedSizes.contains(size) { return shared(state) }
         } else if let block = state.pointee.free[sizeClass] {
             state.pointee.free[sizeClass] = header(block).pointee.next
             state.pointee.kept &-= sizeClass &* step
@@ -108,7 +143,7 @@ public final class BlockPool {
         let sizeClass = header(block).pointee.sizeClass
         guard size >= 0, size <= Int.max &- headerSize else { return nil }
         if sizeClass == 0 { return Glibc.realloc(block, size &+ headerSize).map { $0 + headerSize } }
-        let room = sizeClass &* step &- headerSize
+        let room = sizeClass < 0 ? sharedSizes.upperBound : sizeClass &* step &- headerSize
         if size <= room { return bytes }
         guard let larger = allocate(handle, size) else { return nil }
         memcpy(larger, bytes, room)
@@ -123,7 +158,10 @@ public final class BlockPool {
         let block = bytes - headerSize
         let sizeClass = header(block).pointee.sizeClass
         let total = sizeClass &* step
-        guard sizeClass > 0, state.pointee.kept &+ total <= state.pointee.keepLimit else { return Glibc.free(block) }
+        guard sizeClass > 0, state.pointee.kept &+ total <= state.pointee.keepLimit else {
+            if sizeClass >= 0 { Glibc.free(block) }
+            return
+        }
         header(block).pointee.next = state.pointee.free[sizeClass]
         state.pointee.free[sizeClass] = block
         state.pointee.kept &+= total

@@ -62,7 +62,7 @@ extension HeaderMap {
 
 /// One end of a connection.
 final class SessionRig {
-    let pool = SlabPool()
+    let pool: SlabPool
     let session: HTTP2Session
     private let owner = Owner()
     var streams: [NotingStream] { owner.streams }
@@ -102,8 +102,9 @@ final class SessionRig {
     /// A session that has exchanged prefaces and SETTINGS with its peer.
     init(
         _ role: HTTP2Role = .server, settings: [(UInt16, UInt32)] = [], knowsSettings: Bool = true,
-        _ change: (inout HTTP2Options) -> Void = { _ in }
+        pool: SlabPool = SlabPool(), _ change: (inout HTTP2Options) -> Void = { _ in }
     ) {
+        self.pool = pool
         var options = HTTP2Options()
         change(&options)
         session = HTTP2Session(role, options, pool: pool)

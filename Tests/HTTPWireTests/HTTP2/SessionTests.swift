@@ -98,6 +98,33 @@ import Testing
         #expect(rig.sent().first?.payload.contains(0x58) == false)
     }
 
+    /// All sessions of a loop lay their frames out in one buffer of nghttp2's. One that stops in the middle, because its
+    /// output is full, must not go on with what another has left there.
+    @Test func sessionsOfOneLoopKeepTheirFramesApart() throws {
+        let pool = SlabPool()
+        let rigs = (0..<3).map { _ in SessionRig(pool: pool) }
+        for (index, rig) in rigs.enumerated() {
+            rig.onHead = { stream in
+                let response = HeaderMap()
+                response.status = 200 + index
+                stream.sendResponse(response, end: false)
+                stream.send(text: String(repeating: "\(index)", count: 40_000), end: true)
+            }
+            rig.receive(headers(Int32(1 + 2 * index), getFields))
+        }
+        var frames: [[SentFrame]] = [[], [], []]
+        for _ in 0..<20 {
+            for (index, rig) in rigs.enumerated() { frames[index] += rig.sent(limit: 100) }
+        }
+        for (index, sent) in frames.enumerated() {
+            #expect(sent.map(\.kind).first == .headers && sent.dropFirst().allSatisfy { $0.kind == .data })
+            #expect(sent.allSatisfy { $0.stream == Int32(1 + 2 * index) })
+            let body = sent.dropFirst().flatMap(\.payload)
+            #expect(body == Array(repeating: UInt8(ascii: "0") + UInt8(index), count: 40_000))
+            #expect(sent.last?.flags == Flag.end && sent.dropLast().allSatisfy { $0.flags & Flag.end == 0 })
+        }
+    }
+
     @Test func trailersAfterASilenceHaveNoEmptyFrame() throws {
         let rig = SessionRig()
         rig.onHead = { stream in
