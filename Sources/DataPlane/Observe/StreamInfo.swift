@@ -95,14 +95,18 @@ public final class DownstreamInfo {
     public let connectionID: UInt64
     /// Where the client meant to go: `originalDestination`, or the socket's own address where none was restored. This is
     /// what filter chains, routes and `%DOWNSTREAM_LOCAL_ADDRESS%` go by.
-    public var localAddress: SocketAddress
+    public var localAddress: SocketAddress {
+        get { restoredLocalAddress ?? directLocalAddress }
+        set { restoredLocalAddress = newValue == directLocalAddress ? nil : newValue }
+    }
+    @Rare private var restoredLocalAddress: SocketAddress?
     /// Where the client meant to go, where a listener filter told it: `original_dst` (the address before a REDIRECT rule,
     /// or the socket's own under TPROXY) or `proxy_protocol`. nil: nobody told, and an ORIGINAL_DST cluster has no host
     /// for this connection. Envoy's "restored local address".
-    public var originalDestination: SocketAddress?
+    @Rare public var originalDestination: SocketAddress?
     /// From `original_src`: upstream connections of this downstream come from this address and not from our own. Such
     /// a connection serves no other client. nil: from our own.
-    public var transparentSource: TransparentSource?
+    @Rare public var transparentSource: TransparentSource?
     /// How often it came through this process before; nil: nobody has asked yet.
     var passes: Int?
     /// Upstream connections that can serve nobody else, and go when this does; nil: there are none.
@@ -112,7 +116,11 @@ public final class DownstreamInfo {
     /// The peer of the socket: the load balancer, where one speaks PROXY protocol to us.
     public let directRemoteAddress: SocketAddress
     /// The peer as PROXY protocol tells it; the direct one until then.
-    public var remoteAddress: SocketAddress
+    public var remoteAddress: SocketAddress {
+        get { toldRemoteAddress ?? directRemoteAddress }
+        set { toldRemoteAddress = newValue == directRemoteAddress ? nil : newValue }
+    }
+    @Rare private var toldRemoteAddress: SocketAddress?
     /// What listener filters noted for logs (`%DYNAMIC_METADATA%`).
     public var metadata = ConnectionMetadata()
     public var tls: TLSConnectionInfo?
@@ -128,10 +136,8 @@ public final class DownstreamInfo {
 
     public init(connectionID: UInt64, local: SocketAddress, remote: SocketAddress, accepted: MonotonicTime) {
         self.connectionID = connectionID
-        localAddress = local
         directLocalAddress = local
         directRemoteAddress = remote
-        remoteAddress = remote
         self.accepted = accepted
     }
 }

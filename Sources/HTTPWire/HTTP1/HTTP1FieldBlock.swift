@@ -15,7 +15,7 @@ enum HTTP1Section {
 /// however it is cut. A line is judged when it is complete, by the same code in both cases, so that the outcome does
 /// not depend on the cuts either.
 struct HTTP1FieldBlock: ~Copyable {
-    let section: HTTP1Section
+    private(set) var section: HTTP1Section
     let limits: HTTP1Limits
     let options: HTTP1Options
 
@@ -44,8 +44,9 @@ struct HTTP1FieldBlock: ~Copyable {
         startLineDone = section == .trailers
     }
 
-    /// Begins the next section of the same kind.
-    mutating func reset() {
+    /// Begins the next section.
+    mutating func begin(_ section: HTTP1Section) {
+        self.section = section
         isFresh = true
         startLineDone = section == .trailers
         lineStart = 0

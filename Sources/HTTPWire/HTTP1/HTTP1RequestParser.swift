@@ -16,8 +16,8 @@ public struct HTTP1RequestParser: ~Copyable {
     }
 
     private var state = State.head
-    private var head: HTTP1FieldBlock
-    private var trailer: HTTP1FieldBlock
+    /// The head, then the trailers.
+    private var fields: HTTP1FieldBlock
     private var facts = HTTP1RequestFacts()
     private let options: HTTP1Options
 
@@ -35,14 +35,13 @@ public struct HTTP1RequestParser: ~Copyable {
     /// A parser for a new connection.
     public init(limits: HTTP1Limits = .request, options: HTTP1Options = HTTP1Options()) {
         self.options = options
-        head = HTTP1FieldBlock(.request, limits, options)
-        trailer = HTTP1FieldBlock(.trailers, limits, options)
+        fields = HTTP1FieldBlock(.request, limits, options)
     }
 
     /// Makes the parser ready for the next request on the connection.
     public mutating func beginNext() {
         state = .head
-        head.reset()
+        fields.begin(.request)
         facts = HTTP1RequestFacts()
         version = .http11
         framing = .none
@@ -53,7 +52,7 @@ public struct HTTP1RequestParser: ~Copyable {
     /// True when a request was begun and its end not seen yet.
     public var isInMessage: Bool {
         switch state {
-        case .head: !head.isFresh
+        case .head: !fields.isFresh
         case .body, .trailers: true
         case .ended, .failed: false
         }
@@ -64,16 +63,16 @@ public struct HTTP1RequestParser: ~Copyable {
     public mutating func next(_ queue: inout ByteQueue, headers: HeaderMap, trailers: HeaderMap) -> HTTP1Event {
         switch state {
         case .head:
-            switch head.read(&queue, &headers.table) {
+            switch fields.read(&queue, &headers.table) {
             case .needMore: return .needMore
             case .failure(let failure): return fail(failure)
             case .complete: break
             }
-            if let failure = facts.read(&headers.table, head.startLine, options) { return fail(failure) }
-            version = head.startLine.version
+            if let failure = facts.read(&headers.table, fields.startLine, options) { return fail(failure) }
+            version = fields.startLine.version
             framing = facts.framing
             keepAlive = facts.keepAlive
-            droppedFields = head.droppedFields
+            droppedFields = fields.droppedFields
             state = .body(HTTP1Body(facts.framing))
             return .head
         case .body(var body):
@@ -88,11 +87,11 @@ public struct HTTP1RequestParser: ~Copyable {
                 return .end
             case .trailers:
                 state = .trailers
-                trailer.reset()
+                fields.begin(.trailers)
                 return next(&queue, headers: headers, trailers: trailers)
             }
         case .trailers:
-            switch trailer.read(&queue, &trailers.table) {
+            switch fields.read(&queue, &trailers.table) {
             case .needMore: return .needMore
             case .failure(let failure): return fail(failure)
             case .complete: break
@@ -112,14 +111,14 @@ public struct HTTP1RequestParser: ~Copyable {
     public mutating func finish() -> HTTP1Event {
         switch state {
         case .failed(let failure): return .failure(failure)
-        case .head where head.isFresh, .ended: return .end
+        case .head where fields.isFresh, .ended: return .end
         case .head: return fail(HTTP1Failure(.truncated, "connection ended inside of the request headers"))
         case .body, .trailers: return fail(HTTP1Failure(.truncated, "connection ended inside of the request body"))
         }
     }
 
     private mutating func fail(_ failure: HTTP1Failure) -> HTTP1Event {
-        version = head.startLine.version
+        if case .head = state { version = fields.startLine.version }
         state = .failed(failure)
         return .failure(failure)
     }

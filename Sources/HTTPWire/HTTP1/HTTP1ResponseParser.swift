@@ -15,8 +15,8 @@ public struct HTTP1ResponseParser: ~Copyable {
     }
 
     private var state = State.ended
-    private var head: HTTP1FieldBlock
-    private var trailer: HTTP1FieldBlock
+    /// A head, then the trailers.
+    private var fields: HTTP1FieldBlock
     private var method = HTTPMethod.get
     private var askedForUpgrade = false
     private var sawInterim = false
@@ -26,14 +26,17 @@ public struct HTTP1ResponseParser: ~Copyable {
     public private(set) var framing = HTTP1Framing.none
     /// True when the upstream keeps the connection and the framing allows it; valid from the final `head` on.
     public private(set) var keepAlive = true
+    /// The version of the response; valid from `head` on.
+    public private(set) var version = HTTPVersion.http11
+    /// Fields of the head that were dropped because their names have underscores.
+    public private(set) var droppedFields = 0
     /// True when the head just reported is an interim one.
     public private(set) var isInterim = false
 
     /// A parser for a new connection.
     public init(limits: HTTP1Limits = .response, options: HTTP1Options = HTTP1Options()) {
         self.options = options
-        head = HTTP1FieldBlock(.response, limits, options)
-        trailer = HTTP1FieldBlock(.trailers, limits, options)
+        fields = HTTP1FieldBlock(.response, limits, options)
     }
 
     /// Makes the parser ready for the response to a request with this method; `upgrade` when it asked for one.
@@ -41,7 +44,7 @@ public struct HTTP1ResponseParser: ~Copyable {
         self.method = method
         askedForUpgrade = upgrade
         state = .head
-        head.reset()
+        fields.begin(.response)
         framing = .none
         keepAlive = true
         isInterim = false
@@ -51,16 +54,11 @@ public struct HTTP1ResponseParser: ~Copyable {
     /// True when a byte of the response was seen and its end was not.
     public var isInMessage: Bool {
         switch state {
-        case .head: !head.isFresh || sawInterim
+        case .head: !fields.isFresh || sawInterim
         case .body, .trailers: true
         case .ended, .failed: false
         }
     }
-
-    /// The version of the response; valid from `head` on.
-    public var version: HTTPVersion { head.startLine.version }
-    /// Fields of the head that were dropped because their names have underscores.
-    public var droppedFields: Int { head.droppedFields }
 
     /// Parses on. `headers` and `trailers` must be the same from the first call for a response to its end; they are
     /// emptied when something is about to be written into them.
@@ -69,9 +67,9 @@ public struct HTTP1ResponseParser: ~Copyable {
         case .head:
             if isInterim {
                 isInterim = false
-                head.reset()
+                fields.begin(.response)
             }
-            switch head.read(&queue, &headers.table) {
+            switch fields.read(&queue, &headers.table) {
             case .needMore: return .needMore
             case .failure(let failure): return fail(failure)
             case .complete: return headDone(&headers.table)
@@ -88,11 +86,11 @@ public struct HTTP1ResponseParser: ~Copyable {
                 return .end
             case .trailers:
                 state = .trailers
-                trailer.reset()
+                fields.begin(.trailers)
                 return next(&queue, headers: headers, trailers: trailers)
             }
         case .trailers:
-            switch trailer.read(&queue, &trailers.table) {
+            switch fields.read(&queue, &trailers.table) {
             case .needMore: return .needMore
             case .failure(let failure): return fail(failure)
             case .complete: break
@@ -114,7 +112,7 @@ public struct HTTP1ResponseParser: ~Copyable {
         switch state {
         case .failed(let failure): return .failure(failure)
         case .ended: return .end
-        case .head where head.isFresh && !sawInterim: return .end
+        case .head where fields.isFresh && !sawInterim: return .end
         case .head: return fail(HTTP1Failure(.truncated, "connection ended inside of the response headers"))
         case .body(let body) where body.endsWithConnection:
             state = .ended
@@ -131,6 +129,8 @@ public struct HTTP1ResponseParser: ~Copyable {
     // MARK: The head as a whole (RFC 9112, section 6.3)
 
     private mutating func headDone(_ table: inout HeaderTable) -> HTTP1Event {
+        version = fields.startLine.version
+        droppedFields = fields.droppedFields
         let status = table.status
         if status < 200 && status != 101 {
             table.removeAll(.contentLength)
@@ -139,7 +139,7 @@ public struct HTTP1ResponseParser: ~Copyable {
             sawInterim = true
             return .head
         }
-        keepAlive = head.startLine.version != .http10
+        keepAlive = version != .http10
         let isTunnel = status == 101 || (method == .connect && status / 100 == 2)
         if status == 101 && !askedForUpgrade {
             return fail(HTTP1Failure(.unexpectedUpgrade, "upstream switched protocols without being asked"))

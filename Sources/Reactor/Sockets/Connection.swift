@@ -83,8 +83,8 @@ public final class Connection: IOHandler {
     var isReadingPaused = false
     /// The socket took less than it was given, and no event has come since.
     var isWriteBlocked = false
-    /// Writing failed. What the peer has sent before it went is still read.
-    var writeError: SystemError?
+    /// Why writing failed (errno), or 0. What the peer has sent before it went is still read.
+    var writeError: Int32 = 0
     var wasAboveHighWatermark = false
     var wasStuck = false
     var wantsShutdown = false
@@ -146,7 +146,7 @@ public final class Connection: IOHandler {
         case .handshaking, .open: break
         case .failing, .closed: return
         }
-        if events.canWrite && isWriteBlocked && writeError == nil && state != .connecting {
+        if events.canWrite && isWriteBlocked && writeError == 0 && state != .connecting {
             isWriteBlocked = false
             flushFromLoop()
         }
@@ -222,7 +222,7 @@ public final class Connection: IOHandler {
     /// Notes the socket's error, if it has one. Both directions being shut is none.
     func failFromSocketError() -> Bool {
         var code = SocketCalls.pendingError(descriptor)
-        if code == 0 { code = writeError?.code ?? 0 }
+        if code == 0 { code = writeError }
         if code != 0 { fail(reading: code) }
         return code != 0
     }

@@ -76,15 +76,15 @@ extension Connection {
                 return .data(count)
             }
             if count < 0 && code == EINTR { continue }
-            if count == 0 && writeError == nil {
+            if count == 0 && writeError == 0 {
                 hasPeerFinished = true
                 return .end
             }
-            if count < 0 && code == EAGAIN && writeError == nil {
+            if count < 0 && code == EAGAIN && writeError == 0 {
                 isReadDrained = true
                 return .wouldBlock
             }
-            fail(reading: writeError?.code ?? code)
+            fail(reading: writeError == 0 ? code : writeError)
             schedule(.failure)
             return .failed
         }

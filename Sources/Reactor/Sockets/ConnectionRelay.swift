@@ -43,8 +43,8 @@ extension Connection {
 
     private func canSplice(to target: Connection) -> Bool {
         isStreaming && state == .open && target.state == .open && secure == nil && target.secure == nil
-            && input.isEmpty && target.output.isEmpty && !target.isWriteBlocked && target.writeError == nil
-            && writeError == nil && !hasReadEnd && !isReadDrained && readsLeft > 0
+            && input.isEmpty && target.output.isEmpty && !target.isWriteBlocked && target.writeError == 0
+            && writeError == 0 && !hasReadEnd && !isReadDrained && readsLeft > 0
     }
 
     /// One splice in, and what the target takes of it out. Nil when there is no pipe, or nothing came: reading tells.
@@ -83,7 +83,7 @@ extension Connection {
         case EAGAIN: isWriteBlocked = true
         default:
             dropPipe()
-            breakWriting(SystemError("write", code: code, subject: remoteAddress.description))
+            breakWriting(code)
         }
     }
 

@@ -25,13 +25,13 @@ extension ConnectionDelegate {
 /// Why a connection is gone.
 public enum ConnectionCloseReason: Equatable, Sendable {
     /// No connection could be made: refused, unreachable, no file descriptor, a bad local address.
-    case connectFailed(SystemError)
+    indirect case connectFailed(SystemError)
     /// The peer reset it.
     case remoteReset
     /// The TLS handshake or a TLS record was refused by one of the two sides; `failureReason` says why.
     case tlsFailed
     /// The network gave up on it (timed out, host unreachable…).
-    case failed(SystemError)
+    indirect case failed(SystemError)
     /// Everything was written after `closeAfterFlush`.
     case flushed
 }

@@ -43,7 +43,7 @@ extension Connection {
     }
 
     func writeOut() {
-        if writeError != nil {
+        if writeError != 0 {
             output.clear()
             return
         }
@@ -114,14 +114,14 @@ extension Connection {
             isWriteBlocked = true
         default:
             queue.clear()
-            breakWriting(SystemError("write", subject: remoteAddress.description))
+            breakWriting(errno)
         }
         return 0
     }
 
     /// The peer is gone for writing. It may have answered before it went: reading goes on to its end.
-    func breakWriting(_ error: SystemError) {
-        writeError = error
+    func breakWriting(_ code: Int32) {
+        writeError = code
         isWriteBlocked = true
         isReadDrained = false
         if state == .open && hasNothingToRead && failFromSocketError() {
@@ -137,7 +137,7 @@ extension Connection {
         let isEmpty = wasStuck && unwrittenBytes == 0
         if isLow { wasAboveHighWatermark = false }
         if isEmpty { wasStuck = false }
-        return (isLow || isEmpty) && writeError == nil
+        return (isLow || isEmpty) && writeError == 0
     }
 
     /// Sends the end of our direction (close_notify and FIN) once all of `output` is written. Reading goes on.
@@ -149,7 +149,7 @@ extension Connection {
     }
 
     private func sendEnd() {
-        if hasShutDown || writeError != nil || descriptor < 0 { return }
+        if hasShutDown || writeError != 0 || descriptor < 0 { return }
         sayCloseNotify()
         // What did not fit goes first; the FIN follows from `writeOut`.
         if unwrittenBytes > 0 { return }
@@ -159,7 +159,7 @@ extension Connection {
 
     /// Tries to send what TLS ends with.
     func sayCloseNotify() {
-        guard let secure, writeError == nil else { return }
+        guard let secure, writeError == 0 else { return }
         secure.closeNotify()
         if !secure.rawOutput.isEmpty && !isWriteBlocked { _ = send(from: &secure.rawOutput) }
     }
