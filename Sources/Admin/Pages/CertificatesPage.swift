@@ -7,7 +7,7 @@ enum CertificatesPage {
     static func answer(_ backend: any AdminBackend, now: Int64) -> AdminAnswer {
         let spec = backend.configuration.spec
         let chains = spec.listeners.flatMap { $0.filterChains + ($0.defaultFilterChain.map { [$0] } ?? []) }
-        let contexts = chains.compactMap(\.tls) + spec.clusters.compactMap(\.tls)
+        let contexts = chains.compactMap(\.tls) + backend.clusters.tlsContexts
         return AdminAnswer(
             .members(
                 (

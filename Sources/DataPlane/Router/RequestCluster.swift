@@ -37,9 +37,7 @@ protocol RequestClusters: AnyObject {
 }
 
 extension ClusterSet: RequestClusters {
-    func requestCluster(at index: Int) -> (any RequestCluster)? {
-        clusters.indices.contains(index) ? clusters[index] : nil
-    }
+    func requestCluster(at index: Int) -> (any RequestCluster)? { cluster(at: index) }
 
     func requestCluster(named name: ByteView) -> (any RequestCluster)? { cluster(named: name) }
 }

@@ -13,7 +13,7 @@ public struct ClusterSpec: Sendable {
     public var connectTimeout = TimeAmount.seconds(5)
     /// Soft watermark per connection, bytes (1 MiB).
     public var perConnectionBufferLimit = 1 << 20
-    public var tls: TLSContextSpec?
+    @Rare public var tls: TLSContextSpec?
     /// `envoy.transport_sockets.upstream_proxy_protocol` around the transport socket.
     public var proxyProtocol: UpstreamProxyProtocolSpec?
     public var breakers = CircuitBreakersSpec()

@@ -25,7 +25,7 @@ public struct VirtualHostSpec: Sendable {
     public var routes: [RouteSpec]
     public var requireTLS = TLSRequirement.none
     public var headers = HeaderMutationsSpec()
-    public var retryPolicy: RetryPolicySpec?
+    @Rare public var retryPolicy: RetryPolicySpec?
     public var includeRequestAttemptCount = false
     public var includeAttemptCountInResponse = false
     public var includeIsTimeoutRetryHeader = false
@@ -174,7 +174,7 @@ public struct ForwardSpec: Sendable {
     /// manager's `stream_flush_timeout`; `.zero`: off.
     public var flushTimeout: TimeAmount?
     public var maxStreamDuration: MaxStreamDurationSpec?
-    public var retryPolicy: RetryPolicySpec?
+    @Rare public var retryPolicy: RetryPolicySpec?
     public var priority = Priority.default
     public var hashPolicies: [HashPolicySpec] = []
     /// By name (lower case): whether the upgrade is allowed on this route.

@@ -6,7 +6,6 @@ import Reactor
 /// A cluster as one worker uses it. Loop thread only.
 public final class Cluster {
     public let name: String
-    public let spec: ClusterSpec
     /// Breakers and all else that the workers have in common.
     public let shared: ClusterShared
     /// This worker's number.
@@ -40,7 +39,6 @@ public final class Cluster {
         tls: TLSContext?, random: FastRandom
     ) {
         name = shared.name
-        spec = shared.spec
         self.shared = shared
         self.workerIndex = workerIndex
         self.loop = loop
@@ -60,6 +58,8 @@ public final class Cluster {
             OriginalDestinationPlaces(self, shared: $0, cells: cells)
         }
     }
+
+    public var spec: ClusterSpec { shared.spec }
 
     /// The hosts as this worker knows them.
     public var hosts: HostSet { hostSet }
@@ -104,7 +104,7 @@ public final class Cluster {
         case .unknown: return .noHealthyHost
         case .refused(let refusal): return .refused(refusal)
         case .place(let place):
-            let binding = ClientBinding(spec, origin.downstream)
+            let binding = ClientBinding(spec.proxyProtocol, origin.downstream)
             guard let pool = place.pool(priority, version, serverName: serverName, binding) else {
                 return .noHealthyHost
             }
@@ -148,7 +148,7 @@ public final class Cluster {
             return .overflow(place.host)
         }
         let lease = TCPLease(
-            place: place, waiter: waiter, breakers: breakers, binding: ClientBinding(spec, origin.downstream))
+            place: place, waiter: waiter, breakers: breakers, binding: ClientBinding(spec.proxyProtocol, origin.downstream))
         lease.start()
         return .waiting(PoolTicket(holder: lease, serial: 0))
     }

@@ -19,6 +19,7 @@ final class ServerProcess {
         case ended
     }
 
+    /// Without the specs of clusters: `clusters` has them.
     let configuration: LoadedConfiguration
     let options: ServerOptions
     let levels: LogLevels
@@ -76,7 +77,9 @@ final class ServerProcess {
     init(
         _ configuration: LoadedConfiguration, _ options: ServerOptions, levels: LogLevels, log output: LogOutput
     ) throws {
-        self.configuration = configuration
+        var kept = configuration
+        kept.spec.clusters = []
+        self.configuration = kept
         self.options = options
         self.levels = levels
         logOutput = output

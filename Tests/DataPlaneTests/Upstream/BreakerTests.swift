@@ -6,22 +6,25 @@ import Testing
 struct BreakerTests {
     @Test func aResourceStopsAtItsLimit() {
         let resource = BreakerResource(limit: 2)
-        #expect(resource.tryAcquire())
-        #expect(resource.tryAcquire())
-        #expect(!resource.tryAcquire())
-        #expect(resource.current == 2)
-        #expect(resource.remaining == 0)
+        let taken = (0..<3).map { _ in resource.tryAcquire() }
+        #expect(taken == [true, true, false])
+        var (inUse, left, hasRoom) = (resource.current, resource.remaining, resource.canAcquire)
+        #expect(inUse == 2 && left == 0 && !hasRoom)
         resource.release()
-        #expect(resource.canAcquire)
+        hasRoom = resource.canAcquire
+        #expect(hasRoom)
         resource.acquire()
         resource.acquire()
-        #expect(resource.remaining == 0)
+        (inUse, left) = (resource.current, resource.remaining)
+        #expect(inUse == 3 && left == 0)
     }
 
     @Test func noLimitIsNoLimit() {
         let resource = BreakerResource(limit: .max)
-        for _ in 0..<10 { #expect(resource.tryAcquire()) }
-        #expect(resource.remaining == Int(UInt32.max))
+        let taken = (0..<10).map { _ in resource.tryAcquire() }
+        #expect(!taken.contains(false))
+        let left = resource.remaining
+        #expect(left == Int(UInt32.max))
     }
 
     @Test func theBudgetIsAShareOfWhatIsUnderWayAndThreeAtLeast() {

@@ -133,10 +133,10 @@ struct ClientBindingTests {
     @Test func theClientsAddress() throws {
         let client = try Self.client("192.0.2.1:4000")
         let spec = ClusterSpec(name: "c")
-        #expect(ClientBinding(spec, client) == nil)
-        #expect(ClientBinding(spec, nil) == nil)
+        #expect(ClientBinding(spec.proxyProtocol, client) == nil)
+        #expect(ClientBinding(spec.proxyProtocol, nil) == nil)
         client.transparentSource = TransparentSource(client.remoteAddress, mark: 7)
-        let binding = try #require(ClientBinding(spec, client))
+        let binding = try #require(ClientBinding(spec.proxyProtocol, client))
         var options = SocketOptions()
         options.source = SocketAddress("127.0.0.1:0")
         binding.apply(to: &options)
@@ -145,9 +145,9 @@ struct ClientBindingTests {
         #expect(options.mark == 7)
         let other = try Self.client("192.0.2.1:5000")
         other.transparentSource = TransparentSource(other.remoteAddress, mark: 7)
-        #expect(ClientBinding(spec, other) == binding)
+        #expect(ClientBinding(spec.proxyProtocol, other) == binding)
         other.transparentSource = TransparentSource(other.remoteAddress, mark: 8)
-        #expect(ClientBinding(spec, other) != binding)
+        #expect(ClientBinding(spec.proxyProtocol, other) != binding)
     }
 }
 

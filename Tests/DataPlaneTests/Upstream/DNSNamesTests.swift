@@ -36,9 +36,9 @@ struct DNSNamesTests {
         }
         var initialised = false
         directory.start(timeout: .seconds(15)) { initialised = true }
-        #expect(loop.turn(until: { initialised && set.clusters[0].hosts.hosts.count == 2 }))
+        #expect(loop.turn(until: { initialised && set.cluster(at: 0)?.hosts.hosts.count == 2 }))
         #expect(
-            Set(set.clusters[0].hosts.hosts.map(\.address.description)) == [
+            Set(set.cluster(at: 0)?.hosts.hosts.map(\.address.description) ?? []) == [
                 "127.0.0.1:\(server.address.port)", "127.0.0.2:\(server.address.port)",
             ])
         #expect(store.snapshot().value("cluster.c.update_empty") == 1)

@@ -228,6 +228,30 @@ struct DirectoryTests {
         #expect(set.cluster(named: ByteView()) == nil)
     }
 
+    @Test func aClusterThatIsFirstUsedLateHasTheLatestHosts() throws {
+        let fixture = try UpstreamFixture([SocketAddress("1.2.3.4", 80)])
+        let set = fixture.sets[0]
+        let newer = Host(address: SocketAddress("1.2.3.5", 80))
+        set.apply(HostSet([newer]), cluster: 0)
+        #expect(set.cluster(at: 0)?.hosts.hosts.map(\.address) == [newer.address])
+        let newest = Host(address: SocketAddress("1.2.3.6", 80))
+        set.apply(HostSet([newest]), cluster: 0)
+        #expect(set.cluster("c")?.hosts.hosts.map(\.address) == [newest.address])
+        #expect(set.cluster(at: 0) === set.cluster("c"))
+        #expect(set.cluster(at: 1) == nil)
+        #expect(set.cluster(at: -1) == nil)
+    }
+
+    @Test func aClusterThatIsFirstUsedAfterTheEndHasNoHosts() throws {
+        let world = try World()
+        world.fixture.sets[0].shutDown()
+        #expect(world.fixture.cluster.hosts.hosts.isEmpty)
+        guard case .noHealthyHost = world.fixture.send().outcome else {
+            Issue.record("a cluster of a worker that has ended has hosts")
+            return
+        }
+    }
+
     @Test func endpointsHaveStatsOfTheirOwnWhenAsked() throws {
         let world = try World { $0.perEndpointStats = true }
         world.server.answer(ScriptedServer.ok())

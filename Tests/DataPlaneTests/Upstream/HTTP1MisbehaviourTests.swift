@@ -20,8 +20,8 @@ struct HTTP1MisbehaviourTests {
         #expect(world.stat("upstream_cx_active") == 0)
         #expect(world.stat("upstream_rq_pending_active") == 0)
         #expect(world.fixture.directory.reports[0].hosts[0].totals.cxConnectFail == 1)
-        #expect(world.cluster.shared.breakers.default.connections.current == 0)
-        #expect(world.cluster.shared.breakers.default.pending.current == 0)
+        #expect(world.cluster.shared.breakers.default.inUse.connections == 0)
+        #expect(world.cluster.shared.breakers.default.inUse.pending == 0)
     }
 
     @Test func aResetBeforeTheResponse() throws {

@@ -33,7 +33,7 @@ private final class Destinations {
     @discardableResult
     func send(to target: SocketAddress?, header: String? = nil, worker: Int = 0) -> TestTry {
         fixture.send(
-            on: fixture.sets[worker].clusters[0],
+            on: fixture.cluster(worker),
             origin: StreamOrigin(downstream: client(to: target), request: header.map(request)))
     }
 

@@ -46,8 +46,8 @@ struct TCPLeaseTests {
         #expect(world.stat("upstream_cx_active") == 0)
         #expect(world.stat("upstream_rq_active") == 0)
         #expect(world.stat("upstream_cx_destroy_local_with_active_rq") == 1)
-        #expect(world.cluster.shared.breakers.default.connections.current == 0)
-        #expect(world.cluster.shared.breakers.default.requests.current == 0)
+        #expect(world.cluster.shared.breakers.default.inUse.connections == 0)
+        #expect(world.cluster.shared.breakers.default.inUse.requests == 0)
         session.lease?.close()
         #expect(world.stat("upstream_cx_destroy") == 1)
     }
@@ -76,7 +76,7 @@ struct TCPLeaseTests {
         #expect(world.stat("upstream_rq_pending_failure_eject") == 1)
         #expect(world.stat("upstream_rq_pending_active") == 0)
         #expect(world.stat("upstream_rq_total") == 0)
-        #expect(world.cluster.shared.breakers.default.pending.current == 0)
+        #expect(world.cluster.shared.breakers.default.inUse.pending == 0)
     }
 
     @Test func theConnectTimeout() throws {
@@ -111,7 +111,7 @@ struct TCPLeaseTests {
             Issue.record("no overflow")
             return
         }
-        #expect(world.cluster.shared.breakers.default.connections.current == 1)
+        #expect(world.cluster.shared.breakers.default.inUse.connections == 1)
         world.wait { first.lease != nil }
     }
 

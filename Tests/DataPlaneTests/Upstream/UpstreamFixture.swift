@@ -61,6 +61,13 @@ final class World {
     deinit { server.close() }
 }
 
+extension BreakerSet {
+    /// What is taken of each resource; `#expect` cannot look at one itself, because it cannot be copied.
+    var inUse: (connections: Int, pending: Int, requests: Int, pools: Int) {
+        (connections.current, pending.current, requests.current, pools.current)
+    }
+}
+
 /// A loop whose time the test moves, a directory, and a worker's clusters.
 final class UpstreamFixture {
     let clock: TestClock
@@ -101,7 +108,13 @@ final class UpstreamFixture {
         return spec
     }
 
-    var cluster: Cluster { sets[0].clusters[0] }
+    var cluster: Cluster { cluster(0) }
+
+    /// The first cluster as a worker uses it.
+    func cluster(_ worker: Int) -> Cluster {
+        guard let cluster = sets[worker].cluster(at: 0) else { preconditionFailure("a fixture without clusters") }
+        return cluster
+    }
 
     /// A stat's value, over all threads.
     func stat(_ name: String) -> Int {

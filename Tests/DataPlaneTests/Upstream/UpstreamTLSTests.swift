@@ -59,7 +59,7 @@ struct UpstreamTLSTests {
         // A pool that a request's name made goes when it is empty.
         world.advance(.hours(2))
         #expect(world.stat("upstream_cx_active") == 0)
-        #expect(world.cluster.shared.breakers.default.pools.current == 1)
+        #expect(world.cluster.shared.breakers.default.inUse.pools == 1)
     }
 
     @Test func theEndpointsNameIsTheServersName() throws {

@@ -105,6 +105,9 @@ public final class ClusterDirectory {
         }
     }
 
+    /// The TLS contexts of all clusters that have one, in the order of the configuration.
+    public var tlsContexts: [TLSContextSpec] { entries.compactMap(\.shared.spec.tls) }
+
     /// When the first certificate of any cluster expires, unix seconds; nil: there is none.
     public var firstCertificateExpiration: Int64? { entries.compactMap(\.stats.firstExpiration).min() }
 

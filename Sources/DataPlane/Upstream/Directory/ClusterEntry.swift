@@ -47,6 +47,8 @@ final class ClusterEntry {
             }
         }
         _ = rebuild()
+        // Nothing changes these hosts any more.
+        if shared.spec.discovery == .static { sources = [] }
     }
 
     /// Begins to look names up; `initialised` is called once, maybe before this returns.

@@ -2,7 +2,7 @@
 import Synchronization
 
 /// One counted resource with a limit. Any thread; atomics, because the limit holds over all workers together.
-public final class BreakerResource: Sendable {
+public struct BreakerResource: ~Copyable, Sendable {
     private let inUse = Atomic<Int>(0)
     /// `UInt32.max` stands for no limit.
     public let limit: Int
@@ -46,8 +46,9 @@ public final class BreakerSet: Sendable {
     /// A limit that is reached, by its name in the configuration: why a request was refused. Who finds no connection
     /// free asks for a place among the pending first.
     var fullLimit: (setting: String, value: Int)? {
-        let limits = [("max_pending_requests", pending), ("max_requests", requests), ("max_connections", connections)]
-        return limits.first { !$0.1.canAcquire }.map { ($0.0, $0.1.limit) }
+        if !pending.canAcquire { return ("max_pending_requests", pending.limit) }
+        if !requests.canAcquire { return ("max_requests", requests.limit) }
+        return connections.canAcquire ? nil : ("max_connections", connections.limit)
     }
 
     /// Retries in flight.

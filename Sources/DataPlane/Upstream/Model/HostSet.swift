@@ -26,6 +26,10 @@ public final class HostSet: Sendable {
             case .unhealthy: break
             }
         }
+        // Mostly all are healthy: one list is enough then.
+        for index in levels.indices where levels[index].healthy.count == levels[index].all.count {
+            levels[index].healthy = levels[index].all
+        }
         priorities = levels
     }
 

@@ -9,10 +9,10 @@ struct ClientBinding: Hashable {
     /// They begin with this PROXY protocol header, which names the client; empty: with none.
     var header: [UInt8] = []
 
-    /// What the cluster and the client ask for; nil: nothing, the connection may serve everybody.
-    init?(_ spec: ClusterSpec, _ downstream: DownstreamInfo?) {
+    /// What the cluster (`proxy`) and the client ask for; nil: nothing, the connection may serve everybody.
+    init?(_ proxy: UpstreamProxyProtocolSpec?, _ downstream: DownstreamInfo?) {
         source = downstream?.transparentSource
-        if let proxy = spec.proxyProtocol { header = ProxyHeader.bytes(proxy, downstream) }
+        if let proxy { header = ProxyHeader.bytes(proxy, downstream) }
         if source == nil && header.isEmpty { return nil }
     }
 
