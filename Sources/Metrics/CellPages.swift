@@ -10,21 +10,25 @@ final class CellPages: @unchecked Sendable {
     // Safe to share: everything but the words is guarded by the store's lock.
     static let slotsPerPage = 512
 
+    /// The owner makes names known and writes nothing: there are no cells.
+    let areNamesOnly: Bool
     private var pages: [StatCell?] = []
     /// One bit a slot: whether the owner thread has asked for it and not released it.
     private var held: [UInt64] = []
     /// Bytes taken from the system for cells and histograms.
     private(set) var allocatedBytes = 0
 
-    init() {
+    init(areNamesOnly: Bool = false) {
+        self.areNamesOnly = areNamesOnly
         CellPages.all.withLock { $0.append(self) }
     }
 
     /// Keeps every page reachable for as long as the process lives.
     private static let all = Mutex<[CellPages]>([])
 
-    /// The cell of `slot`, for its owner; nil when memory has run out.
+    /// The cell of `slot`, for its owner; nil when memory has run out, or when it has no cells.
     func makeCell(slot: UInt32) -> StatCell? {
+        if areNamesOnly { return nil }
         let (page, offset) = Int(slot).quotientAndRemainder(dividingBy: CellPages.slotsPerPage)
         while pages.count <= page { pages.append(nil) }
         if let start = pages[page] { return start + offset }

@@ -57,26 +57,44 @@ struct StatTags: Sendable {
 
 /// Hands out slots: one word, or two that lie side by side on the same page.
 struct SlotAllocator: Sendable {
-    private var next: UInt32 = 0
+    /// The slots of a page that are left.
+    private struct Rest {
+        var next: UInt32 = 0
+        var end: UInt32 = 0
+    }
+
+    private var pages: UInt32 = 0
+    private var written = Rest()
+    private var named = Rest()
     private var singles: [UInt32] = []
     private var pairs: [UInt32] = []
 
-    mutating func take(_ kind: StatKind) -> UInt32 {
+    /// - Parameter isNameOnly: who asks will not write the stat. Such stats have pages of their own, which take no memory
+    ///   of the threads that write none of them.
+    mutating func take(_ kind: StatKind, isNameOnly: Bool) -> UInt32 {
         switch kind {
         case .counter, .histogram, .textReadout:
             if let slot = singles.popLast() { return slot }
-            next += 1
-            return next - 1
+            return isNameOnly
+                ? SlotAllocator.take(1, &named, &pages, &singles) : SlotAllocator.take(1, &written, &pages, &singles)
         case .gauge:
             if let slot = pairs.popLast() { return slot }
-            // Pages have an even number of slots, so an even slot and its neighbour share one.
-            if next % 2 == 1 {
-                singles.append(next)
-                next += 1
-            }
-            next += 2
-            return next - 2
+            return isNameOnly
+                ? SlotAllocator.take(2, &named, &pages, &singles) : SlotAllocator.take(2, &written, &pages, &singles)
         }
+    }
+
+    private static func take(
+        _ count: UInt32, _ rest: inout Rest, _ pages: inout UInt32, _ singles: inout [UInt32]
+    ) -> UInt32 {
+        if rest.next + count > rest.end {
+            if rest.next < rest.end { singles.append(rest.next) }
+            let first = pages * UInt32(CellPages.slotsPerPage)
+            pages += 1
+            rest = Rest(next: first, end: first + UInt32(CellPages.slotsPerPage))
+        }
+        rest.next += count
+        return rest.next - count
     }
 
     mutating func giveBack(_ slot: UInt32, _ kind: StatKind) {

@@ -51,7 +51,7 @@ struct StatState: Sendable {
             return add(
                 StatRecord(
                     front: fronts.acquire(front, known: knownFront), back: backs.acquire(back, known: knownBack),
-                    slot: slots.take(kind), kind: kind, unit: unit))
+                    slot: slots.take(kind, isNameOnly: pages.areNamesOnly), kind: kind, unit: unit))
         }
         return hold(id, for: pages)
     }

@@ -21,6 +21,12 @@ public final class StatStore: Sendable {
         return StatCells(store: self, pages: pages)
     }
 
+    /// For who makes stats known, so that they are shown with 0, and leaves it to others to write them: what is written to
+    /// these goes nowhere. A stat that is first asked for here takes no memory of the threads that do not write it.
+    public func makeNames() -> StatCells {
+        StatCells(store: self, pages: CellPages(areNamesOnly: true))
+    }
+
     /// Brings the histograms up to date: what was recorded since the last call becomes the interval. Called at each
     /// flush tick (`stats_flush_interval`, 5 s) by the main thread.
     public func mergeHistograms() {

@@ -59,6 +59,33 @@ import Testing
         #expect(used == ["c1", "g1", "g2", "t1"])
     }
 
+    @Test func namesAreShownAndWrittenByOthers() {
+        let store = StatStore()
+        let names = store.makeNames()
+        let cells = store.makeCells()
+        // Enough for several pages of either kind, gauges and counters mixed.
+        for number in 0..<700 {
+            _ = names.counter("n.c\(number)")
+            _ = names.gauge("n.g\(number)")
+            cells.counter("w.c\(number)").add(UInt64(number))
+            cells.gauge("w.g\(number)").set(Int64(number))
+        }
+        names.counter("n.c1").add(5)
+        names.gauge("n.g1").set(5)
+        names.histogram("n.h").record(5)
+        #expect(store.count == 2801 && store.snapshot().stats.filter(\.isUsed).count == 1399)
+        cells.counter("n.c1").add(7)
+        cells.gauge("n.g699").set(8)
+        let snapshot = store.snapshot()
+        #expect(snapshot.value("n.c1") == 7 && snapshot.value("n.g1") == 0 && snapshot.value("n.g699") == 8)
+        for number in 0..<700 {
+            #expect(snapshot.value("w.c\(number)") == UInt64(number))
+            #expect(snapshot.value("w.g\(number)") == UInt64(number))
+        }
+        names.release(prefix: "n.")
+        #expect(store.count == 1402 && store.snapshot().value("n.c1") == 7)
+    }
+
     @Test func resetsCounters() {
         let store = StatStore()
         let cells = store.makeCells()

@@ -148,7 +148,8 @@ public final class Cluster {
             return .overflow(place.host)
         }
         let lease = TCPLease(
-            place: place, waiter: waiter, breakers: breakers, binding: ClientBinding(spec.proxyProtocol, origin.downstream))
+            place: place, waiter: waiter, breakers: breakers,
+            binding: ClientBinding(spec.proxyProtocol, origin.downstream))
         lease.start()
         return .waiting(PoolTicket(holder: lease, serial: 0))
     }

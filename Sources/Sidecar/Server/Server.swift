@@ -28,7 +28,7 @@ public enum Server {
             let output = try LogOutput(
                 path: options.logPath, format: LogFormat(options.logFormat ?? LogFormat.envoyDefault))
             LoggingSystem.bootstrap { ComponentLogHandler(component: levels.component($0), output: output) }
-            let process = try ServerProcess(configuration, options, levels: levels, log: output)
+            let process = try ServerProcess(consume configuration, options, levels: levels, log: output)
             return process.run()
         } catch {
             say("error: \(error)")

@@ -25,9 +25,10 @@ public final class ClusterDirectory {
         self.workers = workers
         var resolvers: [ResolverKey: any NameResolver] = [:]
         var made: [ClusterEntry] = []
+        let names = cells.store.makeNames()
         for (index, spec) in specs.enumerated() {
             let shared = ClusterShared(spec: spec, index: index, workers: workers, loops: loops)
-            let entry = try ClusterEntry(shared, loop: loop, cells: cells, workers: workers) {
+            let entry = try ClusterEntry(shared, loop: loop, cells: cells, names: names, workers: workers) {
                 dns throws(SystemError) in
                 let key = ResolverKey(dns)
                 if let known = resolvers[key] { return known }

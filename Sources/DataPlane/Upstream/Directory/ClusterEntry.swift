@@ -27,12 +27,12 @@ final class ClusterEntry {
     private(set) var isInitialised = false
 
     init(
-        _ shared: ClusterShared, loop: EventLoop, cells: StatCells, workers: Int,
+        _ shared: ClusterShared, loop: EventLoop, cells: StatCells, names: StatCells, workers: Int,
         resolver: (DNSSpec) throws(SystemError) -> any NameResolver
     ) throws(SystemError) {
         self.shared = shared
         self.workers = workers
-        stats = DirectoryStats(cells: cells, shared: shared)
+        stats = DirectoryStats(cells: cells, names: names, shared: shared)
         for group in shared.spec.endpoints {
             let locality = Locality(region: group.region, zone: group.zone, subZone: group.subZone)
             for endpoint in group.endpoints {

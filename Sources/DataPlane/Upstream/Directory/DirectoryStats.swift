@@ -13,7 +13,8 @@ final class DirectoryStats {
     /// When the first of the cluster's certificates expires, unix seconds; nil: it has none.
     let firstExpiration: Int64?
 
-    init(cells: StatCells, shared: ClusterShared) {
+    /// `names`: for what only workers write.
+    init(cells: StatCells, names: StatCells, shared: ClusterShared) {
         let cluster = shared.statName
         let prefix = "cluster.\(cluster)."
         func counter(_ name: String) -> Counter { cells.counter(prefix + name) }
@@ -30,10 +31,12 @@ final class DirectoryStats {
         membershipExcluded = gauge("membership_excluded")
         maxHostWeight = gauge("max_host_weight")
         warmingState = gauge("warming_state")
-        for name in ClusterStats.alwaysZero { _ = counter(name) }
+        for name in ClusterStats.alwaysZero { _ = names.counter(prefix + name) }
         // Stays 0: extensions that would not fit are refused with the file.
-        if shared.spec.proxyProtocol != nil { _ = counter("upstream.proxyprotocol.v2_tlvs_exceed_max_length") }
-        if shared.originalDestinations != nil { _ = OriginalDestinationPlaces.counters(cells, cluster: cluster) }
+        if shared.spec.proxyProtocol != nil {
+            _ = names.counter(prefix + "upstream.proxyprotocol.v2_tlvs_exceed_max_length")
+        }
+        if shared.originalDestinations != nil { _ = OriginalDestinationPlaces.counters(names, cluster: cluster) }
         for name in ["version", "membership_excluded", "lb_subsets_active", "upstream_queue_overloaded"] {
             gauge(name).set(0)
         }
@@ -43,10 +46,10 @@ final class DirectoryStats {
         ]
         endpoints = shared.spec.perEndpointStats ? EndpointStats(cells: cells, cluster: cluster) : nil
         _ = ClusterStats(
-            cells: cells, cluster: cluster, trackTimeoutBudgets: shared.spec.trackTimeoutBudgets,
+            cells: names, cluster: cluster, trackTimeoutBudgets: shared.spec.trackTimeoutBudgets,
             trackSizes: shared.spec.trackRequestResponseSizes)
         if let tls = shared.spec.tls {
-            _ = TLSStats(cells: cells, prefix: prefix + "ssl.")
+            _ = TLSStats(cells: names, prefix: prefix + "ssl.")
             TLSStats.showSecretUpdates(cells: cells, prefix: prefix + "client_")
             firstExpiration = TLSStats.publishExpirations(of: [tls], cells: cells, prefix: prefix + "ssl.")
         } else {
