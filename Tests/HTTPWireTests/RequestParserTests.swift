@@ -60,6 +60,8 @@ import Testing
         ("connection: foo, Close\r\n", " close"),
         ("Proxy-Connection: close\r\n", " close"),
         ("Connection: keep-alive\r\n", ""),
+        ("Connection: keep-alive\r\nConnection: close\r\n", " close"),
+        ("Connection: keep-alive\r\nProxy-Connection: close\r\n", " close"),
         ("Upgrade: websocket\r\n", ""),
     ])
     func connectionFacts(fields: String, facts: String) throws {

@@ -51,9 +51,19 @@ import Testing
                 == "GET /a HTTP/1.1\r\nHost: h\r\nA: 54321\r\nUser-Agent: me\r\nC: something longer\r\n\r\n")
     }
 
+    @Test func theLengthIsWrittenOnceAndWithoutLeadingZeros() {
+        let headers = parsed("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 005\r\n\r\nhello")
+        #expect(request(headers, .length(5)) == "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+        headers.append(.contentLength, "5")
+        headers.append(.contentLength, "6")
+        #expect(request(headers, .length(5)) == "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+        #expect(request(headers, .chunked) == "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    }
+
     @Test func framingIsWrittenAsTold() {
         let headers = parsed("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nA: b\r\n\r\nhello")
         #expect(request(headers, .length(7)) == "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\nA: b\r\n\r\n")
+        #expect(request(headers, .length(5)) == "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nA: b\r\n\r\n")
         #expect(
             request(headers, .chunked) == "POST /a HTTP/1.1\r\nHost: h\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n")
         #expect(request(headers, .none, .close) == "POST /a HTTP/1.1\r\nHost: h\r\nA: b\r\nConnection: close\r\n\r\n")

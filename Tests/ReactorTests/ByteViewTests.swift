@@ -20,7 +20,7 @@ import Testing
         #expect(view.hasSuffix("rld") && view.hasSuffix(ByteView()))
         #expect(view != ByteView("hello worlD"))
         let text = "hello world"
-        #expect(view.equals(text))
+        #expect(view.equals(text: text))
     }
 
     @Test func ignoresCaseOfLettersOnly() {
@@ -93,7 +93,7 @@ import Testing
             places.append((arena.append(text), text))
         }
         for (offset, text) in places {
-            #expect(arena.view(offset, text.utf8.count).equals(text))
+            #expect(arena.view(offset, text.utf8.count).equals(text: text))
         }
         let before = arena.count
         let copy = arena.append(arena.view)

@@ -5,7 +5,7 @@ import Reactor
 extension ConnectionMetadata {
     /// False, and nothing appended, where nobody noted the key.
     func append(_ namespace: ByteView, _ key: ByteView, to sink: inout ByteArena) -> Bool {
-        for entry in entries where namespace.equals(entry.namespace) && key.equals(entry.key) {
+        for entry in entries where namespace.equals(text: entry.namespace) && key.equals(text: entry.key) {
             sink.append(text: entry.value)
             return true
         }
@@ -15,7 +15,7 @@ extension ConnectionMetadata {
     /// The namespace's keys and values as an object; false where it has none.
     func appendJSON(of namespace: ByteView, to sink: inout ByteArena) -> Bool {
         var isFirst = true
-        for entry in entries where namespace.equals(entry.namespace) {
+        for entry in entries where namespace.equals(text: entry.namespace) {
             sink.append(byte: isFirst ? UInt8(ascii: "{") : UInt8(ascii: ","))
             sink.append(jsonText: entry.key)
             sink.append(byte: UInt8(ascii: ":"))

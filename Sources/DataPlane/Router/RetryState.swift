@@ -108,7 +108,7 @@ struct RetryState {
         var known: RetryConditions = []
         var allKnown = true
         ListHeader.forEach(words) { word in
-            if let entry = RetryConditions.names.first(where: { word.equals($0.0) }) {
+            if let entry = RetryConditions.names.first(where: { word.equals(text: $0.0) }) {
                 known.insert(entry.1)
             } else {
                 allKnown = false

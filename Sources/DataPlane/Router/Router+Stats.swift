@@ -7,9 +7,7 @@ extension Router {
     /// Charges a response code, the proxy's own answers for failed tries included.
     func chargeCode(_ status: Int) {
         guard let stats, config.spec.dynamicStats, !info.isHealthCheck else { return }
-        stats.responses.record(status: status)
-        if isCanary { stats.canary.record(status: status) }
-        (stream.isInternalRequest ? stats.internal : stats.external).record(status: status)
+        stats.charge(status: status, isCanary: isCanary, isInternal: stream.isInternalRequest)
         forEachGroup { $0.responses.record(status: status) }
         alternative?.record(status: status)
         if status >= 500, let host { cells(host)?.requestFailed() }
@@ -21,9 +19,7 @@ extension Router {
         chargeTimeoutBudget()
         guard config.spec.dynamicStats, !info.isHealthCheck else { return }
         let elapsed = UInt64(max(0, (now - received).milliseconds))
-        stats.responses.recordTime(milliseconds: elapsed)
-        if isCanary { stats.canary.recordTime(milliseconds: elapsed) }
-        (stream.isInternalRequest ? stats.internal : stats.external).recordTime(milliseconds: elapsed)
+        stats.charge(milliseconds: elapsed, isCanary: isCanary, isInternal: stream.isInternalRequest)
         forEachGroup { $0.responses.recordTime(milliseconds: elapsed) }
         alternative?.recordTime(milliseconds: elapsed)
     }

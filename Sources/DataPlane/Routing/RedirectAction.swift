@@ -52,7 +52,7 @@ public final class RedirectAction {
         let host = AuthorityRules.withoutPort(authority)
         guard host.count < authority.count else { return authority }
         if spec.port != nil { return host }
-        if let scheme = spec.scheme, !oldScheme.equals(scheme) {
+        if let scheme = spec.scheme, !oldScheme.equals(text: scheme) {
             let port = authority.dropFirst(host.count + 1)
             if oldScheme.equals("http") && port.equals("80") || oldScheme.equals("https") && port.equals("443") {
                 return host

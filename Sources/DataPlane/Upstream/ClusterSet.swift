@@ -78,7 +78,7 @@ public final class ClusterSet {
         var slot = Int(truncatingIfNeeded: name.hash(seed: hashSeed)) & mask
         while table[slot] != 0 {
             let index = Int(table[slot]) - 1
-            if name.equals(sources[index].shared.name) { return index }
+            if name.equals(text: sources[index].shared.name) { return index }
             slot = (slot + 1) & mask
         }
         return nil

@@ -71,7 +71,7 @@ public enum HTTP1Serializer {
                 let name = headers.table.view(headers.table.hostName)
                 queue.append(name, ByteView(": "), headers.authority, ByteView("\r\n"))
             } else {
-                name("host", capitals, style, &queue)
+                put(.host, capitals, style, &queue)
                 put(": ", &queue)
                 queue.append(headers.authority)
                 put("\r\n", &queue)
@@ -144,19 +144,20 @@ public enum HTTP1Serializer {
             let entry = table.entries[index]
             index &+= 1
             guard entry.isLive else { continue }
-            let isFraming =
-                entry.known == HeaderName.contentLength.rawValue
-                || entry.known == HeaderName.transferEncoding.rawValue
-            if isFraming || entry.known == HeaderName.connection.rawValue {
-                if isFraming && framing == .asGiven && entry.known == HeaderName.contentLength.rawValue {
-                    // Written like any other field.
-                } else {
-                    flush(table, &runStart, &runEnd, &queue)
-                    if isFraming && !framingWritten {
-                        framingWritten = framed(table, entry, framing, style, &queue)
-                    }
-                    continue
-                }
+            switch entry.known {
+            case HeaderName.contentLength.rawValue where framing == .asGiven:
+                break
+            case HeaderName.contentLength.rawValue where !framingWritten && table.says(framing, entry):
+                framingWritten = true
+            case HeaderName.contentLength.rawValue, HeaderName.transferEncoding.rawValue:
+                flush(table, &runStart, &runEnd, &queue)
+                if !framingWritten { framingWritten = framed(table, entry, framing, style, &queue) }
+                continue
+            case HeaderName.connection.rawValue:
+                flush(table, &runStart, &runEnd, &queue)
+                continue
+            default:
+                break
             }
             if style.names == .preserve, let end = table.endOfRawLine(entry) {
                 let start = Int(entry.nameStart)
@@ -171,7 +172,7 @@ public enum HTTP1Serializer {
             if style.names == .preserve {
                 queue.append(table.name(entry), ByteView(": "), table.value(entry), ByteView("\r\n"))
             } else {
-                name(table.name(entry), false, style, &queue)
+                name(table.name(entry), style, &queue)
                 put(": ", &queue)
                 queue.append(table.value(entry))
                 put("\r\n", &queue)
@@ -200,11 +201,11 @@ public enum HTTP1Serializer {
     ) -> Bool {
         switch framing {
         case .length(let length) where entry.known == HeaderName.contentLength.rawValue:
-            name(table.name(entry), false, style, &queue)
+            name(table.name(entry), style, &queue)
             put(": ", &queue)
             queue.append(decimal: length)
         case .chunked where entry.known == HeaderName.transferEncoding.rawValue:
-            name(table.name(entry), false, style, &queue)
+            name(table.name(entry), style, &queue)
             put(": chunked", &queue)
         case .none, .length, .chunked, .untilClose, .asGiven: return false
         }
@@ -217,11 +218,11 @@ public enum HTTP1Serializer {
     ) {
         switch framing {
         case .length(let length):
-            name("content-length", capitals, style, &queue)
+            put(.contentLength, capitals, style, &queue)
             put(": ", &queue)
             queue.append(decimal: length)
         case .chunked:
-            name("transfer-encoding", capitals, style, &queue)
+            put(.transferEncoding, capitals, style, &queue)
             put(": chunked", &queue)
         case .none, .untilClose, .asGiven: return
         }
@@ -232,7 +233,7 @@ public enum HTTP1Serializer {
         _ connection: HTTP1ConnectionField, _ capitals: Bool, _ style: HTTP1Style, _ queue: inout ByteQueue
     ) {
         if connection == .none { return }
-        name("connection", capitals, style, &queue)
+        put(.connection, capitals, style, &queue)
         switch connection {
         case .none: return
         case .close: put(": close\r\n", &queue)
@@ -241,15 +242,28 @@ public enum HTTP1Serializer {
         }
     }
 
-    private static func name(_ name: StaticString, _ capitals: Bool, _ style: HTTP1Style, _ queue: inout ByteQueue) {
-        self.name(ByteView(name), capitals, style, &queue)
+    /// A name that the serializer adds, in both spellings.
+    private struct OwnName {
+        let lower: StaticString
+        let proper: StaticString
+
+        static var host: OwnName { OwnName(lower: "host", proper: "Host") }
+        static var contentLength: OwnName { OwnName(lower: "content-length", proper: "Content-Length") }
+        static var transferEncoding: OwnName { OwnName(lower: "transfer-encoding", proper: "Transfer-Encoding") }
+        static var connection: OwnName { OwnName(lower: "connection", proper: "Connection") }
     }
 
-    /// Writes a name; with `capitals`, one of our own fits in with a message that writes its names with capitals.
-    private static func name(_ name: ByteView, _ capitals: Bool, _ style: HTTP1Style, _ queue: inout ByteQueue) {
+    /// Writes a name of our own; with `capitals` it fits in with a message that writes its names with capitals.
+    private static func put(_ name: OwnName, _ capitals: Bool, _ style: HTTP1Style, _ queue: inout ByteQueue) {
+        let isProper = style.names == .proper || style.names == .preserve && capitals
+        put(isProper ? name.proper : name.lower, &queue)
+    }
+
+    /// Writes a field's name.
+    private static func name(_ name: ByteView, _ style: HTTP1Style, _ queue: inout ByteQueue) {
         switch style.names {
-        case .preserve where !capitals: queue.append(name)
-        case .preserve, .proper:
+        case .preserve: queue.append(name)
+        case .proper:
             var atStart = true
             for index in 0..<name.count {
                 let byte = name[index].asciiLowercased
@@ -264,6 +278,13 @@ public enum HTTP1Serializer {
 }
 
 extension HeaderTable {
+    /// True when the Content-Length in `entry` says the length of `framing`, digit by digit.
+    fileprivate func says(_ framing: HTTP1SendFraming, _ entry: HeaderEntry) -> Bool {
+        guard case .length(let length) = framing else { return false }
+        let text = value(entry)
+        return text.decimal == length && (text.first != 0x30 || text.count == 1)
+    }
+
     /// Where the line of `entry` ends if it lies in the arena just as it is to be written (`name: value CR LF`).
     @inline(__always)
     fileprivate func endOfRawLine(_ entry: HeaderEntry) -> Int? {

@@ -14,7 +14,7 @@ extension ByteView: Equatable {
     }
 
     /// True when the bytes are the UTF-8 of `text`.
-    public func equals(_ text: String) -> Bool {
+    public func equals(text: String) -> Bool {
         var text = text
         return text.withUTF8 { self == ByteView(UnsafeRawBufferPointer($0)) }
     }

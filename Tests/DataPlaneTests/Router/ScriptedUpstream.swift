@@ -211,5 +211,5 @@ final class ScriptedClusters: RequestClusters {
     func requestCluster(at index: Int) -> (any RequestCluster)? {
         clusters.indices.contains(index) ? clusters[index] : nil
     }
-    func requestCluster(named name: ByteView) -> (any RequestCluster)? { clusters.first { name.equals($0.name) } }
+    func requestCluster(named name: ByteView) -> (any RequestCluster)? { clusters.first { name.equals(text: $0.name) } }
 }

@@ -8,7 +8,8 @@ extension HTTP1ClientConnection {
         isReading = true
         defer { isReading = false }
         let stream = generation
-        while parse(), stream == generation {
+        // Without input there is nothing to parse, unless a pause has held trailers back.
+        while socket.input.isEmpty && !hasTrailers || parse(), stream == generation {
             switch socket.fill() {
             case .data: continue
             case .wouldBlock:

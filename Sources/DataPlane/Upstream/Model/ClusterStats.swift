@@ -136,6 +136,24 @@ public final class ClusterStats {
         originalDestinationInvalid = cells.counter(prefix + "original_dst_host_invalid")
     }
 
+    /// Charges a response's status to all that count it.
+    func charge(status: Int, isCanary: Bool, isInternal: Bool) {
+        responses.record(status: status)
+        if isCanary { canary.record(status: status) }
+        if isInternal { `internal`.record(status: status) } else { external.record(status: status) }
+    }
+
+    /// Charges the time that a response took.
+    func charge(milliseconds: UInt64, isCanary: Bool, isInternal: Bool) {
+        responses.recordTime(milliseconds: milliseconds)
+        if isCanary { canary.recordTime(milliseconds: milliseconds) }
+        if isInternal {
+            `internal`.recordTime(milliseconds: milliseconds)
+        } else {
+            external.recordTime(milliseconds: milliseconds)
+        }
+    }
+
     /// Names of stats that stay 0 here but that Envoy shows for every cluster, so that dashboards find them.
     static let alwaysZero = [
         "lb_local_cluster_not_ok", "lb_recalculate_zone_structures", "lb_zone_cluster_too_small",
