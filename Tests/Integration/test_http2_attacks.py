@@ -47,7 +47,7 @@ FLOODS = {
                       "max_inbound_window_update_frames_per_data_frame_sent 10"),
     "WINDOW_UPDATE of the connection": (frame(WINDOW, 0, 0, b"\0\0\0\1"), 30, "inbound_window_update_frames_flood",
                                         "max_inbound_window_update_frames_per_data_frame_sent 10"),
-    "CONTINUATION, large": (frame(CONTINUATION, 0, 3, block(("x", "y" * 16000))), 20, "header_overflow",
+    "CONTINUATION, large": (frame(CONTINUATION, 0, 3, block(("x", "y" * 16000))), 20, "header_list_size_too_large",
                             "max_request_headers_kb"),
     "CONTINUATION, small": (frame(CONTINUATION, 0, 3, block(("x", "y"))), 2000, "header_overflow",
                             "max_request_headers_kb 60"),
@@ -119,7 +119,7 @@ def test_rapid_resets(start, upstream, how):
     client = H2(proxy.port("main"))
     fields = [*POST, ("content-length", "1")] if how == "by a length that lies" else POST
     with contextlib.suppress(ConnectionError):
-        for stream in range(1, 2001, 2):
+        for stream in range(1, 8001, 2):
             client.send(frame(HEADERS, END_HEADERS, stream, block(*fields)), RESETS[how](stream))
     wait_until(lambda: proxy.stat("http.ingress.downstream_cx_active") == 0, "the connection is closed")
     proxy.wait_stat("http.ingress.downstream_rq_active", 0)
@@ -128,7 +128,8 @@ def test_rapid_resets(start, upstream, how):
     else:
         assert proxy.stat("http.ingress.downstream_rq_too_many_premature_resets") == 1
         is_logged(proxy, "was cut off", "premature_reset_total_stream_count (500)")
-    assert server.connections < 600
+    # Resets of our own making take effect when they are sent: until then max_concurrent_streams (1024) is the limit.
+    assert server.connections < 1500
 
 
 def test_the_limit_on_resets_is_the_runtimes(start, upstream):
@@ -165,17 +166,17 @@ def bomb(names=1, size=4000, references=1000):
 
 
 HEADER_BOMBS = {
-    "one large field": (block(*GET, ("x", "y" * 62_000)), "max_request_headers_kb 60"),
-    "references to one entry": (bomb(), "max_request_headers_kb 60"),
-    "many small fields": (block(*GET, *[(f"x-{n}", "") for n in range(101)]), "max_headers_count 100"),
-    "references to an empty entry": (bomb(size=0, references=16_000), "max_headers_count 100"),
-    "many cookies": (block(*GET, *[("cookie", "a=b")] * 200), "max_headers_count 100"),
+    "one large field": (block(*GET, ("x", "y" * 62_000)), "header_list_size_too_large", "max_request_headers_kb 60"),
+    "references to one entry": (bomb(), "header_list_size_too_large", "max_request_headers_kb 60"),
+    "many small fields": (block(*GET, *[(f"x-{n}", "") for n in range(101)]), "header_overflow", "max_headers_count 100"),
+    "references to an empty entry": (bomb(size=0, references=16_000), "header_overflow", "max_headers_count 100"),
+    "many cookies": (block(*GET, *[("cookie", "a=b")] * 200), "header_overflow", "max_headers_count 100"),
 }
 
 
 @pytest.mark.parametrize("name", HEADER_BOMBS)
 def test_headers_that_are_too_many_or_too_large(proxy, name):
-    sent, setting = HEADER_BOMBS[name]
+    sent, counter, setting = HEADER_BOMBS[name]
     client = H2(proxy.port("main"))
     parts = [sent[n:n + 16384] for n in range(0, len(sent), 16384)]
     for stream in range(1, 41, 2):
@@ -185,7 +186,7 @@ def test_headers_that_are_too_many_or_too_large(proxy, name):
         client.until(RST, stream)
     client.headers(41)
     assert client.until(DATA, 41)[3] == b"hello"
-    assert proxy.stat("http2.header_overflow") == 20 and proxy.memory() < 150 << 20
+    assert proxy.stat(f"http2.{counter}") == 20 and proxy.memory() < 150 << 20
     is_logged(proxy, "stream 1 is over", setting)
 
 
@@ -329,11 +330,11 @@ def test_neighbours_are_served_while_all_of_it_goes_on(start, upstream):
 
 SERVERS = {
     "headers too large": (lambda h2, s: h2.peer.send(frame(HEADERS, 0, s, block((":status", "200"))) + frame(CONTINUATION, 0, s, block(("x", "y" * 16000))) * 10),
-                          "header_overflow", "max_response_headers_kb"),
+                          "header_list_size_too_large", "max_response_headers_kb"),
     "headers too many": (lambda h2, s: h2.peer.send(frame(HEADERS, END_HEADERS, s, block((":status", "200"), *[(f"x{n}", "") for n in range(101)]))),
                          "header_overflow", "max_headers_count 100"),
     "a header bomb": (lambda h2, s: h2.peer.send(frame(HEADERS, END_HEADERS, s, block((":status", "200")) + b"\x40" + block(("x", "y" * 4000))[1:] + b"\xbe" * 1000)),
-                      "header_overflow", "max_response_headers_kb 80"),
+                      "header_list_size_too_large", "max_response_headers_kb 60"),
     "CONTINUATION": (lambda h2, s: h2.peer.send(frame(HEADERS, 0, s, block((":status", "200"))) + frame(CONTINUATION, 0, s, block(("x", "y"))) * 2000),
                      "header_overflow", "max_response_headers_kb"),
     "empty DATA": (lambda h2, s: h2.peer.send(frame(HEADERS, END_HEADERS, s, block((":status", "200"))) + frame(DATA, 0, s) * 3),

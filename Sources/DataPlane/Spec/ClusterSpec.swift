@@ -139,7 +139,8 @@ public struct UpstreamHTTPSpec: Sendable, Equatable {
     public var maxStreamDuration: TimeAmount?
     /// 0: no limit.
     public var maxRequestsPerConnection = 0
-    public var maxResponseHeadersKiB = 80
+    /// nil: as much as Envoy takes, 80 KiB by HTTP/1 and 60 KiB by HTTP/2.
+    public var maxResponseHeadersKiB: Int?
     public var maxHeaderCount = 100
     public var autoSNI = false
     public var autoSANValidation = false

@@ -29,15 +29,16 @@ enum UpstreamDefaults {
         return style
     }
 
-    static func responseLimits(_ spec: UpstreamHTTPSpec) -> HTTP1Limits {
+    /// What a response head may be, and where the cluster says nothing of its bytes, `defaultKiB`.
+    static func responseLimits(_ spec: UpstreamHTTPSpec, defaultKiB: Int = 80) -> HTTP1Limits {
         HTTP1Limits(
-            maxHeaderBytes: spec.maxResponseHeadersKiB * 1024, maxHeaderCount: spec.maxHeaderCount,
+            maxHeaderBytes: (spec.maxResponseHeadersKiB ?? defaultKiB) * 1024, maxHeaderCount: spec.maxHeaderCount,
             bytesSetting: HTTP1Limits.response.bytesSetting)
     }
 
     static func http2Options(_ spec: ClusterSpec) -> HTTP2Options {
         var options = HTTP2Options(spec.http.http2, bufferLimit: spec.perConnectionBufferLimit)
-        options.limits = responseLimits(spec.http)
+        options.limits = responseLimits(spec.http, defaultKiB: 60)
         return options
     }
 

@@ -64,7 +64,10 @@ public enum HTTP2Notice: Sendable, Equatable {
     case droppedHeaderWithUnderscore
     case goAwaySent
     case gracefulGoAwaySent
+    /// More header fields than `max_headers_count`, or one block in far too many frames.
     case headerOverflow
+    /// More bytes of header fields than the limit in KiB.
+    case headerListTooLarge
     case headersWithoutStream
     case emptyFramesFlood
     case priorityFramesFlood

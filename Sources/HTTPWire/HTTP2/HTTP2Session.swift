@@ -177,7 +177,7 @@ public final class HTTP2Session {
                     "the peer makes us answer more frames than it reads: max_outbound_control_frames"
                         + " \(options.maxOutboundControlFrames)"))
         case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
-            noteHeaderOverflow()
+            noteOverflow(.headerOverflow)
             fail(
                 HTTP2Failure(
                     .enhanceYourCalm, "http2.too_many_headers",

@@ -39,7 +39,7 @@ extension HTTP2Session {
     private func checkBlock() -> Bool {
         let limit = options.limits.maxHeaderBytes &+ 16 * 1024
         guard blockBytes > limit else { return true }
-        noteHeaderOverflow()
+        noteOverflow(.headerListTooLarge)
         fail(
             HTTP2Failure(
                 .enhanceYourCalm, "http2.headers_too_large",
@@ -49,10 +49,10 @@ extension HTTP2Session {
     }
 
     /// Once a block, however many limits it goes past.
-    func noteHeaderOverflow() {
+    func noteOverflow(_ notice: HTTP2Notice) {
         guard !blockOverflowed else { return }
         blockOverflowed = true
-        delegate?.session(self, noted: .headerOverflow)
+        delegate?.session(self, noted: notice)
     }
 
     /// Frames on streams that are gone (RFC 9113, sections 5.1 and 5.1.1).
@@ -123,12 +123,12 @@ extension HTTP2Session {
             delegate?.session(self, noted: .droppedHeaderWithUnderscore)
             return true
         case .tooLarge:
-            noteHeaderOverflow()
+            noteOverflow(.headerListTooLarge)
             return refuse(
                 stream, "http2.headers_too_large",
                 "\(options.limits.bytesSetting) \(options.limits.maxHeaderBytes / 1024)")
         case .tooMany:
-            noteHeaderOverflow()
+            noteOverflow(.headerOverflow)
             return refuse(
                 stream, "http2.too_many_headers", "\(options.limits.countSetting) \(options.limits.maxHeaderCount)")
         case .underscore:

@@ -234,7 +234,7 @@ import Testing
         let rig = SessionRig { $0.limits = HTTP1Limits(maxHeaderBytes: 1000, maxHeaderCount: 10) }
         rig.receive(headers(1, getFields + [("x-a", String(repeating: "x", count: 1000))]))
         rig.receive(headers(3, getFields + (0..<11).map { ("x-\($0)", "") }))
-        #expect(rig.session.failure == nil && rig.notices == [.headerOverflow, .headerOverflow])
+        #expect(rig.session.failure == nil && rig.notices == [.headerListTooLarge, .headerOverflow])
         #expect(rig.sent().filter { $0.kind == .resetStream }.map(\.stream) == [1, 3])
         #expect(rig.streams.allSatisfy { !$0.events.contains { $0.hasPrefix("head") } })
     }
@@ -245,7 +245,7 @@ import Testing
         let entry = [UInt8(0x40)] + block(("x-bomb", String(repeating: "x", count: 4000))).dropFirst()
         let bomb = block(getFields) + entry + [UInt8](repeating: 0xbe, count: 1000)
         rig.receive(frame(.headers, Flag.endHeaders | Flag.end, stream: 1, bomb))
-        #expect(rig.notices == [.headerOverflow] && rig.session.failure == nil)
+        #expect(rig.notices == [.headerListTooLarge] && rig.session.failure == nil)
         #expect(rig.sent().contains { $0.kind == .resetStream && $0.stream == 1 })
         #expect(rig.streams[0].head.byteSize <= 61 * 1024)
     }
@@ -255,7 +255,7 @@ import Testing
         let part = block(("x-a", String(repeating: "x", count: 16_000)))
         rig.receive(frame(.headers, Flag.end, stream: 1, block(getFields)))
         for _ in 0..<10 { rig.receive(frame(.continuation, 0, stream: 1, part)) }
-        #expect(rig.session.failure?.code == .enhanceYourCalm && rig.notices.contains(.headerOverflow))
+        #expect(rig.session.failure?.code == .enhanceYourCalm && rig.notices.contains(.headerListTooLarge))
     }
 
     @Test func manySmallContinuationsAreCutOff() {

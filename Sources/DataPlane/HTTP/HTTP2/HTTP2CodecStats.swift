@@ -6,7 +6,7 @@ import Metrics
 final class HTTP2CodecStats {
     let droppedHeadersWithUnderscores, requestsRejectedWithUnderscores: Counter
     let goAwaySent, goAwayGracefulSent: Counter
-    let headerOverflow, headersWithoutStream, rxMessagingError, rxReset, txReset: Counter
+    let headerOverflow, headerListTooLarge, headersWithoutStream, rxMessagingError, rxReset, txReset: Counter
     let emptyFramesFlood, priorityFramesFlood, windowUpdateFramesFlood: Counter
     let outboundFlood, outboundControlFlood: Counter
     let keepaliveTimeout, streamRefusedErrors, trailers, txFlushTimeout: Counter
@@ -21,6 +21,7 @@ final class HTTP2CodecStats {
         goAwaySent = counter("goaway_sent")
         goAwayGracefulSent = counter("goaway_graceful_sent")
         headerOverflow = counter("header_overflow")
+        headerListTooLarge = counter("header_list_size_too_large")
         headersWithoutStream = counter("headers_cb_no_stream")
         rxMessagingError = counter("rx_messaging_error")
         rxReset = counter("rx_reset")
@@ -61,6 +62,7 @@ final class HTTP2CodecStats {
         case .goAwaySent: goAwaySent.increment()
         case .gracefulGoAwaySent: goAwayGracefulSent.increment()
         case .headerOverflow: headerOverflow.increment()
+        case .headerListTooLarge: headerListTooLarge.increment()
         case .headersWithoutStream: headersWithoutStream.increment()
         case .emptyFramesFlood: emptyFramesFlood.increment()
         case .priorityFramesFlood: priorityFramesFlood.increment()
