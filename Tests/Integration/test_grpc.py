@@ -21,6 +21,7 @@ class Echo(grpc.GenericRpcHandler):
 
     def __init__(self):
         self.stopped = threading.Event()
+        self.asleep = threading.Event()
         self.cancelled = threading.Event()
         self.metadata = {}
 
@@ -30,6 +31,7 @@ class Echo(grpc.GenericRpcHandler):
 
         def sleep(request, context):
             context.add_callback(self.cancelled.set)
+            self.asleep.set()
             self.stopped.wait(30)
             return request
 
@@ -124,7 +126,8 @@ def test_two_proxies_over_mutual_tls(start, server, tmp_path, how):
         error = failure(channel.unary_unary("/pkg.Echo/fail"), b"NOT_FOUND", timeout=10)
         assert error.code() == grpc.StatusCode.NOT_FOUND
         sleeping = channel.unary_unary("/pkg.Echo/sleep").future(b"", timeout=20)
-        wait_until(lambda: inner.stat("cluster.app.upstream_rq_active") == 1, "the call is under way")
+        assert server.echo.asleep.wait(10)
+        assert inner.stat("cluster.app.upstream_rq_active") == 1
         sleeping.cancel()
         assert server.echo.cancelled.wait(10)
     assert outer.stat("cluster.app.upstream_cx_http2_total") == 1 and inner.stat("listener.mesh.ssl.handshake") == 1
