@@ -100,6 +100,13 @@ final class ClusterEntry {
         return true
     }
 
+    /// Sends the same hosts out again, with their health flags as they are now.
+    func healthChanged() {
+        hosts = HostSet(hosts.hosts)
+        stats.setMembership(hosts)
+        changed()
+    }
+
     /// Takes over the hosts that the workers of an ORIGINAL_DST cluster have made or given up by themselves.
     func followOriginalDestinations() {
         guard let newer = shared.originalDestinations?.membership(unless: changesSeen) else { return }

@@ -113,6 +113,16 @@ public final class Host: Sendable {
 
     public var healthFlags: HostHealthFlags { HostHealthFlags(rawValue: state.flags.load(ordering: .relaxed)) }
 
+    /// Raises or lowers a flag; false when it stood so already. Main thread only. The balancers see it with the cluster's
+    /// next host set (`ClusterEntry.healthChanged`).
+    @discardableResult
+    func set(_ flag: HostHealthFlags, _ raised: Bool) -> Bool {
+        let old = HostHealthFlags(rawValue: state.flags.load(ordering: .relaxed))
+        let new = raised ? old.union(flag) : old.subtracting(flag)
+        state.flags.store(new.rawValue, ordering: .relaxed)
+        return new != old
+    }
+
     public var health: HostHealth {
         let flags = healthFlags
         if !flags.isDisjoint(with: .unhealthy) { return .unhealthy }
