@@ -251,3 +251,22 @@ def test_a_request_that_gave_up_waits_for_no_retry(start, upstream):
     proxy.wait_stat("http.ingress.downstream_rq_active", 0)
     proxy.wait_stat("cluster.app.circuit_breakers.default.rq_retry_open", 0)
     assert len(server.requests) == 1
+
+
+SHORT = response(503, b"sorry")
+CHUNKED = b"HTTP/1.1 503 no\r\ntransfer-encoding: chunked\r\n\r\n5\r\nsorry\r\n0\r\n"
+
+
+@pytest.mark.parametrize("failure, connections", [
+    (SHORT, 1), (CHUNKED + b"\r\n", 1), (CHUNKED + b"t: 1\r\n\r\n", 2), (CHUNKED[:-5], 2), (SHORT[:-1], 2)],
+    ids=["length", "chunked", "trailers", "half of chunks", "half of length"])
+def test_a_response_that_is_in_costs_no_connection(start, upstream, failure, connections):
+    """What is retried is read to its end when that is there already; otherwise its connection is of no further use."""
+    server = upstream(first(failure))
+    policy = {"retry_on": "5xx", "num_retries": 1, **QUICK}
+    proxy = start(http([forward(retry_policy=policy)], clusters=[cluster("app", server.port)]))
+    assert ask(proxy).body == b"second"
+    assert ask(proxy).body == b"second"
+    assert server.connections == connections
+    assert proxy.stat("cluster.app.upstream_cx_total") == connections
+    assert proxy.stat("cluster.app.upstream_rq_retry_success") == 1

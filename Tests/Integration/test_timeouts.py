@@ -177,11 +177,27 @@ def test_delayed_close(start, upstream):
     """A client that was told to close and does not is closed after delayed_close_timeout."""
     proxy = start(http(clusters=[cluster("app", upstream().port)], delayed_close_timeout="0.2s"))
     client = proxy.client()
-    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-    assert client.response().status == 200
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 6\r\n\r\n")
+    assert client.response().status == 400
     assert client.closed()  # its side is shut down at once
     proxy.wait_stat("http.ingress.downstream_cx_active", 0)
     assert proxy.stat("http.ingress.downstream_cx_delayed_close_timeout") == 1
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_client_that_is_done_is_not_waited_for(start, upstream, tmp_path, secure):
+    """The client said that this was its last request: as in Envoy nothing can cross the close on the wire."""
+    authority, config = tls_listener(tmp_path)
+    if not secure:
+        del config["filter_chains"][0]["transport_socket"]
+    proxy = start(bootstrap([config], [cluster("app", upstream().port)]))
+    client = proxy.client(tls=client_context(authority) if secure else None, server_name="localhost")
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert client.response().status == 200
+    assert client.closed()
+    proxy.wait_stat("http.ingress.downstream_cx_active", 0)
+    assert proxy.stat("http.ingress.downstream_cx_destroy_local") == 1
+    assert proxy.stat("http.ingress.downstream_cx_delayed_close_timeout") == 0
 
 
 def test_connect_timeout_names_the_setting(start):

@@ -259,19 +259,23 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
         guard life == .open else { return }
         life = .finishing
         connection.flush()
+        if isClientDone && connection.unwrittenBytes == 0 { return closeConnection(byPeer: false) }
         connection.shutdownWrite()
         if connection.unwrittenBytes == 0 { linger() }
     }
+
+    /// The client has said that the request was its last (RFC 9112 §9.6), and nothing has come after it.
+    private var isClientDone: Bool { request == .complete && !parser.keepAlive && connection.input.isEmpty }
 
     /// A close with unread input would reset the connection, and the client could lose the response.
     private func linger() {
         guard life == .finishing else { return }
         life = .lingering
-        connection.input.clear()
-        if connection.peerHasFinished {
+        if connection.peerHasFinished || isClientDone {
             closeConnection(byPeer: false)
             return
         }
+        connection.input.clear()
         session?.delayClose()
         if life == .lingering {
             isPaused = false

@@ -106,6 +106,24 @@ public struct HTTP1ResponseParser: ~Copyable {
         }
     }
 
+    /// Takes what is left of a body that nobody wants out of the queue. True when that was all of it and the response has
+    /// ended; false when more is to come, or trailers are: the connection is of no further use then.
+    public mutating func skipBody(_ queue: inout ByteQueue) -> Bool {
+        guard case .body(var body) = state else { return false }
+        state = .ended
+        while true {
+            switch body.next(&queue) {
+            case .body(let count): queue.consume(count)
+            case .end: return true
+            case .trailers:
+                guard queue.contiguous(2).equals("\r\n") else { return false }
+                queue.consume(2)
+                return true
+            case .needMore, .failure: return false
+            }
+        }
+    }
+
     /// Says that the upstream will send nothing more: `end` when the response is complete by that (or none was begun),
     /// `failure` otherwise.
     public mutating func finish() -> HTTP1Event {

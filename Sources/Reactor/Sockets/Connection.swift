@@ -90,7 +90,7 @@ public final class Connection: IOHandler {
     var wantsShutdown = false
     var hasShutDown = false
     var wantsCloseAfterFlush = false
-    private var cachedLocalAddress: SocketAddress?
+    var cachedLocalAddress: SocketAddress?
 
     init(loop: EventLoop, remoteAddress: SocketAddress, state: State, delegate: ConnectionDelegate?) {
         self.loop = loop

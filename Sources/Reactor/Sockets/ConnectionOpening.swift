@@ -12,6 +12,7 @@ extension Connection {
     ) throws(SystemError) -> Connection {
         let connection = Connection(
             loop: loop, remoteAddress: socket.remoteAddress, state: .handshaking, delegate: delegate)
+        connection.cachedLocalAddress = socket.localAddress
         connection.descriptor = socket.takeDescriptor()
         if let options {
             try SocketCalls.apply(options, to: connection.descriptor, connection.remoteAddress)

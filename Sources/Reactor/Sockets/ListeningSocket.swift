@@ -7,11 +7,14 @@ public struct AcceptedSocket: ~Copyable {
     private var descriptor: Int32
     /// The peer.
     public let remoteAddress: SocketAddress
+    /// Our end, where it is known without asking the system.
+    let localAddress: SocketAddress?
 
     /// Takes over a connected, non-blocking stream socket.
-    init(descriptor: Int32, remoteAddress: SocketAddress) {
+    init(descriptor: Int32, remoteAddress: SocketAddress, localAddress: SocketAddress? = nil) {
         self.descriptor = descriptor
         self.remoteAddress = remoteAddress
+        self.localAddress = localAddress
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
@@ -37,6 +40,9 @@ public final class ListeningSocket: IOHandler, TimerTarget {
 
     /// The address it is bound to, with the port that the system chose for port 0.
     public let localAddress: SocketAddress
+    /// The local address of every connection; nil where each may have another: under a wildcard address, and where
+    /// TPROXY may bring connections to foreign addresses.
+    private let acceptedAddress: SocketAddress?
     private let loop: EventLoop
     private let isShared: Bool
     private var descriptor: Int32
@@ -86,6 +92,8 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     private init(descriptor: Int32, loop: EventLoop, isShared: Bool) throws(SystemError) {
         guard let address = SocketCalls.localAddress(descriptor) else { throw SystemError("getsockname") }
         localAddress = address
+        let isFixed = address.ip.map { !$0.isAny } ?? false
+        acceptedAddress = isFixed && !SocketCalls.isTransparent(descriptor, address) ? address : nil
         self.loop = loop
         self.isShared = isShared
         self.descriptor = descriptor
@@ -198,7 +206,8 @@ public final class ListeningSocket: IOHandler, TimerTarget {
                 _ = DescriptorReserve.admits(accepted)
                 let peer = SocketAddress(storage, length: length) ?? .unix(path: "")
                 count += 1
-                handler(AcceptedSocket(descriptor: accepted, remoteAddress: peer))
+                handler(
+                    AcceptedSocket(descriptor: accepted, remoteAddress: peer, localAddress: acceptedAddress))
                 continue
             }
             switch errno {

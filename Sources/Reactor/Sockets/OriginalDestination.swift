@@ -27,17 +27,25 @@ extension SocketCalls {
     static func originalDestination(_ descriptor: Int32, local: SocketAddress) -> SocketAddress? {
         // Who came over IPv4 to a socket for both is known to the IPv4 side of netfilter.
         let level: Int32
-        let transparency: Int32
         switch local.unmapped {
-        case .v4: (level, transparency) = (Int32(IPPROTO_IP), IP_TRANSPARENT)
-        case .v6: (level, transparency) = (Int32(IPPROTO_IPV6), IPV6_TRANSPARENT)
+        case .v4: level = Int32(IPPROTO_IP)
+        case .v6: level = Int32(IPPROTO_IPV6)
         case .unix: return nil
         }
         let found = address {
             getsockopt(descriptor, level, originalDestinationOption, $0, $1)
         }
         if let found { return found.unmapped }
-        return flag(descriptor, level, transparency) ? local.unmapped : nil
+        return isTransparent(descriptor, local) ? local.unmapped : nil
+    }
+
+    /// Whether the socket takes connections to foreign addresses, as TPROXY brings them.
+    static func isTransparent(_ descriptor: Int32, _ local: SocketAddress) -> Bool {
+        switch local.unmapped {
+        case .v4: flag(descriptor, Int32(IPPROTO_IP), IP_TRANSPARENT)
+        case .v6: flag(descriptor, Int32(IPPROTO_IPV6), IPV6_TRANSPARENT)
+        case .unix: false
+        }
     }
 
     private static func flag(_ descriptor: Int32, _ level: Int32, _ name: Int32) -> Bool {

@@ -102,7 +102,12 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
         endStream(.close(byPeer: byPeer, complete: false))?.upstreamReset(self, reason, detail: detail)
     }
 
-    func cancel() { _ = endStream(.close(byPeer: false, complete: false)) }
+    /// A short response, as that of an error that is tried again, is mostly in when it is given up: then the connection
+    /// serves on.
+    func cancel() {
+        let isWhole = delegate != nil && !isTunnel && parser.skipBody(&socket.input)
+        _ = endStream(isWhole ? howItEnds(atEnd: false) : .close(byPeer: false, complete: false))
+    }
 
     func abort() { reset(.localReset, byPeer: false, detail: "shutting down") }
 

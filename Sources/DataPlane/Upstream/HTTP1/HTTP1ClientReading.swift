@@ -116,7 +116,7 @@ extension HTTP1ClientConnection {
         }
     }
 
-    private func howItEnds(atEnd: Bool) -> StreamEnd {
+    func howItEnds(atEnd: Bool) -> StreamEnd {
         var isWhole = false
         if case .done = request { isWhole = true }
         if atEnd { return .close(byPeer: true, complete: isWhole) }
