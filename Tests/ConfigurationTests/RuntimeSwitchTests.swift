@@ -1,5 +1,6 @@
 // The runtime keys that turn off what Outrider does beyond Envoy.
 import DataPlane
+import Reactor
 import Testing
 
 @testable import Configuration
@@ -72,6 +73,14 @@ struct RuntimeSwitchTests {
             let problem = "must be a whole number from 0 to 4294967295; 0 is no limit"
             #expect(errors(Self.text("\(key): \(value)")).first?.hasSuffix(problem) == true)
         }
+    }
+
+    @Test(arguments: [("", TimeAmount.seconds(15)), ("7", .milliseconds(7)), ("0", nil)])
+    func aHandshakeHasALimit(value: String, limit: TimeAmount?) throws {
+        let key = RuntimeLimit.maxHandshakeMilliseconds.rawValue
+        let chain = try loaded(Self.text(value.isEmpty ? "" : "\(key): \(value)")).spec.listeners.first?.filterChains
+            .first
+        #expect(try #require(chain).transportSocketConnectTimeout == limit)
     }
 
     @Test func portsAreListed() throws {

@@ -226,15 +226,19 @@ def tls_listener(tmp_path, **chain):
             "common_tls_context": {"tls_certificates": [leaf.config]}}}, **chain})
 
 
-def test_a_handshake_that_does_not_come(start, upstream, tmp_path):
-    _, config = tls_listener(tmp_path, transport_socket_connect_timeout="0.2s")
+@pytest.mark.parametrize("chain, layer", [
+    ({"transport_socket_connect_timeout": "0.2s"}, {}), ({}, {"outrider.listener.max_tls_handshake_ms": 200})])
+def test_a_handshake_that_does_not_come(start, upstream, tmp_path, chain, layer):
+    _, config = tls_listener(tmp_path, **chain)
     config["stat_prefix"] = "main"
-    proxy = start(bootstrap([config], [cluster("app", upstream().port)]))
+    proxy = start({**bootstrap([config], [cluster("app", upstream().port)]),
+                   "layered_runtime": {"layers": [{"name": "s", "static_layer": layer}]}})
     client = proxy.client()
     client.send(b"\x16\x03\x01")
     assert client.closed()
     proxy.wait_stat("listener.main.downstream_cx_active", 0)
     assert proxy.stat("listener.main.downstream_cx_transport_socket_connect_timeout") == 1
+    wait_until(lambda: "its TLS handshake was not done after" in proxy.log_text(), "a line of the log")
 
 
 def test_tls_garbage_in_the_middle_of_a_connection(start, upstream, tmp_path):

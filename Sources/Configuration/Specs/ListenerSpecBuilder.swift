@@ -169,8 +169,10 @@ struct ListenerSpecBuilder {
         spec.name = chain.name
         spec.match = match
         spec.tls = tls
+        let handshake = context.number(.maxHandshakeMilliseconds, default: 15_000)
         spec.transportSocketConnectTimeout = context.timeout(
-            chain.transportSocketConnectTimeout, isSet: chain.hasTransportSocketConnectTimeout)
+            chain.transportSocketConnectTimeout, isSet: chain.hasTransportSocketConnectTimeout,
+            default: handshake > 0 ? .milliseconds(Int64(handshake)) : nil)
         return spec
     }
 

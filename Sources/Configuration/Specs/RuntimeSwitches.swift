@@ -22,6 +22,7 @@ enum RuntimeSwitch: String, CaseIterable {
 /// A limit that Envoy does not have, under a key of its own; 0: no limit.
 enum RuntimeLimit: String, CaseIterable {
     case maxOriginalDestinationHosts = "outrider.upstream.max_original_dst_hosts"
+    case maxHandshakeMilliseconds = "outrider.listener.max_tls_handshake_ms"
 }
 
 /// Ports, under a key of their own: `25` or `"25, 3306"`.

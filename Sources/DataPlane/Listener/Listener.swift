@@ -190,6 +190,18 @@ public final class Listener {
         log(connection, downstream, flags: [])
     }
 
+    /// A client took too long for its TLS handshake.
+    func handshakeTimedOut(_ connection: Connection, _ downstream: DownstreamInfo) {
+        stats.handshakeTimeout.increment()
+        let reason =
+            "its TLS handshake was not done after \((loop.now - connection.createdAt)): transport_socket_connect_timeout,"
+            + " or outrider.listener.max_tls_handshake_ms where that is not set"
+        downstream.transportFailureReason = reason
+        entryLog.refused(connection, reason, now: loop.now)
+        connectionGone(connection.createdAt)
+        log(connection, downstream, flags: [])
+    }
+
     /// A connection ended before it had a chain. `reason` is for the log, empty where nobody is to blame.
     func notLetIn(_ connection: Connection, _ downstream: DownstreamInfo, flags: ResponseFlags, reason: String) {
         if !reason.isEmpty { entryLog.refused(connection, reason, now: loop.now) }

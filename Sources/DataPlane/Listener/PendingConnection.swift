@@ -70,8 +70,9 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
             let limit = listener.spec.listenerFiltersTimeout.map { " (\($0))" } ?? ""
             refuse("its first bytes took longer than listener_filters_timeout\(limit)")
         case .handshaking:
-            listener.stats.handshakeTimeout.increment()
-            giveUp()
+            finish()
+            listener.handshakeTimedOut(connection, downstream())
+            connection.close()
         case .done: break
         }
     }
