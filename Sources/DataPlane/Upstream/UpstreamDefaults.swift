@@ -33,7 +33,7 @@ enum UpstreamDefaults {
     static func responseLimits(_ spec: UpstreamHTTPSpec, defaultKiB: Int = 80) -> HTTP1Limits {
         HTTP1Limits(
             maxHeaderBytes: (spec.maxResponseHeadersKiB ?? defaultKiB) * 1024, maxHeaderCount: spec.maxHeaderCount,
-            bytesSetting: HTTP1Limits.response.bytesSetting)
+            of: .server)
     }
 
     static func http2Options(_ spec: ClusterSpec) -> HTTP2Options {

@@ -30,10 +30,10 @@ struct HTTP1Body {
 
     private var state: State
     /// Bytes of chunk framing beyond what the data excuses; bounds the cost of one-byte chunks with long extensions.
-    private var overhead = 0
+    private var overhead: Int32 = 0
 
     /// Bytes of chunk framing that are tolerated beyond 16 and twice the data for each chunk.
-    private static var maxOverhead: Int { 16 * 1024 }
+    private static var maxOverhead: Int32 { 16 * 1024 }
 
     init(_ framing: HTTP1Framing) {
         switch framing {
@@ -152,7 +152,8 @@ struct HTTP1Body {
 
     /// The data of a chunk excuses some of its framing.
     private mutating func account(_ size: UInt64) -> HTTP1Failure? {
-        let excused = size >= UInt64(HTTP1Body.maxOverhead) ? HTTP1Body.maxOverhead : 16 + 2 * Int(size)
+        let excused =
+            size >= UInt64(HTTP1Body.maxOverhead) ? HTTP1Body.maxOverhead : 16 + 2 * Int32(truncatingIfNeeded: size)
         overhead = max(0, overhead &- excused)
         return nil
     }

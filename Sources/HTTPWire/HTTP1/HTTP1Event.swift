@@ -31,33 +31,41 @@ public enum HTTP1Framing: Sendable, Equatable {
     case tunnel
 }
 
-/// Bounds of heads and trailers.
+/// Bounds of heads and trailers. Every parser has its own copy: 12 bytes.
 public struct HTTP1Limits: Sendable, Equatable {
-    /// Bytes of the head (start line, fields and line ends as received); trailers have as many again.
-    public var maxHeaderBytes: Int
-    /// Field lines of the head; trailers have as many again.
-    public var maxHeaderCount: Int
-    /// The name of the setting behind `maxHeaderBytes`, for messages.
-    public var bytesSetting: String
-    /// The name of the setting behind `maxHeaderCount`, for messages.
-    public var countSetting: String
+    /// Who sends what is bounded: each has a setting of its own.
+    public enum Sender: Sendable { case client, server }
 
-    public init(
-        maxHeaderBytes: Int = 60 * 1024, maxHeaderCount: Int = 100,
-        bytesSetting: String = "max_request_headers_kb",
-        countSetting: String = "common_http_protocol_options.max_headers_count"
-    ) {
-        self.maxHeaderBytes = min(max(maxHeaderBytes, 0), HeaderTable.maxBytes / 2)
-        self.maxHeaderCount = min(max(maxHeaderCount, 0), HeaderTable.maxEntries - 1)
-        self.bytesSetting = bytesSetting
-        self.countSetting = countSetting
+    // Invariant: neither is negative, and an Int holds both.
+    private let headerBytes: UInt32
+    private let headerCount: UInt32
+    private let sender: Sender
+
+    public init(maxHeaderBytes: Int = 60 * 1024, maxHeaderCount: Int = 100, of sender: Sender = .client) {
+        headerBytes = UInt32(min(max(maxHeaderBytes, 0), HeaderTable.maxBytes / 2))
+        headerCount = UInt32(min(max(maxHeaderCount, 0), HeaderTable.maxEntries - 1))
+        self.sender = sender
     }
+
+    /// Bytes of the head (start line, fields and line ends as received); trailers have as many again.
+    public var maxHeaderBytes: Int { Int(headerBytes) }
+    /// Field lines of the head; trailers have as many again.
+    public var maxHeaderCount: Int { Int(headerCount) }
+
+    /// The name of the setting behind `maxHeaderBytes`, for messages.
+    public var bytesSetting: String {
+        switch sender {
+        case .client: "max_request_headers_kb"
+        case .server: "common_http_protocol_options.max_response_headers_kb"
+        }
+    }
+    /// The name of the setting behind `maxHeaderCount`, for messages.
+    public var countSetting: String { "common_http_protocol_options.max_headers_count" }
 
     /// Envoy's limits for requests: 60 KiB, 100 fields.
     public static let request = HTTP1Limits()
     /// Envoy's limits for HTTP/1 responses: 80 KiB, 100 fields.
-    public static let response = HTTP1Limits(
-        maxHeaderBytes: 80 * 1024, bytesSetting: "common_http_protocol_options.max_response_headers_kb")
+    public static let response = HTTP1Limits(maxHeaderBytes: 80 * 1024, of: .server)
 }
 
 /// What is done with a field whose name has an underscore (`headers_with_underscores_action`).
@@ -69,10 +77,10 @@ public enum UnderscoreAction: Sendable, Equatable {
 
 /// Choices of the parsers that configuration makes.
 public struct HTTP1Options: Sendable {
-    /// `http_protocol_options.accept_http_10`.
-    public var allowHTTP10 = false
     /// `http_protocol_options.default_host_for_http_10`: the authority of HTTP/1.0 requests without a Host field.
     public var defaultHost: FixedBytes?
+    /// `http_protocol_options.accept_http_10`.
+    public var allowHTTP10 = false
     /// `http_protocol_options.allow_absolute_url`.
     public var allowAbsoluteURL = true
     /// `http_protocol_options.allow_chunked_length`: Content-Length beside chunked is dropped instead of refused.

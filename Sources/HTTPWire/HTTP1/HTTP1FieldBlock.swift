@@ -22,20 +22,20 @@ struct HTTP1FieldBlock: ~Copyable {
     /// True until the first byte was seen: the table is emptied then.
     private(set) var isFresh = true
     private var startLineDone: Bool
+    private var reachedEnd = false
+    private var emptyLines: UInt8 = 0
     /// Offset in the arena of the line that is not complete yet.
     private var lineStart = 0
     /// Bytes of the section in the arena when the last read ended.
     private var taken = 0
-    private var emptyLines = 0
-    private var fieldLines = 0
-    private var reachedEnd = false
+    private var fieldLines: Int32 = 0
+    /// Fields dropped because their names have underscores.
+    private(set) var droppedFields: Int32 = 0
     /// What the start line said.
     private(set) var startLine = HTTP1StartLine()
-    /// Fields dropped because their names have underscores.
-    private(set) var droppedFields = 0
 
     /// Empty lines that are skipped before a request line (RFC 9112, section 2.2).
-    private static var maxEmptyLines: Int { 8 }
+    private static var maxEmptyLines: UInt8 { 8 }
 
     init(_ section: HTTP1Section, _ limits: HTTP1Limits, _ options: HTTP1Options) {
         self.section = section
@@ -161,7 +161,7 @@ struct HTTP1FieldBlock: ~Copyable {
                 reachedEnd = true
                 return line.next
             }
-            guard fieldLines < limits.maxHeaderCount else { return at }
+            guard Int(fieldLines) < limits.maxHeaderCount else { return at }
             let nameCount = line.nameEnd &- at
             guard nameCount <= Int(UInt16.max) else { return at }
             let (known, mark) = table.names.recognise(view, at, nameCount)
@@ -206,7 +206,7 @@ struct HTTP1FieldBlock: ~Copyable {
         if base &+ lineFeed &+ 1 > limits.maxHeaderBytes { return tooLarge(base &+ lineFeed &+ 1, table) }
         if !startLineDone { return startLine.diagnose(line, section, options) }
         if let failure = HTTP1FieldLine.diagnose(line, section) { return failure }
-        if fieldLines >= limits.maxHeaderCount { return tooMany() }
+        if Int(fieldLines) >= limits.maxHeaderCount { return tooMany() }
         let name = line.prefix(line.firstIndex(of: 0x3a) ?? 0)
         if options.underscores == .rejectRequest && name.contains(0x5f) {
             return HTTP1Failure(

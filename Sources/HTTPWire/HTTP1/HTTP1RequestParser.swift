@@ -19,7 +19,6 @@ public struct HTTP1RequestParser: ~Copyable {
     /// The head, then the trailers.
     private var fields: HTTP1FieldBlock
     private var facts = HTTP1RequestFacts()
-    private let options: HTTP1Options
 
     // Stored, not computed: asking a computed property of a value this large copies all of it.
 
@@ -34,7 +33,6 @@ public struct HTTP1RequestParser: ~Copyable {
 
     /// A parser for a new connection.
     public init(limits: HTTP1Limits = .request, options: HTTP1Options = HTTP1Options()) {
-        self.options = options
         fields = HTTP1FieldBlock(.request, limits, options)
     }
 
@@ -68,11 +66,11 @@ public struct HTTP1RequestParser: ~Copyable {
             case .failure(let failure): return fail(failure)
             case .complete: break
             }
-            if let failure = facts.read(&headers.table, fields.startLine, options) { return fail(failure) }
+            if let failure = facts.read(&headers.table, fields.startLine, fields.options) { return fail(failure) }
             version = fields.startLine.version
             framing = facts.framing
             keepAlive = facts.keepAlive
-            droppedFields = fields.droppedFields
+            droppedFields = Int(fields.droppedFields)
             state = .body(HTTP1Body(facts.framing))
             return .head
         case .body(var body):

@@ -20,7 +20,6 @@ public struct HTTP1ResponseParser: ~Copyable {
     private var method = HTTPMethod.get
     private var askedForUpgrade = false
     private var sawInterim = false
-    private let options: HTTP1Options
 
     /// How the body's length is known; valid from the final `head` on.
     public private(set) var framing = HTTP1Framing.none
@@ -35,7 +34,6 @@ public struct HTTP1ResponseParser: ~Copyable {
 
     /// A parser for a new connection.
     public init(limits: HTTP1Limits = .response, options: HTTP1Options = HTTP1Options()) {
-        self.options = options
         fields = HTTP1FieldBlock(.response, limits, options)
     }
 
@@ -148,7 +146,7 @@ public struct HTTP1ResponseParser: ~Copyable {
 
     private mutating func headDone(_ table: inout HeaderTable) -> HTTP1Event {
         version = fields.startLine.version
-        droppedFields = fields.droppedFields
+        droppedFields = Int(fields.droppedFields)
         let status = table.status
         if status < 200 && status != 101 {
             table.removeAll(.contentLength)
@@ -191,7 +189,7 @@ public struct HTTP1ResponseParser: ~Copyable {
         var length: UInt64?
         if hasCoding {
             if hasLength {
-                guard options.allowChunkedLength else { return HTTP1FramingRules.bothLengths }
+                guard fields.options.allowChunkedLength else { return HTTP1FramingRules.bothLengths }
                 table.removeAll(.contentLength)
                 keepAlive = false
             }
