@@ -89,7 +89,7 @@ import Testing
     @Test func printsListeners() throws {
         let desk = try Desk()
         desk.backend.listeners = [
-            ListenerStatus(name: "main", addresses: [.v4(.loopback, port: 80), .v6(.loopback, port: 81, scope: 0)]),
+            ListenerStatus(name: "main", addresses: [.v4(.loopback, port: 80), .v6(.loopback, scope: 0, port: 81)]),
             ListenerStatus(name: "pipe", addresses: [.unix(path: "/tmp/l")]),
         ]
         #expect(desk.get("/listeners").text == "main::127.0.0.1:80\nmain::[::1]:81\npipe::/tmp/l\n")

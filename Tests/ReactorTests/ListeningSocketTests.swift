@@ -46,7 +46,7 @@ import Testing
         for both in [false, true] {
             var options = ListenOptions()
             options.acceptsIPv4 = both
-            let listener = try ListeningSocket.bind(.v6(.any, port: 0, scope: 0), loop: loop, options: options)
+            let listener = try ListeningSocket.bind(.v6(.any, scope: 0, port: 0), loop: loop, options: options)
             var peer: SocketAddress?
             try listener.start { peer = $0.remoteAddress }
             let delegate = RecordingDelegate()

@@ -25,7 +25,7 @@ struct ListenerTable {
     func listener(at address: SocketAddress) -> Listener? {
         guard let ip = address.ip else { return nil }
         if let exact = running(address) { return exact.listener }
-        let anyV6 = SocketAddress.v6(.any, port: address.port, scope: 0)
+        let anyV6 = SocketAddress.v6(.any, scope: 0, port: address.port)
         guard case .v4 = ip else { return running(anyV6)?.listener }
         if let wildcard = running(.v4(.any, port: address.port)) { return wildcard.listener }
         return running(anyV6).flatMap { $0.acceptsIPv4 ? $0.listener : nil }

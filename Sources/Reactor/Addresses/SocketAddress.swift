@@ -5,8 +5,8 @@ import Glibc
 /// Where a socket is bound or connected to.
 public enum SocketAddress: Hashable, Sendable {
     case v4(IPv4Address, port: UInt16)
-    /// `scope` is the interface index of link-local addresses, otherwise 0.
-    case v6(IPv6Address, port: UInt16, scope: UInt32)
+    /// `scope` is the interface index of link-local addresses, otherwise 0. In this order it takes 24 bytes and not 32.
+    case v6(IPv6Address, scope: UInt32, port: UInt16)
     /// A path, or a name in the abstract namespace when it begins with "@". Empty for an unnamed socket.
     case unix(path: String)
 
@@ -17,7 +17,7 @@ public enum SocketAddress: Hashable, Sendable {
     public init(_ ip: IPAddress, port: UInt16) {
         switch ip {
         case .v4(let address): self = .v4(address, port: port)
-        case .v6(let address): self = .v6(address, port: port, scope: 0)
+        case .v6(let address): self = .v6(address, scope: 0, port: port)
         }
     }
 
@@ -30,7 +30,7 @@ public enum SocketAddress: Hashable, Sendable {
             let zone = String(text[text.index(after: percent)...])
             let scope = UInt32(zone) ?? if_nametoindex(zone)
             guard scope != 0 else { return nil }
-            self = .v6(address, port: port, scope: scope)
+            self = .v6(address, scope: scope, port: port)
             return
         }
         guard let ip = IPAddress(String(text)) else { return nil }
@@ -66,7 +66,7 @@ public enum SocketAddress: Hashable, Sendable {
     /// The port; 0 for Unix sockets.
     public var port: UInt16 {
         switch self {
-        case .v4(_, let port), .v6(_, let port, _): return port
+        case .v4(_, let port), .v6(_, _, let port): return port
         case .unix: return 0
         }
     }
@@ -75,14 +75,14 @@ public enum SocketAddress: Hashable, Sendable {
     public func with(port: UInt16) -> SocketAddress {
         switch self {
         case .v4(let address, _): return .v4(address, port: port)
-        case .v6(let address, _, let scope): return .v6(address, port: port, scope: scope)
+        case .v6(let address, let scope, _): return .v6(address, scope: scope, port: port)
         case .unix: return self
         }
     }
 
     /// The IPv4 address where this is one in IPv6 form (`::ffff:192.0.2.1`).
     public var unmapped: SocketAddress {
-        guard case .v6(let address, let port, _) = self, let mapped = address.mappedIPv4 else { return self }
+        guard case .v6(let address, _, let port) = self, let mapped = address.mappedIPv4 else { return self }
         return .v4(mapped, port: port)
     }
 
@@ -110,7 +110,7 @@ extension SocketAddress: CustomStringConvertible {
     public var description: String {
         switch self {
         case .v4(let address, let port): return "\(address):\(port)"
-        case .v6(let address, let port, let scope):
+        case .v6(let address, let scope, let port):
             return scope == 0 ? "[\(address)]:\(port)" : "[\(address)%\(scope)]:\(port)"
         case .unix(let path): return path
         }
@@ -130,7 +130,7 @@ extension SocketAddress {
             raw.sin_addr = address.raw
             length = MemoryLayout<sockaddr_in>.size
             withUnsafeMutableBytes(of: &storage) { $0.storeBytes(of: raw, as: sockaddr_in.self) }
-        case .v6(let address, let port, let scope):
+        case .v6(let address, let scope, let port):
             var raw = sockaddr_in6()
             raw.sin6_family = sa_family_t(AF_INET6)
             raw.sin6_port = port.bigEndian
@@ -165,7 +165,7 @@ extension SocketAddress {
         case AF_INET6:
             let raw = withUnsafeBytes(of: storage) { $0.loadUnaligned(as: sockaddr_in6.self) }
             self = .v6(
-                IPv6Address(raw.sin6_addr), port: UInt16(bigEndian: raw.sin6_port), scope: raw.sin6_scope_id)
+                IPv6Address(raw.sin6_addr), scope: raw.sin6_scope_id, port: UInt16(bigEndian: raw.sin6_port))
         case AF_UNIX:
             let pathOffset = MemoryLayout<sa_family_t>.size
             var bytes = withUnsafeBytes(of: storage) { raw in

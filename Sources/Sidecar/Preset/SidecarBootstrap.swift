@@ -90,7 +90,7 @@ extension SidecarPreset {
         chains.append(
             chain("passthrough-http", match: Self.plainHTTP, http("passthrough", to: "passthrough", retries: true)))
         var addresses = [SocketAddress.v4(.loopback, port: outbound)]
-        if ipv6 { addresses.append(.v6(.loopback, port: outbound, scope: 0)) }
+        if ipv6 { addresses.append(.v6(.loopback, scope: 0, port: outbound)) }
         return listener(
             "outbound", "OUTBOUND", on: addresses, filters: filters, chains: chains,
             rest: tcp("passthrough-tcp", to: "passthrough"),

@@ -59,7 +59,7 @@ extension SidecarPreset {
 
     func anyAddresses(_ port: UInt16) -> [SocketAddress] {
         let v4 = SocketAddress.v4(.any, port: port)
-        return ipv6 ? [v4, .v6(.any, port: port, scope: 0)] : [v4]
+        return ipv6 ? [v4, .v6(.any, scope: 0, port: port)] : [v4]
     }
 
     func listener(

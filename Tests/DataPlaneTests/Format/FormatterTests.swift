@@ -83,7 +83,7 @@ import Testing
             connectionID: 7, local: .v4(IPv4Address(bits: 0x7f00_0001), port: 80),
             remote: .v4(IPv4Address(bits: 0x0a01_ff05), port: 4711), accepted: .zero)
         stream.info.downstream = downstream
-        stream.info.upstream.host = Host(address: .v6(.loopback, port: 8080, scope: 0))
+        stream.info.upstream.host = Host(address: .v6(.loopback, scope: 0, port: 8080))
         stream.info.upstream.localAddress = .unix(path: "/run/a")
         let cases = [
             "DOWNSTREAM_LOCAL_ADDRESS": "127.0.0.1:80", "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT": "127.0.0.1",

@@ -71,7 +71,7 @@ struct ProxyProtocolHeader: Equatable {
     private static func endpoint(_ address: Substring, _ port: Substring, isV6: Bool) -> SocketAddress? {
         guard port.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let port = UInt16(port) else { return nil }
         return isV6
-            ? IPv6Address(String(address)).map { .v6($0, port: port, scope: 0) }
+            ? IPv6Address(String(address)).map { .v6($0, scope: 0, port: port) }
             : IPv4Address(String(address)).map { .v4($0, port: port) }
     }
 
@@ -125,8 +125,8 @@ struct ProxyProtocolHeader: Equatable {
         }
         func address(_ at: Int) -> IPv6Address { IPv6Address(high: half(at), low: half(at + 8)) }
         return Endpoints(
-            client: .v6(address(16), port: UInt16(number(bytes, 48)), scope: 0),
-            destination: .v6(address(32), port: UInt16(number(bytes, 50)), scope: 0))
+            client: .v6(address(16), scope: 0, port: UInt16(number(bytes, 48))),
+            destination: .v6(address(32), scope: 0, port: UInt16(number(bytes, 50))))
     }
 
     /// Two bytes, the higher first.
