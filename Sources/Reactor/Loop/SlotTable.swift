@@ -44,32 +44,31 @@ struct SlotKey: Equatable {
 struct SlotTable: ~Copyable {
     private struct Slot {
         var handler: (any IOHandler)?
-        var generation: UInt32
-        var nextFree: Int
+        var generation: UInt32 = 1
+        var nextFree: UInt32
     }
 
     private var slots: UnsafeMutablePointer<Slot>
     private var capacity: Int
-    private var firstFree = 0
+    /// Slots from here on were never in use: their memory is not touched before they are.
+    private var touched = 0
+    private var firstFree: UInt32 = 0
     /// Slots in use.
     private(set) var count = 0
 
     init(capacity: Int = 64) {
         self.capacity = capacity
         slots = .allocate(capacity: capacity)
-        for index in 0..<capacity {
-            (slots + index).initialize(to: Slot(handler: nil, generation: 1, nextFree: index + 1))
-        }
     }
 
     deinit {
-        slots.deinitialize(count: capacity)
+        slots.deinitialize(count: touched)
         slots.deallocate()
     }
 
     mutating func insert(_ handler: any IOHandler) -> SlotKey {
-        if firstFree == capacity { grow() }
-        let index = firstFree
+        if firstFree == touched { touch() }
+        let index = Int(firstFree)
         firstFree = slots[index].nextFree
         slots[index].handler = handler
         count &+= 1
@@ -79,28 +78,30 @@ struct SlotTable: ~Copyable {
     /// The handler, or nil when the slot has been freed since the key was made.
     func handler(of key: SlotKey) -> (any IOHandler)? {
         let index = key.index
-        guard index < capacity, slots[index].generation == key.generation else { return nil }
+        guard index < touched, slots[index].generation == key.generation else { return nil }
         return slots[index].handler
     }
 
     mutating func remove(_ key: SlotKey) {
         let index = key.index
-        guard index < capacity, slots[index].generation == key.generation else { return }
+        guard index < touched, slots[index].generation == key.generation else { return }
         slots[index].handler = nil
         slots[index].generation &+= 1
         slots[index].nextFree = firstFree
-        firstFree = index
+        firstFree = UInt32(truncatingIfNeeded: index)
         count &-= 1
     }
 
-    private mutating func grow() {
-        let bigger = UnsafeMutablePointer<Slot>.allocate(capacity: capacity * 2)
-        bigger.moveInitialize(from: slots, count: capacity)
-        for index in capacity..<capacity * 2 {
-            (bigger + index).initialize(to: Slot(handler: nil, generation: 1, nextFree: index + 1))
+    /// Brings one more slot into use.
+    private mutating func touch() {
+        if touched == capacity {
+            let bigger = UnsafeMutablePointer<Slot>.allocate(capacity: capacity * 2)
+            bigger.moveInitialize(from: slots, count: capacity)
+            slots.deallocate()
+            slots = bigger
+            capacity *= 2
         }
-        slots.deallocate()
-        slots = bigger
-        capacity *= 2
+        (slots + touched).initialize(to: Slot(nextFree: UInt32(truncatingIfNeeded: touched + 1)))
+        touched += 1
     }
 }

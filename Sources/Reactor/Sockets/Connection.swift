@@ -29,8 +29,21 @@ public final class Connection: IOHandler {
         static let release = Pending(rawValue: 32)
     }
 
+    /// Why it is going down.
+    private final class Failure: Sendable {
+        let reason: ConnectionCloseReason
+        let text: String?
+
+        init(_ reason: ConnectionCloseReason, _ text: String?) {
+            self.reason = reason
+            self.text = text
+        }
+
+        static let flushed = Failure(.flushed, nil)
+    }
+
     /// Reads per event, and writev calls per event, before other connections get their turn.
-    static let readBudget = 16
+    static let readBudget: UInt8 = 16
     static let writeBudget = 4
 
     /// The loop that it lives on.
@@ -49,8 +62,6 @@ public final class Connection: IOHandler {
     /// `isAboveHighWatermark` is true beyond this many bytes of unwritten output. 1 MiB unless set.
     public var highWatermark = 1 << 20
 
-    /// When it was up (TLS included), nil before.
-    public internal(set) var establishedAt: MonotonicTime?
     /// Who hears of it; may be handed on by the owner. Let go when the connection closes.
     public var delegate: ConnectionDelegate?
     /// Called once when the socket is closed, whoever closed it, after everything else. For those who count connections.
@@ -60,17 +71,14 @@ public final class Connection: IOHandler {
     /// Bytes handed to the system, or sealed by TLS, out of `output`.
     public internal(set) var bytesWritten: UInt64 = 0
     /// In words, why it failed; nil while it has not.
-    public internal(set) var failureReason: String?
+    public var failureReason: String? { failure?.text }
+    /// When it was up (TLS included), nil before.
+    public internal(set) var establishedAt: MonotonicTime?
 
-    var descriptor: Int32 = -1
-    var key = SlotKey(bits: 0)
+    // An object is laid out in this order, and there are thousands of it: what is small stands together.
+
     var state: State
-    var closeReason: ConnectionCloseReason?
     var pending: Pending = []
-    /// TLS, where there is.
-    var secure: SecureLayer?
-    /// Bytes to be written that are in the kernel; before those in `output`.
-    var pipe: SplicePipe?
     var readsLeft = Connection.readBudget
     /// The last read said that there is nothing more, and no event has come since.
     var isReadDrained = true
@@ -83,13 +91,20 @@ public final class Connection: IOHandler {
     var isReadingPaused = false
     /// The socket took less than it was given, and no event has come since.
     var isWriteBlocked = false
-    /// Why writing failed (errno), or 0. What the peer has sent before it went is still read.
-    var writeError: Int32 = 0
     var wasAboveHighWatermark = false
     var wasStuck = false
     var wantsShutdown = false
     var hasShutDown = false
     var wantsCloseAfterFlush = false
+    /// Why writing failed (errno), or 0. What the peer has sent before it went is still read.
+    var writeError: Int32 = 0
+    var descriptor: Int32 = -1
+    var key = SlotKey(bits: 0)
+    /// TLS, where there is.
+    var secure: SecureLayer?
+    /// Bytes to be written that are in the kernel; before those in `output`.
+    var pipe: SplicePipe?
+    private var failure: Failure?
     var cachedLocalAddress: SocketAddress?
 
     init(loop: EventLoop, remoteAddress: SocketAddress, state: State, delegate: ConnectionDelegate?) {
@@ -209,8 +224,7 @@ public final class Connection: IOHandler {
     func fail(_ reason: ConnectionCloseReason, _ text: String) {
         guard isOpen else { return }
         state = .failing
-        closeReason = reason
-        failureReason = text
+        failure = Failure(reason, text)
     }
 
     /// Nobody will read (any more), and nothing would be lost: an error need not wait to be found by a read.
@@ -236,11 +250,11 @@ public final class Connection: IOHandler {
     /// Everything is written: on to the close that was asked for.
     func finishFlushed() {
         state = .failing
-        closeReason = .flushed
+        failure = .flushed
     }
 
     func deliverFailure() {
-        guard state == .failing, let reason = closeReason else { return }
+        guard state == .failing, let reason = failure?.reason else { return }
         let owner = delegate
         // After a TLS failure the peer is to see the alert.
         tearDown(abort: reason != .flushed && reason != .tlsFailed)
