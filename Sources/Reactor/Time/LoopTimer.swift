@@ -11,30 +11,34 @@ public protocol TimerTarget: AnyObject {
 public final class LoopTimer {
     private let loop: EventLoop
     private unowned let target: TimerTarget
-    // Invariant: allocated in init, taken out of the wheel and freed in deinit.
-    private let node: UnsafeMutablePointer<TimerNode>
-    /// For the target, to tell its timers apart.
-    public let tag: Int
+    private let shortTag: Int32
+
+    // The wheel's, and its alone but for `disarm`.
+
+    /// The list it is in, or `TimerWheel.unlinked`.
+    var list = TimerWheel.unlinked
+    /// Its neighbours in that list.
+    var next: Unmanaged<LoopTimer>?
+    var previous: Unmanaged<LoopTimer>?
+    /// When it is to fire, in milliseconds of the loop's clock; `TimerWheel.never` when disarmed.
+    var deadline = TimerWheel.never
+    /// What it is filed under; at most `deadline`. A later deadline is only noticed when this one comes.
+    var filed = TimerWheel.never
 
     /// A disarmed timer. The target is not retained and must outlive the timer: usually it owns it.
     public init(loop: EventLoop, target: TimerTarget, tag: Int = 0) {
         self.loop = loop
         self.target = target
-        self.tag = tag
-        node = .allocate(capacity: 1)
-        node.initialize(
-            to: TimerNode(
-                next: nil, previous: nil, deadline: TimerWheel.never, filed: TimerWheel.never,
-                list: TimerWheel.unlinked, owner: Unmanaged.passUnretained(self)))
+        shortTag = Int32(tag)
     }
 
-    deinit {
-        loop.wheel.forget(node)
-        node.deallocate()
-    }
+    deinit { loop.wheel.forget(self) }
+
+    /// For the target, to tell its timers apart.
+    public var tag: Int { Int(shortTag) }
 
     /// True from arming until it fires or is disarmed.
-    public var isArmed: Bool { node.pointee.deadline != TimerWheel.never }
+    public var isArmed: Bool { deadline != TimerWheel.never }
 
     /// Fires `amount` after the loop's cached `now`; replaces an earlier arming. Nothing or less means: as soon as the
     /// loop looks at its timers.
@@ -44,12 +48,12 @@ public final class LoopTimer {
 
     /// Fires at `time`; replaces an earlier arming.
     public func arm(at time: MonotonicTime) {
-        loop.wheel.arm(node, deadline: time.millisecondsRoundedUp)
+        loop.wheel.arm(self, deadline: time.millisecondsRoundedUp)
     }
 
     /// Does not fire any more.
     public func disarm() {
-        node.pointee.deadline = TimerWheel.never
+        deadline = TimerWheel.never
     }
 
     func fire() {

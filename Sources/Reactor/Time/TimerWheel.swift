@@ -1,28 +1,13 @@
 // A hierarchical timer wheel: arming, disarming and firing in constant time, one millisecond fine.
 
-/// One timer's place in the wheel. Owned by its `LoopTimer`, linked into at most one list.
-struct TimerNode {
-    var next: UnsafeMutablePointer<TimerNode>?
-    var previous: UnsafeMutablePointer<TimerNode>?
-    /// When it is to fire, in milliseconds of the loop's clock; `TimerWheel.never` when disarmed.
-    var deadline: UInt64
-    /// What it is filed under; at most `deadline`. A later deadline is only noticed when this one comes.
-    var filed: UInt64
-    /// The list it is in, or `TimerWheel.unlinked`.
-    var list: Int
-    // Invariant: the timer frees the node in its deinit, so the reference is valid as long as the node is.
-    let owner: Unmanaged<LoopTimer>
-}
-
 /// Six levels of 64 slots: a slot of level n is 64^n milliseconds wide. Timers cascade to finer levels as they get near.
 ///
-/// Re-arming to a later time and disarming only write a field: the node stays filed where it is and is looked at when
-/// that time comes. So a timer that is re-armed for every request costs nothing but one look per period.
+/// A timer is linked into at most one list. Re-arming it to a later time and disarming it only write a field: it stays
+/// filed where it is and is looked at when that time comes. So a timer that is re-armed for every request costs nothing
+/// but one look per period.
 final class TimerWheel {
-    typealias Node = UnsafeMutablePointer<TimerNode>
-
     static let never = UInt64.max
-    static let unlinked = -1
+    static let unlinked: Int16 = -1
     private static let levels = 6
     private static let slotBits: UInt64 = 6
     /// Timers that were already due when they were filed: fired by the next `advance`.
@@ -30,12 +15,13 @@ final class TimerWheel {
     /// Timers that are being fired.
     private static let firingList = dueList + 1
     private static let listCount = firingList + 1
-    /// How far ahead a node is filed at most; a later one is filed again when that time comes.
+    /// How far ahead a timer is filed at most; a later one is filed again when that time comes.
     private static let span: UInt64 = (1 << 36) - (1 << 30)
 
-    // Invariant: both arrays have `listCount` entries and live as long as the wheel.
-    private let heads: UnsafeMutablePointer<Node?>
-    private let tails: UnsafeMutablePointer<Node?>
+    // Invariants: both arrays have `listCount` entries and live as long as the wheel. A timer takes itself out in its
+    // deinit, so that whatever is in a list is there.
+    private let heads: UnsafeMutablePointer<Unmanaged<LoopTimer>?>
+    private let tails: UnsafeMutablePointer<Unmanaged<LoopTimer>?>
     /// One bit per non-empty slot of a level.
     private let occupied: UnsafeMutablePointer<UInt64>
     /// Everything filed up to and including this millisecond has been handled.
@@ -57,19 +43,19 @@ final class TimerWheel {
         occupied.deallocate()
     }
 
-    /// Sets the deadline of a node and files it if need be.
-    func arm(_ node: Node, deadline: UInt64) {
-        node.pointee.deadline = min(deadline, TimerWheel.never - 1)
-        if node.pointee.list != TimerWheel.unlinked {
-            if node.pointee.deadline >= node.pointee.filed { return }
-            unlink(node)
+    /// Sets the deadline of a timer and files it if need be.
+    func arm(_ timer: LoopTimer, deadline: UInt64) {
+        timer.deadline = min(deadline, TimerWheel.never - 1)
+        if timer.list != TimerWheel.unlinked {
+            if timer.deadline >= timer.filed { return }
+            unlink(timer)
         }
-        file(node)
+        file(timer)
     }
 
-    /// Takes a node out before its memory goes away.
-    func forget(_ node: Node) {
-        if node.pointee.list != TimerWheel.unlinked { unlink(node) }
+    /// Takes a timer out before its memory goes away.
+    func forget(_ timer: LoopTimer) {
+        if timer.list != TimerWheel.unlinked { unlink(timer) }
     }
 
     /// The next millisecond at which `advance` has something to do, or nil when no timer is filed.
@@ -80,51 +66,53 @@ final class TimerWheel {
 
     /// Fires what is due at `now` (milliseconds), in order of deadlines.
     func advance(to now: UInt64) {
-        while let node = heads[TimerWheel.dueList] {
-            unlink(node)
-            append(node, to: TimerWheel.firingList)
+        while let timer = first(TimerWheel.dueList) {
+            unlink(timer)
+            append(timer, to: TimerWheel.firingList)
         }
         while let slot = nextSlot(), slot.time <= now {
             elapsed = max(elapsed, slot.time)
-            // Nodes of this list are filed anew in finer lists, never in this one again.
-            while let node = heads[slot.list] {
-                unlink(node)
-                if node.pointee.deadline == TimerWheel.never { continue }
-                if node.pointee.deadline <= elapsed {
-                    append(node, to: TimerWheel.firingList)
+            // Timers of this list are filed anew in finer lists, never in this one again.
+            while let timer = first(slot.list) {
+                unlink(timer)
+                if timer.deadline == TimerWheel.never { continue }
+                if timer.deadline <= elapsed {
+                    append(timer, to: TimerWheel.firingList)
                 } else {
-                    file(node)
+                    file(timer)
                 }
             }
         }
         elapsed = max(elapsed, now)
-        while let node = heads[TimerWheel.firingList] {
-            unlink(node)
+        while let timer = first(TimerWheel.firingList) {
+            unlink(timer)
             // A timer fired before this one may have disarmed it or put it off.
-            if node.pointee.deadline == TimerWheel.never { continue }
-            if node.pointee.deadline > elapsed {
-                file(node)
+            if timer.deadline == TimerWheel.never { continue }
+            if timer.deadline > elapsed {
+                file(timer)
                 continue
             }
-            node.pointee.deadline = TimerWheel.never
-            node.pointee.owner.takeUnretainedValue().fire()
+            timer.deadline = TimerWheel.never
+            timer.fire()
         }
     }
 
-    private func file(_ node: Node) {
-        let deadline = node.pointee.deadline
+    private func first(_ list: Int) -> LoopTimer? { heads[list]?.takeUnretainedValue() }
+
+    private func file(_ timer: LoopTimer) {
+        let deadline = timer.deadline
         if deadline <= elapsed {
-            node.pointee.filed = elapsed
-            append(node, to: TimerWheel.dueList)
+            timer.filed = elapsed
+            append(timer, to: TimerWheel.dueList)
             return
         }
         let time = min(deadline, elapsed &+ TimerWheel.span)
-        node.pointee.filed = time
+        timer.filed = time
         // The highest bit in which the time differs from now decides how coarse the slot may be.
         let differing = 63 &- (elapsed ^ time | 63).leadingZeroBitCount
         let level = min(differing / Int(TimerWheel.slotBits), TimerWheel.levels - 1)
         let slot = Int(time >> (UInt64(level) &* TimerWheel.slotBits) & 63)
-        append(node, to: level &* 64 &+ slot)
+        append(timer, to: level &* 64 &+ slot)
         occupied[level] |= 1 << UInt64(slot)
     }
 
@@ -144,25 +132,25 @@ final class TimerWheel {
         return nil
     }
 
-    private func append(_ node: Node, to list: Int) {
-        node.pointee.list = list
-        node.pointee.next = nil
-        node.pointee.previous = tails[list]
-        if let tail = tails[list] { tail.pointee.next = node } else { heads[list] = node }
-        tails[list] = node
+    private func append(_ timer: LoopTimer, to list: Int) {
+        let link = Unmanaged.passUnretained(timer)
+        timer.list = Int16(truncatingIfNeeded: list)
+        timer.next = nil
+        timer.previous = tails[list]
+        if let tail = tails[list] { tail.takeUnretainedValue().next = link } else { heads[list] = link }
+        tails[list] = link
     }
 
-    private func unlink(_ node: Node) {
-        let list = node.pointee.list
-        let next = node.pointee.next
-        let previous = node.pointee.previous
-        if let next { next.pointee.previous = previous } else { tails[list] = previous }
-        if let previous { previous.pointee.next = next } else { heads[list] = next }
+    private func unlink(_ timer: LoopTimer) {
+        let list = Int(timer.list)
+        let (next, previous) = (timer.next, timer.previous)
+        if let next { next.takeUnretainedValue().previous = previous } else { tails[list] = previous }
+        if let previous { previous.takeUnretainedValue().next = next } else { heads[list] = next }
         if heads[list] == nil, list < TimerWheel.dueList {
             occupied[list / 64] &= ~(1 << UInt64(list % 64))
         }
-        node.pointee.list = TimerWheel.unlinked
-        node.pointee.next = nil
-        node.pointee.previous = nil
+        timer.list = TimerWheel.unlinked
+        timer.next = nil
+        timer.previous = nil
     }
 }
