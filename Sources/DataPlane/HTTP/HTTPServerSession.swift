@@ -28,23 +28,26 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     private let core: HTTPManagerCore
     /// Cleared when the connection closes: the codec holds the session, too.
     private var codec: ServerCodec?
+    private var requestCount = 0
+    private var deadlines = DeadlineSet<5>()
+    private var timer: LoopTimer?
+    private var counted = ConnectionTraffic()
+    private var sentAtFlushStart: UInt64 = 0
+    private var resets = PrematureResets()
+    private var cachedCertificateElement: FixedBytes?
+    /// Of the last stream that ended.
+    private var flushLimit: TimeAmount?
+
+    // An object is laid out in this order, and there are thousands of it: what is small stands together.
+
+    private var certificateElementMade = false
     private let isTLS: Bool
     private var isHTTP2 = false
     /// The protocol is known, and the connection is among its connections.
     private var isVersionCounted = false
     private var life = Life.serving
     private var hadActiveRequest = false
-    private var requestCount = 0
-    private var deadlines = DeadlineSet<5>()
-    private var timer: LoopTimer?
-    private var counted = ConnectionTraffic()
-    private var sentAtFlushStart: UInt64 = 0
-    /// Of the last stream that ended.
-    private var flushLimit: TimeAmount?
-    private var resets: PrematureResets
     private var isCutOff = false
-    private var certificateElementMade = false
-    private var cachedCertificateElement: FixedBytes?
     private(set) var activeStreams = 0
     /// Position among the manager's sessions.
     var index = -1
@@ -53,7 +56,6 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         self.manager = manager
         self.downstream = downstream
         core = manager.core
-        resets = PrematureResets(manager.core.spec.prematureResets)
         isTLS = downstream.tls != nil
         let stats = core.stats
         stats.cxTotal.increment()
@@ -161,8 +163,8 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         case .connectionTermination, .localClose:
             hadActiveRequest = true
         case .remoteReset, .protocolError:
-            resets.noteReset(info, now: core.loop.now)
-            if resets.isFlood && life != .closed { cutOff() }
+            resets.noteReset(info, now: core.loop.now, core.spec.prematureResets)
+            if resets.isFlood(core.spec.prematureResets) && life != .closed { cutOff() }
         }
     }
 
@@ -187,7 +189,8 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         isCutOff = true
         core.stats.rqTooManyPrematureResets.increment()
         core.offences.note(
-            "\(downstream.directRemoteAddress) was cut off: \(resets.description)", now: core.loop.now)
+            "\(downstream.directRemoteAddress) was cut off: \(resets.description(core.spec.prematureResets))",
+            now: core.loop.now)
         closeNow("too_many_premature_resets")
     }
 
