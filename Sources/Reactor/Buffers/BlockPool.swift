@@ -5,30 +5,26 @@ import Glibc
 ///
 /// The functions take the pool as the pointer that a C library hands back to its allocator (`handle`), and are there for
 /// C as well (`ForC`). Blocks that come back are kept up to `keepLimit` bytes and freed beyond it. No memory is nil, as
-/// with malloc.
+/// with malloc. Blocks are aligned to 8 bytes, which is enough for pointers and numbers.
 public final class BlockPool {
-    /// In front of each block, so that what follows is aligned as malloc's blocks are.
-    private struct Header {
-        /// Index of the free list; 0: too large for any; -1: the shared block.
-        var sizeClass: Int
-        var next: UnsafeMutableRawPointer?
-    }
-
     private struct State {
         var free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
         var kept = 0
         let keepLimit: Int
-        /// With its header in front; made when it is first asked for.
+        /// Made when it is first asked for.
         var shared: UnsafeMutableRawPointer?
         /// `sharingLargeBlocks` is at work.
         var isSharing = false
         var isSharedBlockInUse = false
     }
 
-    private static let headerSize = 16
-    /// Bytes, header included, between one size class and the next.
-    private static let step = 64
-    private static let classes = 16
+    /// In front of each block lies its size class, the index of its free list; 0: too large for any; -1: the shared block.
+    /// With 8 bytes in front the blocks of every class fill what malloc gives for them: an idle HTTP/2 connection holds
+    /// some 20 of them. A free block begins with the pointer to the next one.
+    private static let headerSize = 8
+    /// Bytes between one size class and the next.
+    private static let step = 16
+    private static let classes = 64
     /// Large blocks between these two sizes can be shared, bytes.
     private static let sharedSizes = 16 * 1024...17 * 1024
 
@@ -46,11 +42,11 @@ public final class BlockPool {
     deinit {
         for index in 0...BlockPool.classes {
             while let block = state.pointee.free[index] {
-                state.pointee.free[index] = BlockPool.header(block).pointee.next
-                Glibc.free(block)
+                state.pointee.free[index] = BlockPool.next(block).pointee
+                Glibc.free(block - BlockPool.headerSize)
             }
         }
-        Glibc.free(state.pointee.shared)
+        if let shared = state.pointee.shared { Glibc.free(shared - BlockPool.headerSize) }
         state.pointee.free.deallocate()
         state.deallocate()
     }
@@ -98,30 +94,30 @@ public final class BlockPool {
 
     @inline(never)
     private static func shared(_ state: UnsafeMutablePointer<State>) -> UnsafeMutableRawPointer? {
-        if let block = state.pointee.shared { return block + headerSize }
-        guard let block = Glibc.malloc(sharedSizes.upperBound + headerSize) else { return nil }
-        block.initializeMemory(as: Header.self, to: Header(sizeClass: -1))
-        state.pointee.shared = block
-        return block + headerSize
+        if state.pointee.shared == nil { state.pointee.shared = make(sharedSizes.upperBound, sizeClass: -1) }
+        return state.pointee.shared
+    }
+
+    private static func make(_ size: Int, sizeClass: Int) -> UnsafeMutableRawPointer? {
+        guard let memory = Glibc.malloc(size &+ headerSize) else { return nil }
+        memory.initializeMemory(as: Int.self, to: sizeClass)
+        return memory + headerSize
     }
 
     /// A block of `size` bytes, not initialised.
     @inline(__always)
     public static func allocate(_ handle: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
         guard let state = BlockPool.state(handle), size >= 0, size <= Int.max &- headerSize else { return nil }
-        let total = size &+ headerSize
-        var sizeClass = (total &+ step &- 1) / step
+        // A block of no bytes is one, too.
+        let sizeClass = (max(size, 1) &+ step &- 1) / step
         if sizeClass > classes {
-            sizeClass = 0
             if state.pointee.isSharing && sharedSizes.contains(size) { return shared(state) }
-        } else if let block = state.pointee.free[sizeClass] {
-            state.pointee.free[sizeClass] = header(block).pointee.next
-            state.pointee.kept &-= sizeClass &* step
-            return block + headerSize
+            return make(size, sizeClass: 0)
         }
-        guard let block = Glibc.malloc(sizeClass == 0 ? total : sizeClass &* step) else { return nil }
-        block.initializeMemory(as: Header.self, to: Header(sizeClass: sizeClass))
-        return block + headerSize
+        guard let block = state.pointee.free[sizeClass] else { return make(sizeClass &* step, sizeClass: sizeClass) }
+        state.pointee.free[sizeClass] = next(block).pointee
+        state.pointee.kept &-= sizeClass &* step
+        return block
     }
 
     /// A block of `count` times `size` bytes, all zero.
@@ -139,11 +135,12 @@ public final class BlockPool {
         _ handle: UnsafeMutableRawPointer?, _ bytes: UnsafeMutableRawPointer?, _ size: Int
     ) -> UnsafeMutableRawPointer? {
         guard let bytes else { return allocate(handle, size) }
-        let block = bytes - headerSize
-        let sizeClass = header(block).pointee.sizeClass
+        let sizeClass = sizeClass(bytes)
         guard size >= 0, size <= Int.max &- headerSize else { return nil }
-        if sizeClass == 0 { return Glibc.realloc(block, size &+ headerSize).map { $0 + headerSize } }
-        let room = sizeClass < 0 ? sharedSizes.upperBound : sizeClass &* step &- headerSize
+        if sizeClass == 0 {
+            return Glibc.realloc(bytes - headerSize, size &+ headerSize).map { $0 + headerSize }
+        }
+        let room = sizeClass < 0 ? sharedSizes.upperBound : sizeClass &* step
         if size <= room { return bytes }
         guard let larger = allocate(handle, size) else { return nil }
         memcpy(larger, bytes, room)
@@ -155,23 +152,26 @@ public final class BlockPool {
     @inline(__always)
     public static func free(_ handle: UnsafeMutableRawPointer?, _ bytes: UnsafeMutableRawPointer?) {
         guard let bytes, let state = BlockPool.state(handle) else { return }
-        let block = bytes - headerSize
-        let sizeClass = header(block).pointee.sizeClass
-        let total = sizeClass &* step
-        guard sizeClass > 0, state.pointee.kept &+ total <= state.pointee.keepLimit else {
-            if sizeClass >= 0 { Glibc.free(block) }
+        let sizeClass = sizeClass(bytes)
+        let size = sizeClass &* step
+        guard sizeClass > 0, state.pointee.kept &+ size <= state.pointee.keepLimit else {
+            if sizeClass >= 0 { Glibc.free(bytes - headerSize) }
             return
         }
-        header(block).pointee.next = state.pointee.free[sizeClass]
-        state.pointee.free[sizeClass] = block
-        state.pointee.kept &+= total
+        next(bytes).pointee = state.pointee.free[sizeClass]
+        state.pointee.free[sizeClass] = bytes
+        state.pointee.kept &+= size
     }
 
     private static func state(_ handle: UnsafeMutableRawPointer?) -> UnsafeMutablePointer<State>? {
         handle?.assumingMemoryBound(to: State.self)
     }
 
-    private static func header(_ block: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Header> {
-        block.assumingMemoryBound(to: Header.self)
+    private static func sizeClass(_ block: UnsafeMutableRawPointer) -> Int {
+        (block - headerSize).load(as: Int.self)
+    }
+
+    private static func next(_ block: UnsafeMutableRawPointer) -> UnsafeMutablePointer<UnsafeMutableRawPointer?> {
+        block.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
     }
 }
