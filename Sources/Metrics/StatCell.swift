@@ -39,8 +39,8 @@ public struct Counter: @unchecked Sendable {
 /// A number that goes up and down. Made by `StatCells.gauge`; only the thread that owns those cells may write. The
 /// stat's value is the sum over all cells, so either every thread adds and subtracts, or one thread alone sets.
 public struct Gauge: @unchecked Sendable {
-    // Safe to share: the words are atomic; a second writer would lose updates, not corrupt memory.
-    /// Two words: the value, and whether it was ever written.
+    // Safe to share: the word is atomic; a second writer would lose updates, not corrupt memory.
+    /// The value and `Gauge.zero`; 0 as long as nothing was written.
     @usableFromInline let cell: StatCell
 
     @inlinable
@@ -60,7 +60,8 @@ public struct Gauge: @unchecked Sendable {
 
     @inlinable
     public func add(_ amount: Int64) {
-        set(bits: cell.pointee.load(ordering: .relaxed) &+ UInt64(bitPattern: amount))
+        let bits = cell.pointee.load(ordering: .relaxed)
+        cell.pointee.store((bits == 0 ? Gauge.zero : bits) &+ UInt64(bitPattern: amount), ordering: .relaxed)
     }
 
     @inlinable
@@ -71,13 +72,19 @@ public struct Gauge: @unchecked Sendable {
     /// For values that use all 64 bits, such as the hash in a `version` gauge.
     @inlinable
     public func set(bits: UInt64) {
-        cell.pointee.store(bits, ordering: .relaxed)
-        (cell + 1).pointee.store(1, ordering: .relaxed)
+        cell.pointee.store(bits &+ Gauge.zero, ordering: .relaxed)
     }
+
+    /// What stands for a value of 0 that was written. The least value there is, -2^63, reads as never written.
+    @inlinable static var zero: UInt64 { 1 << 63 }
+
+    /// The value of a cell.
+    @inlinable
+    static func value(_ bits: UInt64) -> UInt64 { bits == 0 ? 0 : bits &- zero }
 
     /// This thread's part of the sum.
     @inlinable
     public var value: Int64 {
-        Int64(bitPattern: cell.pointee.load(ordering: .relaxed))
+        Int64(bitPattern: Gauge.value(cell.pointee.load(ordering: .relaxed)))
     }
 }

@@ -8,13 +8,13 @@ public final class StatCells: Sendable {
     /// The store that merges these cells.
     public let store: StatStore
     let pages: CellPages
-    /// Where writes to refused stats go: two words, so that a gauge fits.
+    /// Where writes to refused stats go.
     private nonisolated(unsafe) let sink: StatCell?
 
     init(store: StatStore, pages: CellPages) {
         self.store = store
         self.pages = pages
-        self.sink = CellPages.allocate(2)
+        self.sink = CellPages.allocate(1)
     }
 
     /// The counter `name`, dots and all: `cluster.web.upstream_cx_total`.

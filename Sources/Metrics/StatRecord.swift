@@ -55,7 +55,7 @@ struct StatTags: Sendable {
     var isKnown: Bool { family != .max }
 }
 
-/// Hands out slots: one word, or two that lie side by side on the same page.
+/// Hands out slots: a word on the pages of every thread.
 struct SlotAllocator: Sendable {
     /// The slots of a page that are left.
     private struct Rest {
@@ -66,41 +66,24 @@ struct SlotAllocator: Sendable {
     private var pages: UInt32 = 0
     private var written = Rest()
     private var named = Rest()
-    private var singles: [UInt32] = []
-    private var pairs: [UInt32] = []
+    private var free: [UInt32] = []
 
     /// - Parameter isNameOnly: who asks will not write the stat. Such stats have pages of their own, which take no memory
     ///   of the threads that write none of them.
-    mutating func take(_ kind: StatKind, isNameOnly: Bool) -> UInt32 {
-        switch kind {
-        case .counter, .histogram, .textReadout:
-            if let slot = singles.popLast() { return slot }
-            return isNameOnly
-                ? SlotAllocator.take(1, &named, &pages, &singles) : SlotAllocator.take(1, &written, &pages, &singles)
-        case .gauge:
-            if let slot = pairs.popLast() { return slot }
-            return isNameOnly
-                ? SlotAllocator.take(2, &named, &pages, &singles) : SlotAllocator.take(2, &written, &pages, &singles)
-        }
+    mutating func take(isNameOnly: Bool) -> UInt32 {
+        if let slot = free.popLast() { return slot }
+        return isNameOnly ? SlotAllocator.take(&named, &pages) : SlotAllocator.take(&written, &pages)
     }
 
-    private static func take(
-        _ count: UInt32, _ rest: inout Rest, _ pages: inout UInt32, _ singles: inout [UInt32]
-    ) -> UInt32 {
-        if rest.next + count > rest.end {
-            if rest.next < rest.end { singles.append(rest.next) }
+    private static func take(_ rest: inout Rest, _ pages: inout UInt32) -> UInt32 {
+        if rest.next == rest.end {
             let first = pages * UInt32(CellPages.slotsPerPage)
             pages += 1
             rest = Rest(next: first, end: first + UInt32(CellPages.slotsPerPage))
         }
-        rest.next += count
-        return rest.next - count
+        rest.next += 1
+        return rest.next - 1
     }
 
-    mutating func giveBack(_ slot: UInt32, _ kind: StatKind) {
-        switch kind {
-        case .counter, .histogram, .textReadout: singles.append(slot)
-        case .gauge: pairs.append(slot)
-        }
-    }
+    mutating func giveBack(_ slot: UInt32) { free.append(slot) }
 }

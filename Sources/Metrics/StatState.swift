@@ -51,7 +51,7 @@ struct StatState: Sendable {
             return add(
                 StatRecord(
                     front: fronts.acquire(front, known: knownFront), back: backs.acquire(back, known: knownBack),
-                    slot: slots.take(kind, isNameOnly: pages.areNamesOnly), kind: kind, unit: unit))
+                    slot: slots.take(isNameOnly: pages.areNamesOnly), kind: kind, unit: unit))
         }
         return hold(id, for: pages)
     }
@@ -117,10 +117,9 @@ struct StatState: Sendable {
             guard let cell = pages.cell(slot: record.slot) else { continue }
             if record.kind == .histogram { HistogramCells.free(cell) }
             cell.pointee.store(0, ordering: .relaxed)
-            if record.kind == .gauge { (cell + 1).pointee.store(0, ordering: .relaxed) }
         }
         index.remove(id) { [records] in records[Int($0)].hash }
-        slots.giveBack(record.slot, record.kind)
+        slots.giveBack(record.slot)
         fronts.release(record.front)
         backs.release(record.back)
         if Int(id) < tags.count, tags[Int(id)].isKnown {
@@ -173,14 +172,16 @@ struct StatState: Sendable {
     private func sum(_ record: StatRecord) -> UInt64 {
         var sum: UInt64 = 0
         for pages in threads {
-            if let cell = pages.cell(slot: record.slot) { sum &+= cell.pointee.load(ordering: .relaxed) }
+            guard let cell = pages.cell(slot: record.slot) else { continue }
+            let bits = cell.pointee.load(ordering: .relaxed)
+            sum &+= record.kind == .gauge ? Gauge.value(bits) : bits
         }
         return sum
     }
 
     private func isWritten(gauge record: StatRecord) -> Bool {
         threads.contains { pages in
-            pages.cell(slot: record.slot).map { ($0 + 1).pointee.load(ordering: .relaxed) != 0 } ?? false
+            pages.cell(slot: record.slot).map { $0.pointee.load(ordering: .relaxed) != 0 } ?? false
         }
     }
 
