@@ -19,6 +19,9 @@ public final class TLSContext {
     let tickets: TicketSealer?
     /// Client: sessions to resume.
     let resumable: ClientSessionStore?
+    // Invariant: both are ours from init to deinit; each SSL has a reference to the BIO of its own.
+    let transport: UnsafeMutablePointer<TLSTransport>
+    let bio: OpaquePointer
     /// ALPN names in wire format, in memory that outlives every callback.
     let alpnWire: UnsafeBufferPointer<UInt8>
 
@@ -57,12 +60,17 @@ public final class TLSContext {
         }
         resumable = isServer || spec.maxSessionKeys < 1 ? nil : ClientSessionStore(limit: spec.maxSessionKeys)
         alpnWire = TLSContext.wireFormat(spec.alpn)
+        transport = .allocate(capacity: 1)
+        transport.initialize(to: TLSTransport())
+        bio = TLSTransport.makeBIO(transport)
         cossl_ctx_set_app_data(sslContext, Unmanaged.passUnretained(self).toOpaque())
         try configure(parts)
     }
 
     deinit {
         SSL_CTX_free(sslContext)
+        BIO_free(bio)
+        transport.deallocate()
         alpnWire.deallocate()
     }
 

@@ -42,9 +42,11 @@ public final class TLSSession {
     /// Whether the handshake is done.
     public private(set) var isEstablished = false
 
-    // Invariants: both are ours from init to deinit; the SSL (which owns the BIO) is freed before the transport.
+    // Invariant: ours from init to deinit.
     let ssl: OpaquePointer
+    // Invariant: the context's, which we hold.
     private let transport: UnsafeMutablePointer<TLSTransport>
+    private var begin = TLSStreamBegin()
     private let serverName: String?
     private let verifyNames: [String]
     private var refusal: String?
@@ -59,10 +61,9 @@ public final class TLSSession {
         self.ssl = ssl
         self.serverName = context.isServer ? nil : serverName ?? context.spec.sni
         self.verifyNames = verifyNames
-        transport = .allocate(capacity: 1)
-        transport.initialize(to: TLSTransport())
-        let bio = TLSTransport.makeBIO(transport)
-        SSL_set_bio(ssl, bio, bio)
+        transport = context.transport
+        BIO_up_ref(context.bio)
+        SSL_set_bio(ssl, context.bio, context.bio)
         cossl_set_app_data(ssl, Unmanaged.passUnretained(self).toOpaque())
         if context.isServer {
             SSL_set_accept_state(ssl)
@@ -76,8 +77,6 @@ public final class TLSSession {
         // A connection that ends without close_notify is no reason to distrust its session: OpenSSL would drop it.
         if failure == nil { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
         SSL_free(ssl)
-        transport.deinitialize(count: 1)
-        transport.deallocate()
     }
 
     private func prepareClient(_ alpn: [String]?) {
@@ -114,7 +113,11 @@ public final class TLSSession {
         if let failure { return .failed(failure) }
         if isEstablished { return .done }
         OpenSSLErrors.clear()
-        let result = lend(&rawInput, &rawOutput) { SSL_do_handshake(ssl) }
+        let result = withUnsafeMutablePointer(to: &begin) { begin in
+            transport.pointee.begin = begin
+            defer { transport.pointee.begin = nil }
+            return lend(&rawInput, &rawOutput) { SSL_do_handshake(ssl) }
+        }
         if result == 1 {
             isEstablished = true
             context.resumable?.replace(after: ssl, for: resumptionKey)
@@ -197,7 +200,7 @@ public final class TLSSession {
     /// To be told when the connection ends before the handshake is done. Returns the failure to report.
     public func connectionEnded() -> TLSFailure {
         if let failure { return failure }
-        let when = transport.pointee.bytesRead == 0 ? "before the TLS handshake began" : "during the TLS handshake"
+        let when = begin.isEmpty ? "before the TLS handshake began" : "during the TLS handshake"
         let ended = TLSFailure(.closed, "peer closed the connection \(when)")
         failure = ended
         return ended
@@ -207,9 +210,8 @@ public final class TLSSession {
     private func fail() -> TLSFailure {
         let errors = OpenSSLErrors.drain()
         context.stats?.failed(errors)
-        let first = (0..<transport.pointee.firstCount).map { transport.pointee.firstBytes[$0] }
         let failed = TLSFailure(
-            errors, refusal: refusal, firstBytes: isEstablished ? [] : first, isServer: context.isServer)
+            errors, refusal: refusal, firstBytes: isEstablished ? [] : begin.bytes, isServer: context.isServer)
         failure = failed
         return failed
     }

@@ -1,20 +1,18 @@
 // The BIO through which OpenSSL reads ciphertext from one queue and writes it to another.
 import COpenSSL
 
-/// What the BIO of a session looks at: the queues that are lent to it, and the begin of what the peer sent.
+/// What the BIO looks at: the queues that are lent to it. A BIO is nothing but the way to them, so that all sessions of a
+/// context share one: an idle connection would hold some 300 bytes for its own.
 ///
-/// Safety: `input` and `output` point to queues of the caller only from `lend` until it returns; outside of that they are
-/// nil, and the BIO says "try again". OpenSSL calls the BIO only from within a call on the session's SSL, which only
-/// TLSSession makes, inside `lend`, on one thread. The two queues and the plaintext queue are different variables, as
-/// Swift's exclusivity rule demands of inout arguments.
+/// Safety: the pointers lead to variables of the caller only from `lend` until it returns; outside of that they are nil,
+/// and the BIO says "try again". OpenSSL calls the BIO only from within a call on a session's SSL, which only TLSSession
+/// makes, inside `lend`, on one thread, and never from inside another such call. The two queues and the plaintext queue
+/// are different variables, as Swift's exclusivity rule demands of inout arguments.
 struct TLSTransport {
     var input: UnsafeMutablePointer<ByteQueue>?
     var output: UnsafeMutablePointer<ByteQueue>?
-    /// Bytes read in all.
-    var bytesRead: UInt64 = 0
-    /// The first bytes the peer sent, for error messages.
-    var firstBytes: InlineArray<16, UInt8> = .init(repeating: 0)
-    var firstCount = 0
+    /// During a handshake only.
+    var begin: UnsafeMutablePointer<TLSStreamBegin>?
 
     /// A BIO that looks at `transport`, which has to outlive it.
     static func makeBIO(_ transport: UnsafeMutablePointer<TLSTransport>) -> OpaquePointer {
@@ -22,18 +20,6 @@ struct TLSTransport {
         BIO_set_data(bio, transport)
         BIO_set_init(bio, 1)
         return bio
-    }
-
-    /// Remembers the begin of the stream, as far as it has come. `next` holds what follows the `bytesRead` bytes.
-    mutating func note(_ next: borrowing ByteQueue) {
-        firstCount = Int(bytesRead)
-        next.forEachPart { part in
-            for index in 0..<min(part.count, 16 - firstCount) {
-                firstBytes[firstCount] = part[index]
-                firstCount += 1
-            }
-            return firstCount < 16
-        }
     }
 
     // Safety: written once, before any use, and only read by OpenSSL from then on. Never freed.
@@ -59,10 +45,10 @@ struct TLSTransport {
             cossl_bio_retry_read(bio)
             return 0
         }
-        if transport.pointee.bytesRead < 16 { transport.pointee.note(input.pointee) }
+        transport.pointee.begin?.pointee.note(input.pointee)
         let count = input.pointee.copy(to: UnsafeMutableRawBufferPointer(start: buffer, count: capacity))
         input.pointee.consume(count)
-        transport.pointee.bytesRead &+= UInt64(count)
+        transport.pointee.begin?.pointee.wasRead(count)
         done.pointee = count
         return 1
     }
@@ -80,5 +66,38 @@ struct TLSTransport {
     private static let control: @convention(c) (OpaquePointer?, Int32, Int, UnsafeMutableRawPointer?) -> Int = {
         _, command, _, _ in
         command == BIO_CTRL_FLUSH ? 1 : 0
+    }
+}
+
+/// The first bytes that a peer sent, for error messages.
+struct TLSStreamBegin {
+    private static let limit = 16
+
+    private var known = InlineArray<16, UInt8>(repeating: 0)
+    private var count: UInt8 = 0
+    /// How many of them OpenSSL has read.
+    private var read: UInt8 = 0
+
+    /// True when OpenSSL has read nothing yet.
+    var isEmpty: Bool { read == 0 }
+
+    var bytes: [UInt8] { (0..<Int(count)).map { known[$0] } }
+
+    /// Takes in the begin of the stream as far as it has come. `next` holds what follows the bytes that were read.
+    mutating func note(_ next: borrowing ByteQueue) {
+        var place = Int(read)
+        guard place < TLSStreamBegin.limit else { return }
+        next.forEachPart { part in
+            for index in 0..<min(part.count, TLSStreamBegin.limit - place) {
+                known[place] = part[index]
+                place += 1
+            }
+            return place < TLSStreamBegin.limit
+        }
+        count = UInt8(truncatingIfNeeded: place)
+    }
+
+    mutating func wasRead(_ bytes: Int) {
+        read = UInt8(truncatingIfNeeded: min(Int(read) &+ bytes, TLSStreamBegin.limit))
     }
 }
