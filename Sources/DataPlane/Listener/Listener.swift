@@ -37,7 +37,9 @@ public final class Listener {
     private lazy var acceptLog = AcceptFailureLog(listener: spec.name)
 
     init(_ bound: ListenerSockets, _ environment: ListenerEnvironment) throws(SystemError) {
-        spec = bound.spec
+        var kept = bound.spec
+        kept.forgetRoutes()
+        spec = kept
         loop = environment.loop
         limit = bound.limit
         accessLogs = environment.accessLogs
@@ -163,9 +165,14 @@ public final class Listener {
     func serve(
         _ connection: Connection, _ downstream: DownstreamInfo, _ chain: FilterChain, _ headStart: TCPHeadStart?
     ) {
-        connection.onClose = { [self] connection in
-            connectionGone(connection.createdAt)
-            log(connection, downstream, flags: [])
+        if accessLogs.isEmpty {
+            // Holds nothing but the listener, and so takes no memory.
+            connection.onClose = { [self] in connectionGone($0.createdAt) }
+        } else {
+            connection.onClose = { [self] in
+                connectionGone($0.createdAt)
+                log($0, downstream, flags: [])
+            }
         }
         chain.serve(connection, downstream, headStart)
     }

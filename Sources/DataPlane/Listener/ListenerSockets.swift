@@ -26,7 +26,7 @@ public struct SocketIdentity: Hashable, Sendable {
 /// A listener's bound sockets, at least one descriptor an address and worker. Made on the main thread, handed to the
 /// workers.
 public struct ListenerSockets: Sendable {
-    public let spec: ListenerSpec
+    public private(set) var spec: ListenerSpec
     /// The bound addresses, with the ports that the system chose, in the order of the configuration. Those of a virtual
     /// listener are as they were configured.
     public let localAddresses: [SocketAddress]
@@ -43,6 +43,9 @@ public struct ListenerSockets: Sendable {
         let name = spec.statPrefix.isEmpty ? localAddresses[0].description : spec.statPrefix
         return "listener." + name.map { $0 == ":" ? "_" : String($0) }.joined() + "."
     }
+
+    /// See `ListenerSpec.forgetRoutes`.
+    public mutating func forgetRoutes() { spec.forgetRoutes() }
 
     /// Binds all addresses of `spec`; none of a virtual listener (`bind_to_port: false`). With `enable_reuse_port` each
     /// worker gets a socket and accept queue of its own, otherwise they share one. `loop` is the caller's and is only

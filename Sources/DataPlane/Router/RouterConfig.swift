@@ -61,6 +61,9 @@ extension HTTPConnectionManager {
         let config = RouterConfig(
             spec.router, statPrefix: spec.statPrefix, routes: table, clusters: clusters, cells: environment.cells,
             bufferLimit: environment.bufferLimit, upstreamLogs: upstreamLogs)
-        self.init(spec, environment) { Router($0, config) }
+        // The table stands for them now.
+        var kept = spec
+        kept.routes.virtualHosts = []
+        self.init(kept, environment) { Router($0, config) }
     }
 }

@@ -41,6 +41,12 @@ public struct ListenerSpec: Sendable {
         filters.contains { if case .originalSource = $0.kind { true } else { false } }
     }
 
+    /// Lets go of the virtual hosts, for who serves by them: they are compiled then, and the largest part of many files.
+    public mutating func forgetRoutes() {
+        for index in filterChains.indices { filterChains[index].filter.forgetRoutes() }
+        defaultFilterChain?.filter.forgetRoutes()
+    }
+
     public enum DrainType: Sendable { case `default`, modifyOnly }
     public enum TrafficDirection: Sendable { case unspecified, inbound, outbound }
 
@@ -66,6 +72,12 @@ public struct FilterChainSpec: Sendable {
 public enum NetworkFilterSpec: Sendable {
     case http(HTTPConnectionManagerSpec)
     case tcp(TCPProxySpec)
+
+    mutating func forgetRoutes() {
+        guard case .http(var spec) = self else { return }
+        spec.routes.virtualHosts = []
+        self = .http(spec)
+    }
 }
 
 /// `envoy.config.listener.v3.FilterChainMatch`: empty fields match everything.

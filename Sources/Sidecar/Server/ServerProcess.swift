@@ -35,7 +35,7 @@ final class ServerProcess {
     let serverStats: ServerStats
     let clusters: ClusterDirectory
     let accessLogs: AccessLogSinks
-    let sockets: [ListenerSockets]
+    private(set) var sockets: [ListenerSockets]
     let expirations: CertificateExpirations
     let began: MonotonicTime
     let loadedAt: WallTime
@@ -79,6 +79,7 @@ final class ServerProcess {
     ) throws {
         var kept = configuration
         kept.spec.clusters = []
+        for index in kept.spec.listeners.indices { kept.spec.listeners[index].forgetRoutes() }
         self.configuration = kept
         self.options = options
         self.levels = levels
@@ -177,6 +178,7 @@ final class ServerProcess {
         }
         state = .initializing
         try startWorkers()
+        for index in sockets.indices { sockets[index].forgetRoutes() }
         if !configuration.spec.stats.flushOnAdmin {
             flush = Tick(loop: loop, every: configuration.spec.stats.flushInterval) { [unowned self] in
                 publishGauges()

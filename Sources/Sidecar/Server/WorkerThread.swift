@@ -9,6 +9,8 @@ final class WorkerThread: Sendable {
     /// Lives on the worker's thread; touched only by what its mailbox runs.
     private final class Place: Sendable {
         nonisolated(unsafe) var worker: Worker?
+        /// Until the worker is built from it.
+        nonisolated(unsafe) var seed: WorkerSeed?
     }
 
     private let place: Place
@@ -23,11 +25,11 @@ final class WorkerThread: Sendable {
     ) throws(SystemError) -> WorkerThread {
         // From here on only the new thread touches the loop, but for its mailbox.
         let loop = UncheckedBox(try EventLoop())
-        let seed = makeSeed(loop.value.mailbox)
         let place = Place()
+        place.seed = makeSeed(loop.value.mailbox)
         let thread = try LoopThread(name: "worker_\(index)") {
             do throws(WorkerError) {
-                place.worker = try Worker(seed, loop: loop.value)
+                if let seed = place.seed.take() { place.worker = try Worker(seed, loop: loop.value) }
                 main.post { built(nil) }
             } catch {
                 main.post { built(error) }
