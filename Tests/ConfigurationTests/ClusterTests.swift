@@ -48,13 +48,13 @@ import Testing
         #expect(spec.discovery == .strictDNS)
         #expect(spec.overprovisioningFactor == 100)
         let locality = try #require(spec.endpoints.first)
-        #expect([locality.region, locality.zone, locality.subZone] == ["r", "z", "s"])
+        #expect(locality.locality == Locality(region: "r", zone: "z", subZone: "s"))
         #expect(locality.priority == 1)
         #expect(locality.endpoints[0].address == .name("db.example", port: 5432))
         #expect(locality.endpoints[0].hostname == "db.example")
         #expect(locality.endpoints[0].weight == 3)
         #expect(locality.endpoints[0].health == .degraded)
-        #expect(locality.endpoints[1].address == .socket(.v6(.loopback, port: 1, scope: 0)))
+        #expect(locality.endpoints[1].address == .socket(.v6(.loopback, scope: 0, port: 1)))
         #expect(locality.endpoints[1].hostname == "h")
     }
 

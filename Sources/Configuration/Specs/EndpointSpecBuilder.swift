@@ -35,9 +35,8 @@ struct EndpointSpecBuilder {
         }
         let place = path.field(field)
         var spec = LocalityEndpointsSpec(endpoints: endpoints.enumerated().compactMap { endpoint($1, place[$0]) })
-        spec.region = locality.locality.region
-        spec.zone = locality.locality.zone
-        spec.subZone = locality.locality.subZone
+        let name = locality.locality
+        spec.locality = Locality(region: name.region, zone: name.zone, subZone: name.subZone)
         spec.priority = Int(locality.priority)
         let sum = spec.endpoints.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
         if sum > UInt64(UInt32.max) {

@@ -5,7 +5,6 @@ import Reactor
 
 /// A forwarding route as the router needs it; made once per route and worker. Loop thread only.
 final class ForwardFacts {
-    let spec: ForwardSpec
     let action: ForwardAction
     let retry: RetryRules?
     let upgrades: UpgradeRules
@@ -22,7 +21,6 @@ final class ForwardFacts {
         _ route: Route, _ action: ForwardAction, bufferLimit: Int, _ cells: StatCells,
         virtualClusters: VirtualClusterFacts?
     ) {
-        spec = action.spec
         self.action = action
         retry = action.retryPolicy.map { RetryRules($0) }
         upgrades = UpgradeRules(action.spec.upgrades)

@@ -31,7 +31,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
             outcome = cluster.newTunnel(self, avoiding: avoiding, selectionAttempts: picks)
         } else {
             outcome = cluster.newStream(
-                self, priority: facts.spec.priority, version: info.httpVersion ?? .http11,
+                self, priority: facts.action.spec.priority, version: info.httpVersion ?? .http11,
                 authority: request.authority, avoiding: avoiding,
                 selectionAttempts: picks, fresh: fresh)
         }

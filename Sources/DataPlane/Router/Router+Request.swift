@@ -17,7 +17,8 @@ extension Router {
             config.stats.noCluster.increment()
             return replyLocally(
                 LocalReply(
-                    facts.spec.clusterNotFoundStatus, "no cluster: \(missing)", details: CodeDetails.clusterNotFound,
+                    facts.action.spec.clusterNotFoundStatus, "no cluster: \(missing)",
+                    details: CodeDetails.clusterNotFound,
                     flags: .noClusterFound))
         }
         self.cluster = cluster
@@ -32,7 +33,7 @@ extension Router {
             request.remove(.xEnvoyUpstreamAltStatName)
         }
         timeouts = TimeoutPolicy(
-            facts.spec, facts.retry?.spec, request, respectsExpected: config.spec.respectExpectedRequestTimeout)
+            facts.action.spec, facts.retry?.spec, request, respectsExpected: config.spec.respectExpectedRequestTimeout)
         if !config.spec.suppressEnvoyHeaders { timeouts.announce(request, elapsed: .zero) }
         info.upstream.attemptCount = 1
         if facts.includeAttemptCount { request.set(.xEnvoyAttemptCount, decimal: 1) }
@@ -54,10 +55,12 @@ extension Router {
 
     /// Idle timeout and maximum duration as the route sets them.
     private func applyStreamLimits(_ facts: ForwardFacts) {
-        if let limit = facts.spec.idleTimeout { stream.setIdleTimeout(limit, setting: facts.label("idle_timeout")) }
-        if let limit = facts.spec.flushTimeout ?? facts.spec.idleTimeout { stream.flushLimit = limit }
+        if let limit = facts.action.spec.idleTimeout {
+            stream.setIdleTimeout(limit, setting: facts.label("idle_timeout"))
+        }
+        if let limit = facts.action.spec.flushTimeout ?? facts.action.spec.idleTimeout { stream.flushLimit = limit }
         switch StreamDurationPolicy.apply(
-            facts.spec.maxStreamDuration, request, isGRPC: isGRPC, &stream.core.scratch)
+            facts.action.spec.maxStreamDuration, request, isGRPC: isGRPC, &stream.core.scratch)
         {
         case .unchanged: break
         case .none: stream.setMaxDuration(nil, setting: "")

@@ -42,7 +42,7 @@ extension Router {
         case .connectTimeout:
             return "cluster '\(cluster.name)' connect_timeout \(cluster.spec.connectTimeout)"
         case .overflow:
-            guard let full = cluster.fullLimit(facts.spec.priority) else { return "" }
+            guard let full = cluster.fullLimit(facts.action.spec.priority) else { return "" }
             return "cluster '\(cluster.name)' \(full.setting) \(full.value)"
         default:
             return ""
@@ -132,7 +132,7 @@ extension Router {
             config.stats.retryNoTime.increment()
             return false
         }
-        guard cluster.tryStartRetry(facts.spec.priority) else {
+        guard cluster.tryStartRetry(facts.action.spec.priority) else {
             stats?.rqRetryOverflow.increment()
             forEachGroup { $0.rqRetryOverflow.increment() }
             info.flags.insert(.upstreamOverflow)
@@ -158,7 +158,7 @@ extension Router {
     func releaseRetry() {
         guard holdsRetry, let cluster, let facts else { return }
         holdsRetry = false
-        cluster.endRetry(facts.spec.priority)
+        cluster.endRetry(facts.action.spec.priority)
     }
 
     private func startRetry() {

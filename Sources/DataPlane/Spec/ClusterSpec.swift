@@ -16,12 +16,12 @@ public struct ClusterSpec: Sendable {
     @Rare public var tls: TLSContextSpec?
     /// `envoy.transport_sockets.upstream_proxy_protocol` around the transport socket.
     public var proxyProtocol: UpstreamProxyProtocolSpec?
-    public var breakers = CircuitBreakersSpec()
+    @RarelySet public var breakers: CircuitBreakersSpec
     public var http = UpstreamHTTPSpec()
     public var reuse = ConnectionReuseSpec()
-    public var dns = DNSSpec()
-    public var originalDestination = OriginalDestinationSpec()
-    public var socketOptions = SocketOptions()
+    @RarelySet public var dns: DNSSpec
+    @RarelySet public var originalDestination: OriginalDestinationSpec
+    @RarelySet public var socketOptions: SocketOptions
     /// Keepalive probes and a limit on unacknowledged bytes, where the file sets none (Outrider's own).
     public var detectsDeadPeers = true
     /// `upstream_bind_config.source_address`.
@@ -39,7 +39,7 @@ public struct ClusterSpec: Sendable {
 }
 
 /// For clusters of type ORIGINAL_DST: `original_dst_lb_config`, `cleanup_interval`, and what is Outrider's own.
-public struct OriginalDestinationSpec: Sendable, Equatable {
+public struct OriginalDestinationSpec: DefaultedSpec {
     /// The request header that names the destination ("192.0.2.1:80"); nil: none does.
     public var header: String?
     /// In place of the destination's own port.
@@ -76,9 +76,7 @@ public enum BalancerSpec: Sendable, Equatable {
 
 /// One `LocalityLbEndpoints` of `load_assignment`.
 public struct LocalityEndpointsSpec: Sendable {
-    public var region = ""
-    public var zone = ""
-    public var subZone = ""
+    @RarelySet public var locality: Locality
     public var priority = 0
     public var endpoints: [EndpointSpec]
     public init(endpoints: [EndpointSpec]) { self.endpoints = endpoints }
@@ -103,7 +101,7 @@ public struct EndpointSpec: Sendable {
 }
 
 /// `CircuitBreakers`: one set a priority.
-public struct CircuitBreakersSpec: Sendable, Equatable {
+public struct CircuitBreakersSpec: DefaultedSpec {
     public var `default` = ThresholdsSpec()
     public var high = ThresholdsSpec()
     /// `per_host_thresholds[].max_connections`.
@@ -175,7 +173,7 @@ public struct ConnectionReuseSpec: Sendable, Equatable {
 }
 
 /// How names are resolved, again and again.
-public struct DNSSpec: Sendable, Equatable {
+public struct DNSSpec: DefaultedSpec {
     public enum Family: Sendable, Equatable { case auto, v4Only, v6Only, v4Preferred, all }
     public var family = Family.auto
     public var refreshRate = TimeAmount.milliseconds(5000)
@@ -190,3 +188,5 @@ public struct DNSSpec: Sendable, Equatable {
 
     public init() {}
 }
+
+extension SocketOptions: DefaultedSpec {}

@@ -20,7 +20,7 @@ public struct HTTP2OptionsSpec: Sendable, Equatable {
     public var maxWindowUpdatesPerDataFrame: UInt32 = 10
     /// Identifier and value of SETTINGS that Outrider does not know.
     public var customSettings: [Setting] = []
-    public var keepalive: HTTP2KeepaliveSpec?
+    @Rare public var keepalive: HTTP2KeepaliveSpec?
 
     public struct Setting: Sendable, Equatable {
         public var identifier: UInt16

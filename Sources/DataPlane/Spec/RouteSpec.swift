@@ -81,7 +81,7 @@ public struct RouteMatchSpec: Sendable {
     public var caseSensitive = true
     public var headers: [HeaderMatchSpec] = []
     public var queryParameters: [QueryMatchSpec] = []
-    public var runtimeFraction: RuntimeFraction?
+    @Rare public var runtimeFraction: RuntimeFraction?
     /// `grpc: {}`: only requests whose content-type is application/grpc*.
     public var grpcOnly = false
     /// `tls_context.presented` / `.validated`.
@@ -163,8 +163,8 @@ public struct ForwardSpec: Sendable {
     public var target: Target
     /// Status when the cluster does not exist: 503, or 404.
     public var clusterNotFoundStatus = 503
-    public var pathRewrite: PathRewriteSpec?
-    public var hostRewrite: HostRewriteSpec?
+    @Rare public var pathRewrite: PathRewriteSpec?
+    @Rare public var hostRewrite: HostRewriteSpec?
     public var appendXForwardedHost = false
     /// From the request's end to the response's end, retries included: 15 s; nil: off.
     public var timeout: TimeAmount? = .seconds(15)
@@ -173,7 +173,7 @@ public struct ForwardSpec: Sendable {
     /// How long a client may take no byte of a response that is written; nil: `idleTimeout`, or else the connection
     /// manager's `stream_flush_timeout`; `.zero`: off.
     public var flushTimeout: TimeAmount?
-    public var maxStreamDuration: MaxStreamDurationSpec?
+    @Rare public var maxStreamDuration: MaxStreamDurationSpec?
     @Rare public var retryPolicy: RetryPolicySpec?
     public var priority = Priority.default
     public var hashPolicies: [HashPolicySpec] = []

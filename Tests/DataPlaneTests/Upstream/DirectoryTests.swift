@@ -203,7 +203,7 @@ struct DirectoryTests {
         var spec = UpstreamFixture.spec([SocketAddress("1.2.3.4", 80), SocketAddress("1.2.3.5", 80)])
         spec.endpoints[0].endpoints[0].health = .unhealthy
         spec.endpoints[0].endpoints[1].health = .degraded
-        spec.endpoints[0].zone = "z"
+        spec.endpoints[0].locality.zone = "z"
         let fixture = try UpstreamFixture([spec])
         let report = fixture.directory.reports[0]
         #expect(report.hosts.map(\.flags.description) == ["/failed_eds_health", "/degraded_eds_health"])

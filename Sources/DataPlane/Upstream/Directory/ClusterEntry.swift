@@ -34,9 +34,9 @@ final class ClusterEntry {
         self.workers = workers
         stats = DirectoryStats(cells: cells, names: names, shared: shared)
         for group in shared.spec.endpoints {
-            let locality = Locality(region: group.region, zone: group.zone, subZone: group.subZone)
             for endpoint in group.endpoints {
-                var source = Source(endpoint: endpoint, locality: locality, priority: group.priority, port: 0)
+                var source = Source(
+                    endpoint: endpoint, locality: group.locality, priority: group.priority, port: 0)
                 if case .name(let name, let port) = endpoint.address {
                     source.port = port
                     source.refresher = NameRefresher(

@@ -79,8 +79,17 @@ private struct BreakerGauges {
     private let cxOpen, cxPoolOpen, rqPendingOpen, rqOpen, rqRetryOpen: Gauge
     private let remaining: Remaining?
 
-    private struct Remaining {
+    /// Few clusters ask for it.
+    private final class Remaining {
         let cx, cxPools, pending, rq, retries: Gauge
+
+        init(_ cells: StatCells, _ prefix: String) {
+            cx = cells.gauge(prefix + "remaining_cx")
+            cxPools = cells.gauge(prefix + "remaining_cx_pools")
+            pending = cells.gauge(prefix + "remaining_pending")
+            rq = cells.gauge(prefix + "remaining_rq")
+            retries = cells.gauge(prefix + "remaining_retries")
+        }
     }
 
     init(_ cells: StatCells, _ prefix: String, _ set: BreakerSet) {
@@ -90,13 +99,7 @@ private struct BreakerGauges {
         rqPendingOpen = cells.gauge(prefix + "rq_pending_open")
         rqOpen = cells.gauge(prefix + "rq_open")
         rqRetryOpen = cells.gauge(prefix + "rq_retry_open")
-        remaining =
-            set.thresholds.trackRemaining
-            ? Remaining(
-                cx: cells.gauge(prefix + "remaining_cx"), cxPools: cells.gauge(prefix + "remaining_cx_pools"),
-                pending: cells.gauge(prefix + "remaining_pending"), rq: cells.gauge(prefix + "remaining_rq"),
-                retries: cells.gauge(prefix + "remaining_retries"))
-            : nil
+        remaining = set.thresholds.trackRemaining ? Remaining(cells, prefix) : nil
     }
 
     func publish() {

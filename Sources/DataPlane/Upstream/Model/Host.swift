@@ -3,12 +3,14 @@ import Reactor
 import Synchronization
 
 /// Where an endpoint runs (`envoy.config.core.v3.Locality`).
-public struct Locality: Sendable, Hashable {
+public struct Locality: Hashable, DefaultedSpec {
     public var region: String
     public var zone: String
     public var subZone: String
 
-    public init(region: String = "", zone: String = "", subZone: String = "") {
+    public init() { self.init(region: "") }
+
+    public init(region: String, zone: String = "", subZone: String = "") {
         self.region = region
         self.zone = zone
         self.subZone = subZone
@@ -80,7 +82,8 @@ public final class Host: Sendable {
     public let address: SocketAddress
     /// `endpoint.hostname`, or the name that was resolved; empty for a plain address.
     public let hostname: String
-    public let locality: Locality
+    public var locality: Locality { place.wrappedValue }
+    private let place: RarelySet<Locality>
     /// At least 1.
     public let weight: UInt32
     /// 0 is the most preferred.
@@ -94,7 +97,7 @@ public final class Host: Sendable {
     ) {
         self.address = address
         self.hostname = hostname
-        self.locality = locality
+        place = RarelySet(wrappedValue: locality)
         self.weight = max(1, weight)
         self.priority = priority
         self.canary = canary
