@@ -35,10 +35,15 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
     private(set) var session: ServerSession?
     var receiver: RequestReceiver?
     var parser: HTTP1RequestParser
+    private var startReceived: UInt64 = 0
+    private var startSent: UInt64 = 0
+    private var framing = HTTP1SendFraming.none
+
+    // An object is laid out in this order, and there are thousands of it: what is small stands together.
+
     var life = Life.open
     var request = RequestPhase.idle
     private var response = ResponsePhase.none
-    private var framing = HTTP1SendFraming.none
     private var method = HTTPMethod.get
     /// The connection ends with the response that is being served.
     private var isLast = false
@@ -48,8 +53,6 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
     private var wasBackedUp = false
     /// Further up the stack, `read` is at work.
     var isReading = false
-    private var startReceived: UInt64 = 0
-    private var startSent: UInt64 = 0
 
     /// Becomes the connection's delegate. What is in its input already is read at the end of this turn.
     public init(connection: Connection, session: ServerSession, settings: HTTP1ServerSettings) {

@@ -34,7 +34,7 @@ public final class HTTPConnectionManager {
     /// Connections that are open.
     public var connectionCount: Int { sessions.count }
     /// Requests that are being served.
-    public var activeStreamCount: Int { sessions.reduce(0) { $0 + $1.activeStreams } }
+    public var activeStreamCount: Int { sessions.reduce(0) { $0 + Int($1.activeStreams) } }
     /// Requests that were ever begun, together with those of managers that share the stats.
     var requestsBegun: UInt64 { core.stats.rqTotal.value }
 
@@ -50,17 +50,17 @@ public final class HTTPConnectionManager {
     }
 
     func add(_ session: HTTPServerSession) {
-        session.index = sessions.count
+        session.index = Int32(truncatingIfNeeded: sessions.count)
         sessions.append(session)
     }
 
     func remove(_ session: HTTPServerSession) {
-        let index = session.index
+        let index = Int(session.index)
         guard index >= 0, index < sessions.count, sessions[index] === session else { return }
         let last = sessions.removeLast()
         if last !== session {
             sessions[index] = last
-            last.index = index
+            last.index = session.index
         }
         session.index = -1
     }

@@ -28,7 +28,6 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     private let core: HTTPManagerCore
     /// Cleared when the connection closes: the codec holds the session, too.
     private var codec: ServerCodec?
-    private var requestCount = 0
     private var deadlines = DeadlineSet<5>()
     private var timer: LoopTimer?
     private var counted = ConnectionTraffic()
@@ -48,9 +47,10 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     private var life = Life.serving
     private var hadActiveRequest = false
     private var isCutOff = false
-    private(set) var activeStreams = 0
+    private var requestCount: UInt32 = 0
+    private(set) var activeStreams: Int32 = 0
     /// Position among the manager's sessions.
-    var index = -1
+    var index: Int32 = -1
 
     init(_ manager: HTTPConnectionManager, _ downstream: DownstreamInfo) {
         self.manager = manager
@@ -86,11 +86,11 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         deadlines.clear(Deadline.idle.rawValue)
         deadlines.clear(Deadline.flush.rawValue)
         activeStreams += 1
-        requestCount += 1
+        if requestCount < .max { requestCount += 1 }
         let stream = manager.takeStream()
         stream.begin(self, writer)
         let limit = core.spec.maxRequestsPerConnection
-        if limit > 0 && requestCount >= limit {
+        if limit > 0 && Int(requestCount) >= limit {
             core.stats.cxMaxRequestsReached.increment()
             endSoon()
         }

@@ -33,7 +33,7 @@ extension Router {
             request.remove(.xEnvoyUpstreamAltStatName)
         }
         timeouts = TimeoutPolicy(
-            facts.action.spec, facts.retry?.spec, request, respectsExpected: config.spec.respectExpectedRequestTimeout)
+            facts.action, facts.retry?.spec, request, respectsExpected: config.spec.respectExpectedRequestTimeout)
         if !config.spec.suppressEnvoyHeaders { timeouts.announce(request, elapsed: .zero) }
         info.upstream.attemptCount = 1
         if facts.includeAttemptCount { request.set(.xEnvoyAttemptCount, decimal: 1) }

@@ -23,11 +23,11 @@ struct TimeoutPolicy {
 
     /// Reads and removes the request's timeout headers.
     init(
-        _ forward: borrowing ForwardSpec, _ retry: RetryPolicySpec?, _ request: HeaderMap,
+        _ forward: ForwardAction, _ retry: RetryPolicySpec?, _ request: HeaderMap,
         respectsExpected: Bool
     ) {
         // A route with max_stream_duration is limited by that alone.
-        if forward.maxStreamDuration == nil { response = forward.timeout }
+        if forward.spec.maxStreamDuration == nil { response = forward.spec.timeout }
         perTry = retry?.perTryTimeout
         perTryIdle = retry?.perTryIdleTimeout
         if request.containsAny(of: TimeoutPolicy.headers) { readHeaders(request, respectsExpected) }

@@ -2,7 +2,6 @@
 
 /// The limits on empty, PRIORITY and WINDOW_UPDATE frames, counted as Envoy does.
 struct HTTP2FloodGuard {
-    private let options: HTTP2Options
     private var emptyFrames: UInt64 = 0
     private var priorityFrames: UInt64 = 0
     private var windowUpdates: UInt64 = 0
@@ -10,10 +9,8 @@ struct HTTP2FloodGuard {
     var openedStreams: UInt64 = 0
     var dataFramesSent: UInt64 = 0
 
-    init(_ options: HTTP2Options) { self.options = options }
-
     /// A HEADERS, CONTINUATION or DATA frame came; `isEmpty` when it carries nothing and ends nothing.
-    mutating func noteContent(isEmpty: Bool) -> HTTP2Flood? {
+    mutating func noteContent(isEmpty: Bool, _ options: HTTP2Options) -> HTTP2Flood? {
         guard isEmpty else {
             emptyFrames = 0
             return nil
@@ -26,7 +23,7 @@ struct HTTP2FloodGuard {
                 + " \(options.maxEmptyFrames)")
     }
 
-    mutating func notePriority() -> HTTP2Flood? {
+    mutating func notePriority(_ options: HTTP2Options) -> HTTP2Flood? {
         priorityFrames &+= 1
         let limit = options.maxPriorityFramesPerStream &* (1 &+ openedStreams)
         guard priorityFrames > limit else { return nil }
@@ -36,7 +33,7 @@ struct HTTP2FloodGuard {
                 + " \(options.maxPriorityFramesPerStream)")
     }
 
-    mutating func noteWindowUpdate() -> HTTP2Flood? {
+    mutating func noteWindowUpdate(_ options: HTTP2Options) -> HTTP2Flood? {
         windowUpdates &+= 1
         let perData = options.maxWindowUpdatesPerDataFrame
         let limit = 5 &+ 2 &* (openedStreams &+ perData &* dataFramesSent)

@@ -57,7 +57,7 @@ public final class HTTP2Session {
     /// It is over a limit, and was counted.
     var blockOverflowed = false
 
-    var floods: HTTP2FloodGuard
+    var floods = HTTP2FloodGuard()
     var history = HTTP2StreamHistory()
     var backlog = HTTP2OutboundFrames()
     /// Bytes of paused streams whose connection window was given back all the same.
@@ -85,7 +85,6 @@ public final class HTTP2Session {
         self.pool = pool
         scanner = HTTP2FrameScanner(preface: role == .server ? HTTP2Session.preface.utf8CodeUnitCount : 0)
         reader = HTTP2HeadReader(options)
-        floods = HTTP2FloodGuard(options)
         handle = HTTP2Callbacks.makeHandle(role, options, pool.blocks)
         nghttp2_session_set_user_data(handle, Unmanaged.passUnretained(self).toOpaque())
     }

@@ -16,8 +16,8 @@ extension HTTP2Session {
             blockBytes &+= header.length
             return checkContent(header) && checkBlock()
         case .data: return checkContent(header) && checkHistory(header)
-        case .priority: return check(floods.notePriority())
-        case .windowUpdate: return check(floods.noteWindowUpdate())
+        case .priority: return check(floods.notePriority(options))
+        case .windowUpdate: return check(floods.noteWindowUpdate(options))
         case .resetStream, .settings, .pushPromise, .ping, .goAway, nil: return true
         }
     }
@@ -32,7 +32,7 @@ extension HTTP2Session {
     private func checkContent(_ header: HTTP2FrameHeader) -> Bool {
         // What is in a padded frame is known only when it is whole.
         if header.kind == .data && header.flags & UInt8(NGHTTP2_FLAG_PADDED.rawValue) != 0 { return true }
-        return check(floods.noteContent(isEmpty: header.length == 0 && !header.endsStream))
+        return check(floods.noteContent(isEmpty: header.length == 0 && !header.endsStream, options))
     }
 
     /// The block as it is on the wire: decoding it cannot make it smaller, but for what the encoder adds to it.
@@ -207,7 +207,7 @@ extension HTTP2Session {
             return blockCame(stream, ends: ends)
         case NGHTTP2_DATA:
             let isPadded = UInt32(header.flags) & NGHTTP2_FLAG_PADDED.rawValue != 0
-            if isPadded && !check(floods.noteContent(isEmpty: frame.data.padlen >= header.length && !ends)) {
+            if isPadded && !check(floods.noteContent(isEmpty: frame.data.padlen >= header.length && !ends, options)) {
                 return false
             }
             guard let stream = HTTP2Callbacks.stream(handle, header.stream_id) else { return true }
