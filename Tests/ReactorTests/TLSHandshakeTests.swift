@@ -46,6 +46,44 @@ import Testing
         }
     }
 
+    /// All sessions of a context read and write through one BIO: what one does in the middle of another's handshake, or
+    /// that one goes away there, must not be seen by the others.
+    @Test func sessionsOfAContextTakeTurns() throws {
+        for version in [TLSVersion.tls12, .tls13] {
+            var spec = try pki.clientSpec(pki.workload("a"))
+            spec.maxVersion = version
+            let clients = try TLSContext.client(spec)
+            let servers = try TLSContext.server(pki.mutualServerSpec(pki.server()))
+            let pairs = (0..<3).map { _ in TLSPair(clients.makeSession(), servers.makeSession()) }
+            var leaving: TLSPair? = TLSPair(clients.makeSession(), servers.makeSession())
+            var moved = 1
+            var turn = 0
+            while moved > 0 {
+                moved = 0
+                turn += 1
+                for pair in pairs {
+                    pair.client.handshake()
+                    pair.server.handshake()
+                    moved += pair.carry(step: 7)
+                    leaving?.client.handshake()
+                    leaving?.server.handshake()
+                    leaving?.carry(step: 7)
+                }
+                if turn == 60 { leaving = nil }
+            }
+            for (index, pair) in pairs.enumerated() {
+                #expect(pair.bothDone)
+                let text = Array("to number \(index)".utf8)
+                #expect(pair.send(text, from: pair.client, to: pair.server, step: 5) == text)
+                #expect(pair.send(text, from: pair.server, to: pair.client, step: 5) == text)
+            }
+            let stranger = TLSPair(clients.makeSession(), servers.makeSession())
+            stranger.server.rawInput.append(Array("SSH-2.0-x".utf8))
+            stranger.server.handshake()
+            #expect(stranger.server.failure?.contains("SSH-2.0-") == true)
+        }
+    }
+
     @Test func defaultVersionsAreEnvoys() throws {
         var client = pki.clientSpec()
         client.maxVersion = nil
