@@ -86,10 +86,6 @@ enum SkippedFields {
         // Clusters
         (cluster, "metadata", "read by extensions that Outrider does not have"),
         (
-            cluster, "close_connections_on_host_health_failure",
-            "there are no health checks and no outlier ejection that a host could fail"
-        ),
-        (
             cluster, "ignore_health_on_host_removal",
             "a host that leaves goes at once: there are no health checks to wait for"
         ),

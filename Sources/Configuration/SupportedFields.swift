@@ -11,7 +11,9 @@ enum SupportedFields {
           node static_resources admin stats_config stats_flush_interval stats_flush_on_admin layered_runtime
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config cluster_manager
         envoy.config.bootstrap.v3.ClusterManager
-          upstream_bind_config
+          upstream_bind_config outlier_detection
+        envoy.config.bootstrap.v3.ClusterManager.OutlierDetection
+          event_log_path
         envoy.config.bootstrap.v3.Bootstrap.StaticResources
           listeners clusters secrets
         envoy.config.bootstrap.v3.Admin
@@ -184,7 +186,17 @@ enum SupportedFields {
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config upstream_bind_config
           least_request_lb_config round_robin_lb_config common_lb_config transport_socket
           upstream_connection_options original_dst_lb_config cleanup_interval
-          load_balancing_policy track_timeout_budgets track_cluster_stats
+          load_balancing_policy track_timeout_budgets track_cluster_stats outlier_detection
+          close_connections_on_host_health_failure
+        envoy.config.cluster.v3.OutlierDetection
+          consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx
+          enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor
+          consecutive_gateway_failure enforcing_consecutive_gateway_failure split_external_local_origin_errors
+          consecutive_local_origin_failure enforcing_consecutive_local_origin_failure
+          enforcing_local_origin_success_rate failure_percentage_threshold enforcing_failure_percentage
+          enforcing_failure_percentage_local_origin failure_percentage_minimum_hosts
+          failure_percentage_request_volume max_ejection_time max_ejection_time_jitter
+          successful_active_health_check_uneject_host always_eject_one_host
         envoy.config.cluster.v3.Cluster.CustomClusterType
           name typed_config
         envoy.config.cluster.v3.Cluster.LeastRequestLbConfig

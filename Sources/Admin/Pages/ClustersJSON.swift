@@ -11,7 +11,9 @@ enum ClustersJSON {
         .members(
             ("name", .string(cluster.name)),
             ("added_via_api", cluster.addedViaAPI ? .bool(true) : nil),
+            ("success_rate_ejection_threshold", .percent(cluster.outliers?.threshold)),
             ("host_statuses", .list(cluster.hosts.map(status))),
+            ("local_origin_success_rate_ejection_threshold", .percent(cluster.outliers?.localOriginThreshold)),
             (
                 "circuit_breakers",
                 .members(
@@ -40,9 +42,11 @@ enum ClustersJSON {
             ("address", .address(host.address)),
             ("stats", .array((figures.filter { !$0.isGauge } + figures.filter(\.isGauge)).map(figure))),
             ("health_status", health(host.flags)),
+            ("success_rate", .percent(host.successRate)),
             ("weight", .whole(host.weight)),
             ("hostname", host.hostname.isEmpty ? nil : .string(host.hostname)),
             ("priority", host.priority == 0 ? nil : .whole(host.priority)),
+            ("local_origin_success_rate", .percent(host.localOriginSuccessRate)),
             ("locality", locality(host.locality)))
     }
 

@@ -23,6 +23,13 @@ enum ClustersPage {
     private static func append(_ cluster: ClusterReport, to text: inout String) {
         let name = cluster.name
         text += "\(name)::observability_name::\(cluster.observabilityName)\n"
+        if let outliers = cluster.outliers {
+            let prefix = "\(name)::outlier::"
+            text += "\(prefix)success_rate_average::\(rate(outliers.average))\n"
+            text += "\(prefix)success_rate_ejection_threshold::\(rate(outliers.threshold))\n"
+            text += "\(prefix)local_origin_success_rate_average::\(rate(outliers.localOriginAverage))\n"
+            text += "\(prefix)local_origin_success_rate_ejection_threshold::\(rate(outliers.localOriginThreshold))\n"
+        }
         for (priority, limits) in [("default", cluster.defaultThresholds), ("high", cluster.highThresholds)] {
             let prefix = "\(name)::\(priority)_priority::"
             text += "\(prefix)max_connections::\(limits.maxConnections)\n"
@@ -44,10 +51,12 @@ enum ClustersPage {
         text += "\(prefix)sub_zone::\(host.locality.subZone)\n"
         text += "\(prefix)canary::\(host.canary)\n"
         text += "\(prefix)priority::\(host.priority)\n"
-        // Outlier detection is not at work: Envoy's word for "no figure".
-        text += "\(prefix)success_rate::-1\n"
-        text += "\(prefix)local_origin_success_rate::-1\n"
+        text += "\(prefix)success_rate::\(rate(host.successRate))\n"
+        text += "\(prefix)local_origin_success_rate::\(rate(host.localOriginSuccessRate))\n"
     }
+
+    /// -1 is Envoy's word for "no figure".
+    private static func rate(_ percent: Double?) -> String { percent.map(JSONValue.text) ?? "-1" }
 }
 
 extension HostTotals {

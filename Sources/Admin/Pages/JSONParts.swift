@@ -18,6 +18,19 @@ extension JSONValue {
     /// A number of at most 32 bits; 64 bits are strings in protobuf's JSON.
     static func whole(_ value: some BinaryInteger) -> JSONValue { .number("\(value)") }
 
+    /// The digits of a number, without a fraction where there is none.
+    static func text(_ number: Double) -> String {
+        let text = "\(number)"
+        return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
+    }
+
+    /// `envoy.type.v3.Percent`; one that is less than nothing is left out, as by Envoy.
+    static func percent(_ percent: Double?) -> JSONValue? {
+        guard let percent, percent >= 0 else { return nil }
+        // A field that is zero is not written.
+        return .members(("value", percent == 0 ? nil : .number(text(percent))))
+    }
+
     /// `envoy.config.core.v3.Address`.
     static func address(_ address: SocketAddress) -> JSONValue {
         guard let ip = address.ip else {

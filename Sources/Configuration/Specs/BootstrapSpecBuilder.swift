@@ -26,6 +26,8 @@ struct BootstrapSpecBuilder {
             bootstrap.clusterManager.upstreamBindConfig, FieldPath().field("cluster_manager.upstream_bind_config"))
         spec.clusters = ClusterSpecBuilder(context: context, standardDNS: dns, standardBind: bind).clusters(
             resources.clusters, path.field("clusters"))
+        let events = bootstrap.clusterManager.outlierDetection.eventLogPath
+        spec.outlierEventLog = events.isEmpty ? nil : events
         runtime.noteUnusedKeys(layers)
         return spec
     }

@@ -46,6 +46,11 @@ struct ClusterSpecBuilder {
         }
         spec.breakers = CircuitBreakerSpecBuilder(context: context).breakers(
             cluster.circuitBreakers, path.field("circuit_breakers"))
+        if cluster.hasOutlierDetection {
+            spec.outliers = OutlierSpecBuilder(context: context).spec(
+                cluster.outlierDetection, spec.discovery, path.field("outlier_detection"))
+        }
+        spec.closesOnHealthFailure = cluster.closeConnectionsOnHostHealthFailure
         let http = UpstreamHTTPSpecBuilder(context: context)
         let options = http.options(of: cluster, path)
         spec.http = http.spec(options.message, cluster, options.path)

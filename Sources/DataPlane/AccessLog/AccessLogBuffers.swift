@@ -72,9 +72,24 @@ final class AccessLogBuffer {
 
     /// Appends a line; it gets a newline unless it ends in one.
     func add(_ format: LineFormat, _ context: borrowing FormatContext) {
-        let start = lines.count
-        if start == 0 { owner.bufferFilled() }
+        let start = begin()
         format.append(to: &lines, context)
+        end(start)
+    }
+
+    /// The same with what `write` appends.
+    func add(_ write: (inout ByteArena) -> Void) {
+        let start = begin()
+        write(&lines)
+        end(start)
+    }
+
+    private func begin() -> Int {
+        if lines.count == 0 { owner.bufferFilled() }
+        return lines.count
+    }
+
+    private func end(_ start: Int) {
         if lines.count == start { return }
         if lines.view(lines.count - 1, 1)[0] != UInt8(ascii: "\n") { lines.append(byte: UInt8(ascii: "\n")) }
         let count = lines.count - start

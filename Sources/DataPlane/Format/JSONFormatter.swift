@@ -165,9 +165,13 @@ extension ByteArena {
     /// The byte appended last; 0 when there is none.
     fileprivate var lastByte: UInt8 { view.last ?? 0 }
 
-    fileprivate mutating func append(jsonString text: String, then rest: StaticString) {
+    mutating func append(jsonString text: String) {
         var text = text
         text.withUTF8 { append(jsonString: ByteView(UnsafeRawBufferPointer($0))) }
+    }
+
+    fileprivate mutating func append(jsonString text: String, then rest: StaticString) {
+        append(jsonString: text)
         append(literal: rest)
     }
 

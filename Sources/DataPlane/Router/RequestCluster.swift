@@ -20,6 +20,9 @@ protocol RequestCluster: AnyObject {
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)?
     /// This worker's counters of a host.
     func cells(of host: Host) -> HostCells
+    /// Somebody wants to know how tries went.
+    var watchesOutcomes: Bool { get }
+    func report(_ outcome: AttemptOutcome, of host: Host)
 }
 
 extension Cluster: RequestCluster {

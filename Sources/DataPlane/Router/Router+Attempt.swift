@@ -60,6 +60,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
     func poolReady(_ upstream: UpstreamStream, host: Host) {
         attempt = .sending(upstream)
         take(host)
+        if reportsOutcomes { report(.connected) }
         describe(upstream.connectionInfo)
         virtualCluster?.rqTotal.increment()
         facts?.routeStats?.rqTotal.increment()

@@ -23,6 +23,7 @@ extension Router {
         }
         self.cluster = cluster
         stats = cluster.stats
+        reportsOutcomes = cluster.watchesOutcomes
         if let (name, stats) = facts.virtualClusters?.find(request) {
             info.virtualCluster = name
             virtualCluster = stats

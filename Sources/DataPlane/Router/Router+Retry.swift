@@ -21,6 +21,10 @@ extension Router {
         if !stream.hasResponseStarted {
             if isStale && replaceStale(reason, requestStarted: requestStarted) { return }
             if reason == .remoteRefused && replayRefused() { return }
+        }
+        // A breaker that is full, or our own end of the stream, says nothing about the host.
+        if reason != .overflow && reason != .localReset { report(.failed) }
+        if !stream.hasResponseStarted {
             if retryAfter(.reset(reason, requestStarted: requestStarted)) { return }
             chargeCode(reason.status)
         } else if awaitsGRPCStatus {
@@ -206,6 +210,7 @@ extension Router {
         stats?.rqTimeout.increment()
         forEachGroup { $0.rqTimeout.increment() }
         if let host { cells(host)?.requestTimedOut() }
+        if case .sending = attempt, !stream.hasResponseStarted { report(.timedOut(status: timeoutStatus)) }
         chargeTimeoutBudget()
         answerTimeout(
             CodeDetails.responseTimeout, timeouts.response, setting: "timeout", from: timeouts.responseSetting,
@@ -217,16 +222,19 @@ extension Router {
     ) {
         if let host { cells(host)?.requestTimedOut() }
         dropAttempt()
+        report(.timedOut(status: timeoutStatus))
         if retryAfter(.timedOut) { return }
         answerTimeout(details, limit, setting: setting, from: source, header: header)
     }
 
-    /// 504, or 204 where the client asked for that.
+    /// 204 where the client asked for that.
+    private var timeoutStatus: Int { timeouts.answersWithNoContent ? 204 : 504 }
+
     private func answerTimeout(
         _ details: String, _ limit: TimeAmount?, setting: String, from source: TimeoutPolicy.Setting, header: String
     ) {
         dropAttempt()
-        let status = timeouts.answersWithNoContent ? 204 : 504
+        let status = timeoutStatus
         if !stream.hasResponseStarted { chargeCode(status) }
         let name = source == .header ? header : facts?.label(setting) ?? setting
         let value = limit.map { " \($0)" } ?? ""

@@ -61,6 +61,20 @@ extension Router {
         }
     }
 
+    /// Tells outlier detection how the try went, or how far it has come.
+    @inline(never)
+    func report(_ outcome: AttemptOutcome) {
+        guard reportsOutcomes, let cluster, let host else { return }
+        cluster.report(outcome, of: host)
+    }
+
+    /// The status that the head stands for: with gRPC that of `grpc-status`, if it is there already; what is no number
+    /// counts as an unknown status, as in Envoy.
+    var answeredStatus: Int {
+        guard isGRPC, response.contains(.grpcStatus) else { return response.status }
+        return GRPCRules.httpStatus(GRPCRules.status(response) ?? GRPCRules.Status.unknown.rawValue)
+    }
+
     func cells(_ host: Host) -> HostCells? { cluster?.cells(of: host) }
 
     /// What formatters of headers and logs may draw from.

@@ -45,6 +45,8 @@ final class Router: StreamHandler {
     @exclusivity(unchecked) var virtualCluster: RequestGroupStats?
     @exclusivity(unchecked) var alternative: ResponseStats?
     @exclusivity(unchecked) var isGRPC = false
+    /// The cluster wants to know how tries went.
+    @exclusivity(unchecked) var reportsOutcomes = false
     /// The host of the try that is under way or has just failed.
     @exclusivity(unchecked) var host: Host?
     /// Hosts that failed this request, where `previous_hosts` asks for others.
@@ -86,6 +88,7 @@ final class Router: StreamHandler {
         virtualCluster = nil
         alternative = nil
         isGRPC = false
+        reportsOutcomes = false
         host = nil
         triedHosts.removeAll(keepingCapacity: true)
         holdsRetry = false

@@ -11,6 +11,8 @@ public struct BootstrapSpec: Sendable {
     public var clusters: [ClusterSpec] = []
     public var stats = StatsSpec()
     public var runtime = RuntimeSpec()
+    /// `cluster_manager.outlier_detection.event_log_path`; nil: ejections are not written to a file.
+    public var outlierEventLog: String?
 
     public init() {}
 }

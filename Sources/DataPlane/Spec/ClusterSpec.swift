@@ -17,6 +17,8 @@ public struct ClusterSpec: Sendable {
     /// `envoy.transport_sockets.upstream_proxy_protocol` around the transport socket.
     public var proxyProtocol: UpstreamProxyProtocolSpec?
     @RarelySet public var breakers: CircuitBreakersSpec
+    /// nil: no host is ever ejected.
+    @Rare public var outliers: OutlierSpec?
     public var http = UpstreamHTTPSpec()
     public var reuse = ConnectionReuseSpec()
     @RarelySet public var dns: DNSSpec
@@ -29,6 +31,8 @@ public struct ClusterSpec: Sendable {
     /// Percent of healthy hosts under which health is ignored, 50.
     public var panicThreshold = 50.0
     public var overprovisioningFactor = 140
+    /// `close_connections_on_host_health_failure`: TCP sessions of a host end when it is taken out.
+    public var closesOnHealthFailure = false
     public var trackTimeoutBudgets = false
     public var trackRequestResponseSizes = false
     public var perEndpointStats = false

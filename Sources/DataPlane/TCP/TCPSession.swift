@@ -113,6 +113,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         guard case .connecting = state else { return }
         info.upstream.host = host
         info.upstream.transportFailureReason = detail
+        cluster?.report(reason == .connectTimeout ? .timedOut(status: 504) : .failed, of: host)
         state = .waiting
         guard attempts < proxy.spec.maxConnectAttempts else {
             cluster?.stats.cxConnectAttemptsExceeded.increment()
@@ -136,6 +137,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
     private func relay(_ lease: TCPLease) {
         guard let upstream = lease.connection else { return lease.close() }
         state = .relaying(lease)
+        cluster?.report(.connectedOnly, of: lease.host)
         info.upstream.host = lease.host
         info.upstream.remoteAddress = upstream.remoteAddress
         info.upstream.localAddress = upstream.localAddress
@@ -254,7 +256,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
             end(flags: .upstreamConnectionTermination, details: "", abort: true)
         } else {
             info.flags.insert(.upstreamConnectionTermination)
-            finishClient(lease, byPeer: true)
+            finishClient(lease, byPeer: reason != .flushed)
         }
     }
 

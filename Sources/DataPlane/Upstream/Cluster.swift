@@ -67,6 +67,12 @@ public final class Cluster {
     /// This worker's counters of a host of this cluster.
     public func cells(of host: Host) -> HostCells { host.cells(worker: workerIndex) }
 
+    /// Tries' outcomes are wanted: there is outlier detection.
+    var watchesOutcomes: Bool { shared.outliers != nil }
+
+    /// How a try at a host of this cluster went.
+    func report(_ outcome: AttemptOutcome, of host: Host) { host.state.monitor?.record(outcome, worker: workerIndex) }
+
     // MARK: - Streams and connections
 
     /// Chooses a host and gets a stream on a pooled connection to it.
@@ -223,6 +229,9 @@ public final class Cluster {
         balancer = Balancer(spec, newer, random: &random)
         for place in known.values { place.drain() }
     }
+
+    /// A host was taken out for its health.
+    func hostFailed(_ host: Host) { places.first { $0.host.state === host.state }?.healthFailed() }
 
     /// Closes everything at once, for the end of the worker.
     func shutDown() {

@@ -35,6 +35,8 @@ final class ServerProcess {
     let serverStats: ServerStats
     let clusters: ClusterDirectory
     let accessLogs: AccessLogSinks
+    /// Where ejections of hosts are written, if the file asks for it.
+    private let outlierEvents: OutlierEventLog?
     private(set) var sockets: [ListenerSockets]
     let expirations: CertificateExpirations
     let began: MonotonicTime
@@ -104,7 +106,15 @@ final class ServerProcess {
         logging.flushInterval = .milliseconds(Int64(options.fileFlushInterval))
         logging.flushSize = options.fileFlushMinSize << 10
         accessLogs = try AccessLogSinks.start(options: logging, stats: stats)
-        clusters = try ClusterDirectory(spec.clusters, loop: loop, cells: cells, workers: workerCount)
+        do throws(SystemError) {
+            outlierEvents = try spec.outlierEventLog.map { [loop, cells, accessLogs] path throws(SystemError) in
+                try OutlierEventLog(path: path, loop: loop, sinks: accessLogs, cells: cells)
+            }
+        } catch {
+            throw StartError(what: "outlier_detection.event_log_path", error: error)
+        }
+        clusters = try ClusterDirectory(
+            spec.clusters, loop: loop, cells: cells, workers: workerCount, outlierEvents: outlierEvents)
         let isServing = options.mode == .serve
         predecessor = try options.hotRestart.flatMap { [loop, log] restart in
             isServing ? try Predecessor.find(restart, loop: loop, log: log) : nil
@@ -140,6 +150,7 @@ final class ServerProcess {
         }
         loop.run()
         for worker in workers { worker.shutDown() }
+        outlierEvents?.flush()
         _ = accessLogs.finish()
         leaveToSuccessor()
         log.info("exiting")

@@ -135,6 +135,10 @@ final class ScriptedCluster: RequestCluster {
     private(set) var cancelledTickets = 0
     var retryLimit = 3
     private(set) var retriesInFlight = 0
+    var watchesOutcomes = true
+    private(set) var outcomes: [AttemptOutcome] = []
+
+    func report(_ outcome: AttemptOutcome, of host: Host) { outcomes.append(outcome) }
 
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
         mode == .overflow ? ("max_requests", 7) : nil

@@ -16,9 +16,10 @@ public final class ClusterDirectory {
     public private(set) var isInitialised = false
 
     /// `workers`: how many `addWorker` calls there will be. `resolver` is called once for each different set of
-    /// resolver addresses and transport. Fails when a resolver cannot be made.
+    /// resolver addresses and transport. Fails when a resolver cannot be made. `outlierEvents`: where ejections are noted.
     public init(
         _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int,
+        outlierEvents: OutlierEventLog? = nil,
         resolver: (DNSSpec) throws(SystemError) -> any NameResolver
     ) throws(SystemError) {
         self.loop = loop
@@ -27,9 +28,11 @@ public final class ClusterDirectory {
         var made: [ClusterEntry] = []
         let names = cells.store.makeNames()
         for (index, spec) in specs.enumerated() {
-            let shared = ClusterShared(spec: spec, index: index, workers: workers, loops: loops)
-            let entry = try ClusterEntry(shared, loop: loop, cells: cells, names: names, workers: workers) {
-                dns throws(SystemError) in
+            let shared = ClusterShared(
+                spec: spec, index: index, workers: workers, loops: loops, main: loop.mailbox)
+            let entry = try ClusterEntry(
+                shared, loop: loop, cells: cells, names: names, workers: workers, outlierEvents: outlierEvents
+            ) { dns throws(SystemError) in
                 let key = ResolverKey(dns)
                 if let known = resolvers[key] { return known }
                 let new = try resolver(dns)
@@ -49,6 +52,9 @@ public final class ClusterDirectory {
         for entry in entries {
             entry.changed = { [unowned self, unowned entry] in
                 for port in ports { port.send(entry.hosts, cluster: entry.shared.index) }
+            }
+            entry.hostFailed = { [unowned self, unowned entry] host in
+                for port in ports { port.sendFailure(of: host, cluster: entry.shared.index) }
             }
         }
     }
@@ -102,7 +108,7 @@ public final class ClusterDirectory {
     public var reports: [ClusterReport] {
         entries.map { entry in
             entry.followOriginalDestinations()
-            return ClusterReport(entry.shared, entry.hosts)
+            return ClusterReport(entry.shared, entry.hosts, entry.outliers)
         }
     }
 

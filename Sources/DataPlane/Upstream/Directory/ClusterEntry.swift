@@ -15,6 +15,8 @@ final class ClusterEntry {
 
     let shared: ClusterShared
     let stats: DirectoryStats
+    /// Where the cluster has outlier detection.
+    let outliers: OutlierDetector?
     private(set) var hosts = HostSet([])
     private var sources: [Source] = []
     private let workers: Int
@@ -22,17 +24,25 @@ final class ClusterEntry {
     private var changesSeen: UInt64 = 0
     /// Called when `hosts` was replaced.
     var changed: () -> Void = {}
+    /// Called when a host is taken out for its health.
+    var hostFailed: (Host) -> Void = { _ in }
     /// Called when the first lookup of every name is over; at once for clusters without names.
     private var initialised: (() -> Void)?
     private(set) var isInitialised = false
 
     init(
         _ shared: ClusterShared, loop: EventLoop, cells: StatCells, names: StatCells, workers: Int,
+        outlierEvents: OutlierEventLog?,
         resolver: (DNSSpec) throws(SystemError) -> any NameResolver
     ) throws(SystemError) {
         self.shared = shared
         self.workers = workers
         stats = DirectoryStats(cells: cells, names: names, shared: shared)
+        outliers = shared.outliers.map { watch in
+            OutlierDetector(
+                shared, watch: watch, loop: loop, stats: OutlierStats(cells, cluster: shared.statName),
+                events: outlierEvents)
+        }
         for group in shared.spec.endpoints {
             for endpoint in group.endpoints {
                 var source = Source(
@@ -47,6 +57,9 @@ final class ClusterEntry {
             }
         }
         _ = rebuild()
+        outliers?.changed = { [unowned self] in healthChanged() }
+        outliers?.hostFailed = { [unowned self] in hostFailed($0) }
+        outliers?.refresh = { [unowned self] in followOriginalDestinations() }
         // Nothing changes these hosts any more.
         if shared.spec.discovery == .static { sources = [] }
     }
@@ -54,6 +67,7 @@ final class ClusterEntry {
     /// Begins to look names up; `initialised` is called once, maybe before this returns.
     func start(_ initialised: @escaping () -> Void) {
         self.initialised = initialised
+        outliers?.start()
         let refreshers = sources.compactMap(\.refresher)
         stats.warmingState.set(refreshers.isEmpty ? 0 : 1)
         for refresher in refreshers {
@@ -64,6 +78,7 @@ final class ClusterEntry {
     }
 
     func stop() {
+        outliers?.stop()
         for source in sources { source.refresher?.stop() }
     }
 
@@ -94,17 +109,19 @@ final class ClusterEntry {
         let old = hosts.hosts
         guard newer.count != old.count || zip(newer, old).contains(where: { $0 !== $1 }) else { return false }
         hosts = HostSet(newer)
+        outliers?.follow(hosts)
         stats.membershipChange.increment()
         stats.setMembership(hosts)
         changed()
         return true
     }
 
-    /// Sends the same hosts out again, with their health flags as they are now.
+    /// Sends the same hosts out again, with their health flags as they are now. Not those of an ORIGINAL_DST cluster,
+    /// which goes to them whatever their health.
     func healthChanged() {
         hosts = HostSet(hosts.hosts)
         stats.setMembership(hosts)
-        changed()
+        if shared.originalDestinations == nil { changed() }
     }
 
     /// Takes over the hosts that the workers of an ORIGINAL_DST cluster have made or given up by themselves.
@@ -113,6 +130,7 @@ final class ClusterEntry {
         stats.membershipChange.add(newer.changes &- changesSeen)
         changesSeen = newer.changes
         hosts = HostSet(newer.hosts)
+        outliers?.follow(hosts)
         stats.setMembership(hosts)
     }
 
@@ -167,6 +185,6 @@ final class ClusterEntry {
         case .draining: flags = .edsStatusDraining
         case .degraded: flags = .degradedEDSHealth
         }
-        return HostState(flags: flags, workers: workers)
+        return HostState(flags: flags, workers: workers, watch: shared.outliers)
     }
 }

@@ -10,14 +10,33 @@ public struct ClusterReport: Sendable {
     public var highThresholds: ThresholdsSpec
     public var addedViaAPI: Bool
     public var hosts: [HostReport]
+    /// Where the cluster has outlier detection.
+    public var outliers: OutlierReport?
 
-    init(_ shared: ClusterShared, _ hosts: HostSet) {
+    init(_ shared: ClusterShared, _ hosts: HostSet, _ detector: OutlierDetector?) {
         name = shared.name
         observabilityName = shared.spec.altStatName.isEmpty ? shared.name : shared.spec.altStatName
         defaultThresholds = shared.spec.breakers.default
         highThresholds = shared.spec.breakers.high
         addedViaAPI = false
-        self.hosts = hosts.hosts.map(HostReport.init)
+        self.hosts = hosts.hosts.map { HostReport($0, detector?.subject(of: $0)) }
+        outliers = detector.map(OutlierReport.init)
+    }
+}
+
+/// What hosts were compared by in the last interval of outlier detection, percent; nil: too few requests or hosts.
+public struct OutlierReport: Sendable {
+    public var average: Double?
+    /// Less than this is an outlier.
+    public var threshold: Double?
+    public var localOriginAverage: Double?
+    public var localOriginThreshold: Double?
+
+    init(_ detector: OutlierDetector) {
+        average = detector.rates?.average
+        threshold = detector.rates?.threshold
+        localOriginAverage = detector.localOriginRates?.average
+        localOriginThreshold = detector.localOriginRates?.threshold
     }
 }
 
@@ -32,8 +51,11 @@ public struct HostReport: Sendable {
     public var canary: Bool
     public var priority: Int
     public var totals: HostTotals
+    /// Percent, in the last interval of outlier detection; nil: none, or too few requests.
+    public var successRate: Double?
+    public var localOriginSuccessRate: Double?
 
-    init(_ host: Host) {
+    init(_ host: Host, _ subject: OutlierDetector.Subject?) {
         address = host.address
         hostname = host.hostname
         flags = host.healthFlags
@@ -43,5 +65,7 @@ public struct HostReport: Sendable {
         canary = host.canary
         priority = host.priority
         totals = host.totals
+        successRate = subject?.successRate
+        localOriginSuccessRate = subject?.localOriginSuccessRate
     }
 }

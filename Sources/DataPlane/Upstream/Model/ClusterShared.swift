@@ -1,4 +1,5 @@
 // What all threads share of one cluster: its spec and its breakers.
+import Reactor
 
 /// The immutable side of a cluster and the totals that hold over all workers. Any thread.
 public final class ClusterShared: Sendable {
@@ -11,15 +12,21 @@ public final class ClusterShared: Sendable {
     let originalDestinations: OriginalDestinations?
     /// For those that refuse to connect this process to itself.
     let loops: LoopGuard?
+    /// For those that eject hosts.
+    let outliers: OutlierWatch?
 
-    init(spec: ClusterSpec, index: Int, workers: Int, loops: LoopGuard) {
+    /// `main`: the way to the main thread.
+    init(spec: ClusterSpec, index: Int, workers: Int, loops: LoopGuard, main: Mailbox) {
         self.spec = spec
         self.index = index
         breakers = CircuitBreakers(spec.breakers)
+        let watch = spec.outliers.map { OutlierWatch($0, mailbox: main) }
+        outliers = watch
         let goesByOrigin = spec.discovery == .originalDestination
         originalDestinations =
             goesByOrigin
-            ? OriginalDestinations(cluster: spec.name, limit: spec.originalDestination.maxHosts, workers: workers) : nil
+            ? OriginalDestinations(
+                cluster: spec.name, limit: spec.originalDestination.maxHosts, workers: workers, watch: watch) : nil
         self.loops = goesByOrigin && spec.originalDestination.refusesLoops ? loops : nil
     }
 

@@ -70,10 +70,13 @@ final class HostState: Sendable {
     let cells: [HostCells]
     /// Connections of all workers, for `per_host_thresholds`.
     let connections = Atomic<Int>(0)
+    /// Where the cluster has outlier detection.
+    let monitor: OutlierMonitor?
 
-    init(flags: HostHealthFlags, workers: Int) {
+    init(flags: HostHealthFlags, workers: Int, watch: OutlierWatch? = nil) {
         self.flags = Atomic(flags.rawValue)
         cells = (0..<max(1, workers)).map { _ in HostCells() }
+        monitor = watch.map { OutlierMonitor(watch: $0, workers: workers) }
     }
 }
 

@@ -21,13 +21,15 @@ final class OriginalDestinations: Sendable {
     private let clusterName: String
     private let limit: Int
     private let workers: Int
+    private let watch: OutlierWatch?
     private let state = Mutex(State())
 
     /// `limit`: destinations at the same time, over all workers; 0: no limit.
-    init(cluster: String, limit: Int, workers: Int) {
+    init(cluster: String, limit: Int, workers: Int, watch: OutlierWatch? = nil) {
         clusterName = cluster
         self.limit = limit == 0 ? .max : limit
         self.workers = workers
+        self.watch = watch
     }
 
     /// The host of a destination, for a worker that has not got it; `giveUp` is called once for it. nil: there are too
@@ -40,7 +42,9 @@ final class OriginalDestinations: Sendable {
             }
             guard state.entries.count < limit else { return nil }
             // The name is Envoy's.
-            let host = Host(address: address, hostname: clusterName + address.description, workers: workers)
+            let host = Host(
+                address: address, hostname: clusterName + address.description,
+                state: HostState(flags: [], workers: workers, watch: watch))
             state.entries[address] = Entry(host: host, number: state.made, holders: 1)
             state.made += 1
             state.changes += 1

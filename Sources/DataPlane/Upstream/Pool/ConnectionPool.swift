@@ -316,6 +316,11 @@ final class ConnectionPool {
         if pending.count == 0 { closeConnecting() }
     }
 
+    /// The connections of now take no further stream; new ones may be made.
+    func drainConnections() {
+        for connection in all where connection.phase == .open { connectionDrains(connection) }
+    }
+
     /// The one connection that this pool was for is gone. Told from a deinitializer: the rest follows by way of the loop.
     func clientLeft() {
         cluster.loop.later { [self] in

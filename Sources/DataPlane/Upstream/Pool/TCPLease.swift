@@ -53,6 +53,9 @@ public final class TCPLease {
     /// Ends the lease and closes the connection. `byPeer` tells the counters that the peer began.
     public func close(byPeer: Bool = false, abort: Bool = false) { link?.close(byPeer: byPeer, abort: abort) }
 
+    /// Ends it because its host was taken out; the borrower hears that the connection is gone.
+    func evict() { link?.evict() }
+
     private func unpend() {
         stats.rqPendingActive.decrement()
         place.cells.requestDequeued()

@@ -181,6 +181,13 @@ final class UpstreamConnection {
         socket.closeAfterFlush()
     }
 
+    /// Closes it and lets its user know, as if the connection had ended by itself: its host was taken out.
+    func evict() {
+        guard phase == .open, let socket else { return }
+        user?.connectionClosed(socket, .flushed)
+        close()
+    }
+
     /// Settles the accounts; the socket is closed by the caller, or was.
     private func finish(byPeer: Bool) {
         countBytes()
