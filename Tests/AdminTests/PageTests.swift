@@ -86,6 +86,42 @@ import Testing
         #expect(desk.get("/clusters?filter=(").status == 400)
     }
 
+    @Test func printsOutliers() throws {
+        let desk = try Desk(
+            yaml: """
+                static_resources:
+                  clusters:
+                  - name: app
+                    outlier_detection: {}
+                    load_assignment:
+                      cluster_name: app
+                      endpoints:
+                      - lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}}}]
+                """)
+        let text = desk.get("/clusters").text
+        #expect(
+            text.hasPrefix(
+                """
+                app::observability_name::app
+                app::outlier::success_rate_average::-1
+                app::outlier::success_rate_ejection_threshold::-1
+                app::outlier::local_origin_success_rate_average::-1
+                app::outlier::local_origin_success_rate_ejection_threshold::-1
+                app::default_priority::max_connections::1024
+
+                """))
+        #expect(text.hasSuffix("app::127.0.0.1:1::success_rate::-1\napp::127.0.0.1:1::local_origin_success_rate::-1\n"))
+        #expect(!desk.get("/clusters?format=json").text.contains("success_rate"))
+    }
+
+    @Test(arguments: [(100, "100"), (0, "0"), (33.333333333333336, "33.333333333333336"), (-1.9, "-1.9")])
+    func printsRates(rate: Double, text: String) {
+        #expect(JSONValue.text(rate) == text)
+        #expect(JSONValue.percent(rate)?["value"] == (rate > 0 ? .number(text) : nil))
+        #expect((JSONValue.percent(rate) == nil) == (rate < 0))
+        #expect(JSONValue.percent(nil) == nil)
+    }
+
     @Test func printsListeners() throws {
         let desk = try Desk()
         desk.backend.listeners = [

@@ -234,7 +234,7 @@ def ok_upstream(body=b"hello"):
 class Proxy:
     """A running proxy: `outrider` or, for comparisons, the real Envoy. The file is JSON, which both read."""
 
-    def __init__(self, config, binary=None, arguments=(), environment=None, wait=True):
+    def __init__(self, config, binary=None, arguments=(), environment=None, wait=True, concurrency=1):
         self.folder = tempfile.TemporaryDirectory(prefix="outrider-test-")
         folder = pathlib.Path(self.folder.name)
         self.log = folder / "log"
@@ -243,7 +243,8 @@ class Proxy:
         self.admin_file = folder / "admin"
         binary = binary or os.environ["OUTRIDER"]
         extra = ["--base-id", str(free_port()), "--disable-hot-restart"] if binary.endswith("envoy") else []
-        command = [binary, "-c", str(path), "--admin-address-path", str(self.admin_file), "--concurrency", "1"]
+        command = [binary, "-c", str(path), "--admin-address-path", str(self.admin_file), "--concurrency",
+                   str(concurrency)]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 [*command, *extra, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL,

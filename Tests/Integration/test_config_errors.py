@@ -185,7 +185,9 @@ def test_unreadable_trusted_ca(tmp_path, authority):
     ({"connect_timeout": "0s"}, "connect_timeout"),
     ({"type": "STATIK"}, 'did you mean "STATIC"?'),
     ({"per_connection_buffer_limit_bytes": 1 << 33}, "per_connection_buffer_limit_bytes"),
-    ({"outlier_detection": {}}, "outlier_detection: is an Envoy field that Outrider does not act on"),
+    ({"outlier_detection": {"monitors": [{"name": "a"}]}}, "monitors: is an Envoy field that Outrider does not act on"),
+    ({"outlier_detection": {"max_ejection_time": "1s"}}, "max_ejection_time: must not be less than base_ejection_time (30s)"),
+    ({"lb_subset_config": {}}, "lb_subset_config: is an Envoy field that Outrider does not act on"),
     ({"conect_timeout": "1s"}, 'did you mean "connect_timeout"?'),
     ({"connectTimeout": "1s"}, "connect"),
 ])
