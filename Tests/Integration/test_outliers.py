@@ -43,6 +43,18 @@ def dead_port():
     return place
 
 
+def deaf_port(stack):
+    """Somebody listens there and takes no more: a SYN is not answered."""
+    full = stack.enter_context(socket.socket())
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    for _ in range(4):
+        filler = stack.enter_context(socket.socket())
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+    return full.getsockname()[1]
+
+
 def get(client, path="/", *headers):
     client.send("".join(f"{line}\r\n" for line in (f"GET {path} HTTP/1.1", "host: a", *headers)) + "\r\n")
     return client.response().status
@@ -133,7 +145,8 @@ CAUSES = {
     "per-try timeout": (silent, GET, PER_TRY, GATEWAY, LOCAL),
     "per-try idle timeout": (silent, GET, PER_TRY_IDLE, GATEWAY, LOCAL),
     "max stream duration": (silent, GET, {"max_stream_duration": {"max_stream_duration": "0.1s"}}, NOTHING, NOTHING),
-    "refused": (None, GET, {}, GATEWAY, LOCAL),
+    "refused": (dead_port, GET, {}, GATEWAY, LOCAL),
+    "connect timeout": (deaf_port, GET, {}, GATEWAY, LOCAL),
     "grpc ok": (grpc(0), CALL, {}, NOTHING, NOTHING),
     "grpc unknown": (grpc(2), CALL, {}, SERVER, SERVER),
     "grpc deadline": (grpc(4), CALL, {}, GATEWAY, GATEWAY),
@@ -147,15 +160,22 @@ CAUSES = {
 }
 
 
-def test_what_counts_as_what(launch, upstream):
+@pytest.fixture
+def places():
+    """Ports that do not serve."""
+    with contextlib.ExitStack() as stack:
+        refusing = stack.enter_context(dead_port())
+        yield {dead_port: refusing.getsockname()[1], deaf_port: deaf_port(stack)}
+
+
+def test_what_counts_as_what(launch, upstream, places):
     """One try each, with rows of one that eject nobody: what is detected is what the try was taken for."""
     routes, clusters, wanted, requests = [], [], {}, {}
-    refused = dead_port()
     for index, (name, (script, request, action, together, apart)) in enumerate(CAUSES.items()):
         for split in (False, True):
             label = f"{index}_{split}"
-            port = upstream(script).port if script else refused.getsockname()[1]
-            clusters.append(cluster(label, port, outlier_detection={
+            port = places[script] if script in places else upstream(script).port
+            clusters.append(cluster(label, port, connect_timeout="0.5s", outlier_detection={
                 **dict.fromkeys(NO_ROWS, 1), **{f"enforcing_{key}": 0 for key in NO_ROWS}, "max_ejection_percent": 100,
                 "split_external_local_origin_errors": split}))
             routes.append(forward(f"/{label}/", to=label, **action))

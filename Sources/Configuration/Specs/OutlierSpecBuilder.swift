@@ -25,8 +25,8 @@ struct OutlierSpecBuilder {
         if discovery == .originalDestination {
             context.report.warn(
                 path: path,
-                "outlier_detection only counts here: a cluster of type ORIGINAL_DST has no other host to go to, and does "
-                    + "not leave one out")
+                "outlier_detection only counts here: a cluster of type ORIGINAL_DST has no other host to go to, and leaves "
+                    + "none out")
         }
         return spec
     }

@@ -45,7 +45,7 @@ final class Router: StreamHandler {
     @exclusivity(unchecked) var virtualCluster: RequestGroupStats?
     @exclusivity(unchecked) var alternative: ResponseStats?
     @exclusivity(unchecked) var isGRPC = false
-    /// The cluster wants to know how tries went.
+    /// The cluster wants to know how tries went. Set with the cluster.
     @exclusivity(unchecked) var reportsOutcomes = false
     /// The host of the try that is under way or has just failed.
     @exclusivity(unchecked) var host: Host?
@@ -88,7 +88,6 @@ final class Router: StreamHandler {
         virtualCluster = nil
         alternative = nil
         isGRPC = false
-        reportsOutcomes = false
         host = nil
         triedHosts.removeAll(keepingCapacity: true)
         holdsRetry = false

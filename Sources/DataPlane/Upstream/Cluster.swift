@@ -10,6 +10,8 @@ public final class Cluster {
     public let shared: ClusterShared
     /// This worker's number.
     public let workerIndex: Int
+    /// Tries' outcomes are wanted: there is outlier detection.
+    let watchesOutcomes: Bool
     let loop: EventLoop
     let tls: TLSContext?
     let socketOptions: SocketOptions
@@ -41,6 +43,7 @@ public final class Cluster {
         name = shared.name
         self.shared = shared
         self.workerIndex = workerIndex
+        watchesOutcomes = shared.outliers != nil
         self.loop = loop
         self.cells = cells
         self.tls = tls
@@ -66,9 +69,6 @@ public final class Cluster {
 
     /// This worker's counters of a host of this cluster.
     public func cells(of host: Host) -> HostCells { host.cells(worker: workerIndex) }
-
-    /// Tries' outcomes are wanted: there is outlier detection.
-    var watchesOutcomes: Bool { shared.outliers != nil }
 
     /// How a try at a host of this cluster went.
     func report(_ outcome: AttemptOutcome, of host: Host) { host.state.monitor?.record(outcome, worker: workerIndex) }

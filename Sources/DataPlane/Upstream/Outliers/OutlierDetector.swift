@@ -227,9 +227,11 @@ final class OutlierDetector: TimerTarget {
         for (subject, reading) in readings where !subject.isEjected {
             guard let rate = reading.successRate else { continue }
             let volume = reading.attempts
-            if volume >= UInt64(min(relative.requestVolume, absolute.requestVolume)) { subject[keyPath: place] = rate }
-            if volume >= UInt64(relative.requestVolume) { compared.append((subject, rate)) }
-            if volume >= UInt64(absolute.requestVolume) { judged.append((subject, rate)) }
+            if volume >= UInt64(clamping: min(relative.requestVolume, absolute.requestVolume)) {
+                subject[keyPath: place] = rate
+            }
+            if volume >= UInt64(clamping: relative.requestVolume) { compared.append((subject, rate)) }
+            if volume >= UInt64(clamping: absolute.requestVolume) { judged.append((subject, rate)) }
         }
         var rates: SuccessRates?
         let stdevs = Double(relative.stdevFactor) / 1000
@@ -239,8 +241,9 @@ final class OutlierDetector: TimerTarget {
             for (subject, rate) in compared where rate < found.threshold {
                 detect(
                     subject, rateCause, .successRate(host: rate, found),
-                    "success rate \(Self.text(rate)) %, where all have \(Self.text(found.average)) % and "
-                        + "\(Self.text(found.threshold)) % is the least (success_rate_stdev_factor \(relative.stdevFactor))"
+                    "its success rate of \(Self.text(rate)) % is below \(Self.text(found.threshold)) %, which "
+                        + "success_rate_stdev_factor \(relative.stdevFactor) makes of an average of "
+                        + "\(Self.text(found.average)) %"
                 )
             }
         }
@@ -248,7 +251,8 @@ final class OutlierDetector: TimerTarget {
             for (subject, rate) in judged where 100 - rate >= Double(absolute.threshold) {
                 detect(
                     subject, percentageCause, .failurePercentage(host: rate),
-                    "\(Self.text(100 - rate)) % of its requests failed (failure_percentage_threshold \(absolute.threshold))"
+                    "\(Self.text(100 - rate)) % of its tries failed, with failure_percentage_threshold "
+                        + "\(absolute.threshold)"
                 )
             }
         }

@@ -215,6 +215,25 @@ struct OutlierRowTests {
         #expect(world.ejected == [0])
     }
 
+    @Test func aRowIsExactWhileAllWorkersFailAtOnce() throws {
+        let (threads, each) = (4, 20_000)
+        for (threshold, isReached) in [(threads * each, true), (threads * each + 1, false)] {
+            var spec = OutlierSpec()
+            spec.serverErrors.threshold = threshold
+            spec.gatewayFailures.threshold = 0
+            let monitor = OutlierMonitor(
+                watch: OutlierWatch(spec, mailbox: try EventLoop().mailbox), workers: threads)
+            let running = try (0..<threads).map { worker in
+                try LoopThread(name: "worker_\(worker)") {
+                    for _ in 0..<each { monitor.record(.answered(status: 500), worker: worker) }
+                }
+            }
+            for thread in running { thread.join() }
+            #expect(monitor.trippedCauses == (isReached ? [.serverErrors] : []))
+            #expect(monitor.answers == OutlierReading(attempts: UInt64(threads * each), successes: 0))
+        }
+    }
+
     @Test func aWorkerThatIsNotKnownIsIgnored() throws {
         let world = try OutlierWorld(hosts: 1) { $0.serverErrors.threshold = 1 }
         world.hosts[0].state.monitor?.record(.failed, worker: 7)
