@@ -33,7 +33,7 @@ final class OutlierDetector: TimerTarget {
     private let stats: OutlierStats
     private let events: OutlierEventLog?
     private var log: OffenceLog
-    private var random: FastRandom
+    private var random = FastRandom()
     private var timer: LoopTimer?
     private var subjects: [Subject] = []
     private var known: [ObjectIdentifier: Subject] = [:]
@@ -50,15 +50,13 @@ final class OutlierDetector: TimerTarget {
     var refresh: () -> Void = {}
 
     init(
-        _ shared: ClusterShared, watch: OutlierWatch, loop: EventLoop, stats: OutlierStats, events: OutlierEventLog?,
-        random: FastRandom = FastRandom()
+        _ shared: ClusterShared, watch: OutlierWatch, loop: EventLoop, stats: OutlierStats, events: OutlierEventLog?
     ) {
         self.shared = shared
         spec = watch.spec
         self.loop = loop
         self.stats = stats
         self.events = events
-        self.random = random
         log = OffenceLog(label: "upstream", place: "cluster '\(shared.name)'")
         watch.attach(self)
     }
