@@ -327,6 +327,8 @@ ACCEPTED = [
     ("retries of resets used up|upstream resets|upstream speaks no HTTP|bad chunk|upstream cuts the response",
      r"log 0 (RESPONSE_CODE_DETAILS|UPSTREAM_TRANSPORT_FAILURE_REASON): '(.*?)}?' -> '.*'",
      "where Envoy gives no reason, ours is told"),
+    ("retried|retries used up", r"counter cluster\.retr\w+\.upstream_(cx_destroy\w*: 1 -> None|(cx_http1|cx|rq_pending)_total: 2 -> 1)",
+     "a response that is in already when it is tried again costs its connection nothing; Envoy closes it"),
     ("no host", r"counter http\.ingress\.downstream_(cx_protocol_error|rq_response_before_rq_complete|rq_rx_reset): None -> 1"
                 r"|log 0 REQ.*",
      "RFC 9112, section 3.2: without Host it is no request, and nothing of it is trusted"),
