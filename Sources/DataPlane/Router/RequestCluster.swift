@@ -20,12 +20,16 @@ protocol RequestCluster: AnyObject {
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)?
     /// This worker's counters of a host.
     func cells(of host: Host) -> HostCells
+    /// A host took itself out (`x-envoy-immediate-health-check-fail`). Nothing without health checks.
+    func failImmediately(_ host: Host)
 }
 
 extension Cluster: RequestCluster {
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
         shared.breakers.set(priority).fullLimit
     }
+
+    func failImmediately(_ host: Host) { shared.immediateFailures?.report(host) }
 }
 
 /// The clusters that a router may use.

@@ -23,6 +23,7 @@ extension Router {
             sizes.rsHeadersSize.record(UInt64(response.byteSize))
             sizes.rsHeadersCount.record(UInt64(response.count))
         }
+        if response.contains(.xEnvoyImmediateHealthCheckFail) { cluster?.failImmediately(host) }
         if retryInstead(of: upstream, end: end) { return }
         stream.clear(.perTry)
         if let received = info.marks.requestEnd, stream.upgrade == .none, !config.spec.suppressEnvoyHeaders {

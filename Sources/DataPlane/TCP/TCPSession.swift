@@ -254,7 +254,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
             end(flags: .upstreamConnectionTermination, details: "", abort: true)
         } else {
             info.flags.insert(.upstreamConnectionTermination)
-            finishClient(lease, byPeer: true)
+            finishClient(lease, byPeer: reason != .flushed)
         }
     }
 

@@ -190,13 +190,6 @@ public final class Cluster {
         return host
     }
 
-    /// The server name that does not depend on the request: the endpoint's host name with `auto_host_sni`, else nil
-    /// (the TLS context has its own).
-    func fixedServerName(for host: Host) -> String? {
-        guard let spec = spec.tls, spec.autoSNI, !self.spec.http.autoSNI, !host.hostname.isEmpty else { return nil }
-        return host.hostname
-    }
-
     // MARK: - Retries
 
     /// Takes a place for a retry within `max_retries` or the retry budget; given back by `endRetry`.
@@ -223,6 +216,9 @@ public final class Cluster {
         balancer = Balancer(spec, newer, random: &random)
         for place in known.values { place.drain() }
     }
+
+    /// A host was taken out for its health.
+    func hostFailed(_ host: Host) { places.first { $0.host.state === host.state }?.healthFailed() }
 
     /// Closes everything at once, for the end of the worker.
     func shutDown() {

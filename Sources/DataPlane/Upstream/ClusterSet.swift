@@ -111,6 +111,10 @@ public final class ClusterSet {
         made[index]?.apply(hosts)
     }
 
+    func hostFailed(_ host: Host, cluster index: Int) {
+        if made.indices.contains(index) { made[index]?.hostFailed(host) }
+    }
+
     /// Closes every upstream connection at once, for the end of the worker.
     public func shutDown() {
         for index in sources.indices { sources[index].hosts = HostSet([]) }

@@ -104,7 +104,8 @@ final class ServerProcess {
         logging.flushInterval = .milliseconds(Int64(options.fileFlushInterval))
         logging.flushSize = options.fileFlushMinSize << 10
         accessLogs = try AccessLogSinks.start(options: logging, stats: stats)
-        clusters = try ClusterDirectory(spec.clusters, loop: loop, cells: cells, workers: workerCount)
+        clusters = try ClusterDirectory(
+            spec.clusters, loop: loop, cells: cells, workers: workerCount, logs: accessLogs)
         let isServing = options.mode == .serve
         predecessor = try options.hotRestart.flatMap { [loop, log] restart in
             isServing ? try Predecessor.find(restart, loop: loop, log: log) : nil

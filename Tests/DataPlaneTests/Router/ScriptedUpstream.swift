@@ -135,6 +135,7 @@ final class ScriptedCluster: RequestCluster {
     private(set) var cancelledTickets = 0
     var retryLimit = 3
     private(set) var retriesInFlight = 0
+    private(set) var failedHosts: [Host] = []
 
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
         mode == .overflow ? ("max_requests", 7) : nil
@@ -194,6 +195,8 @@ final class ScriptedCluster: RequestCluster {
         retriesInFlight += 1
         return true
     }
+
+    func failImmediately(_ host: Host) { failedHosts.append(host) }
 
     func endRetry(_ priority: ForwardSpec.Priority) { retriesInFlight -= 1 }
     func cells(of host: Host) -> HostCells { host.cells(worker: 0) }

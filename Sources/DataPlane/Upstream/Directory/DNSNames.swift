@@ -42,9 +42,9 @@ extension DNSLookupFamily {
 extension ClusterDirectory {
     /// A directory with real resolvers. Fails when one cannot be made.
     public convenience init(
-        _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int
+        _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, logs: AccessLogSinks? = nil
     ) throws(SystemError) {
-        try self.init(specs, loop: loop, cells: cells, workers: workers) { dns throws(SystemError) in
+        try self.init(specs, loop: loop, cells: cells, workers: workers, logs: logs) { dns throws(SystemError) in
             try DNSResolver.make(dns, loop: loop)
         }
     }

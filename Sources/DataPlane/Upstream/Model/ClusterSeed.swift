@@ -30,4 +30,9 @@ final class ClusterSetPort: Sendable {
     func send(_ hosts: HostSet, cluster index: Int) {
         mailbox.post { [self] in set?.apply(hosts, cluster: index) }
     }
+
+    /// Main thread: a host of cluster `index` was taken out for its health.
+    func sendFailure(of host: Host, cluster index: Int) {
+        mailbox.post { [self] in set?.hostFailed(host, cluster: index) }
+    }
 }

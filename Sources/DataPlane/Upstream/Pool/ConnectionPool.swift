@@ -280,7 +280,7 @@ final class ConnectionPool {
 
     /// Begins to connect; the place in the breakers is taken.
     private func connect() {
-        let name = serverName?.string ?? cluster.fixedServerName(for: place.host)
+        let name = serverName?.string ?? cluster.shared.fixedServerName(for: place.host)
         let connection = UpstreamConnection(
             to: place, serverName: name, alpn: cluster.alpn(for: version), binding: binding, breakers: breakers,
             owner: self)
@@ -314,6 +314,11 @@ final class ConnectionPool {
         isDraining = true
         for connection in all where connection.phase == .open { closeIfIdle(connection) }
         if pending.count == 0 { closeConnecting() }
+    }
+
+    /// The connections of now take no further stream; new ones may be made.
+    func drainConnections() {
+        for connection in all where connection.phase == .open { connectionDrains(connection) }
     }
 
     /// The one connection that this pool was for is gone. Told from a deinitializer: the rest follows by way of the loop.

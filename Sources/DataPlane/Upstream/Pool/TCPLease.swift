@@ -31,7 +31,7 @@ public final class TCPLease {
     }
 
     func start() {
-        let name = place.cluster.fixedServerName(for: place.host)
+        let name = place.cluster.shared.fixedServerName(for: place.host)
         link = UpstreamConnection(to: place, serverName: name, binding: binding, breakers: breakers, owner: self)
     }
 
@@ -52,6 +52,9 @@ public final class TCPLease {
 
     /// Ends the lease and closes the connection. `byPeer` tells the counters that the peer began.
     public func close(byPeer: Bool = false, abort: Bool = false) { link?.close(byPeer: byPeer, abort: abort) }
+
+    /// Ends it because its host was taken out; the borrower hears that the connection is gone.
+    func evict() { link?.evict() }
 
     private func unpend() {
         stats.rqPendingActive.decrement()

@@ -90,6 +90,7 @@ final class UpstreamConnection {
         idleSince = started
         place.cells.connectionOpened()
         stats.cxTotal.increment()
+        cluster.shared.noteTraffic()
         stats.cxActive.increment()
         let timer = LoopTimer(loop: cluster.loop, target: self, tag: Timer.connectOrIdle)
         timer.arm(after: cluster.spec.connectTimeout)
@@ -179,6 +180,13 @@ final class UpstreamConnection {
         isFlushing = true
         timer?.arm(after: Self.flushLimit)
         socket.closeAfterFlush()
+    }
+
+    /// Closes it and lets its user know, as if the connection had ended by itself: its host was taken out.
+    func evict() {
+        guard phase == .open, let socket else { return }
+        user?.connectionClosed(socket, .flushed)
+        close()
     }
 
     /// Settles the accounts; the socket is closed by the caller, or was.

@@ -119,6 +119,13 @@ final class WorkerHost {
         }
     }
 
+    /// The host was taken out for its health: pooled connections take no further stream, and TCP sessions end where the
+    /// cluster asks for it (`close_connections_on_host_health_failure`).
+    func healthFailed() {
+        for pool in allPools { pool.drainConnections() }
+        if cluster.spec.closesOnHealthFailure { for lease in leases { lease.evict() } }
+    }
+
     /// Closes everything at once; streams are reset and waiters fail.
     func shutDown() {
         isRemoved = true
