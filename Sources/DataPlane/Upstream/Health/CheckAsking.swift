@@ -101,10 +101,11 @@ final class CheckAsking {
     }
 
     /// The changes that the file asks for. Formats see the host, and loopback in place of a client, as in Envoy.
-    func change(_ head: HeaderMap, for host: Host) {
+    func change(_ head: HeaderMap, for host: Host, _ version: HTTPVersion) {
         guard let mutations, !mutations.isEmpty else { return }
         let info = StreamInfo()
         let loopback = SocketAddress.v4(.loopback, port: 0)
+        info.httpVersion = version
         info.marks.start = loop.now
         info.startWall = loop.wallNow
         info.downstream = DownstreamInfo(connectionID: 0, local: loopback, remote: loopback, accepted: loop.now)

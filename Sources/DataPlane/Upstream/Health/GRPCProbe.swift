@@ -31,7 +31,7 @@ final class GRPCProbe: HealthProbe, CheckLineOwner {
         head.append(.te, "trailers")
         head.append(.contentType, "application/grpc")
         head.append(.userAgent, "Envoy/HC")
-        asking.change(head, for: host)
+        asking.change(head, for: host, .http2)
         var scratch = ByteArena()
         GRPCRules.setTimeout(timeout, head, &scratch)
         let line = line ?? HTTP2CheckLine(to: host, asking, owner: self)

@@ -34,7 +34,7 @@ final class HTTPProbe: HealthProbe, CheckLineOwner {
         answer = nil
         let head = asking.head(spec.method, spec.path, for: host, authority: spec.host)
         head.append(.userAgent, "Envoy/HC")
-        asking.change(head, for: host)
+        asking.change(head, for: host, spec.usesHTTP2 ? .http2 : .http11)
         if !spec.body.isEmpty { head.set(.contentLength, decimal: UInt64(spec.body.count)) }
         let line = line ?? makeLine(to: host)
         self.line = line
