@@ -74,6 +74,7 @@ final class HealthChecker {
 
     func stop() {
         isStarted = false
+        cluster.immediateFailures?.attach(nil)
         firstRoundOver = nil
         let all = checks
         checks = [:]

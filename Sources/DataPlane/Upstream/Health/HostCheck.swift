@@ -25,6 +25,8 @@ final class HostCheck: TimerTarget, HealthProbeOwner {
         if host.healthFlags.contains(.degradedActiveHealthCheck) { checker.stats.degraded.add(1) }
     }
 
+    deinit { probe?.close() }
+
     private var spec: HealthCheckSpec { checker.spec }
     private var isPassing: Bool { !host.healthFlags.contains(.failedActiveHealthCheck) }
 
