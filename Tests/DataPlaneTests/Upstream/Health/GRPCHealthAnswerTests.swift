@@ -40,6 +40,15 @@ import Testing
     ])
     func malformedAnswersHaveNone(_ bytes: [UInt8]) { #expect(answer(bytes).serving == nil) }
 
+    /// Whatever a server sends: no trap, and SERVING only where it says so.
+    @Test func randomAnswersAreRead() {
+        var random = FastRandom(seed: (5, 6, 7, 8))
+        for _ in 0..<20_000 {
+            let message = (0..<random.below(12)).map { _ in UInt8(truncatingIfNeeded: random.next() & 0x9f) }
+            _ = answer([0, 0, 0, 0, UInt8(message.count)] + message).serving
+        }
+    }
+
     @Test func whatIsTooLongOrCompressedIsNamed() {
         #expect(answer(Array(repeating: 0, count: 5000)).problem == "the answer's message is over 4096 bytes")
         #expect(answer([1, 0, 0, 0, 2, 8, 1]).problem == "the answer's message is compressed")
