@@ -13,6 +13,8 @@ final class HostCheck: TimerTarget, HealthProbeOwner {
     /// Until the next check, or until the end of the one under way.
     private var timer: LoopTimer?
     private var isChecking = false
+    /// The host is somewhere else now: the next check needs another connection.
+    private var hasMoved = false
     private(set) var isFirst = true
     /// Failures and successes in a row that have not changed anything yet.
     private var failures: UInt32 = 0
@@ -48,11 +50,16 @@ final class HostCheck: TimerTarget, HealthProbeOwner {
     }
 
     /// The same host in a newer snapshot.
-    func update(_ newer: Host) { host = newer }
+    func update(_ newer: Host) {
+        if newer.address != host.address { hasMoved = true }
+        host = newer
+    }
 
     // MARK: - Checking
 
     private func check() {
+        if hasMoved { probe?.close() }
+        hasMoved = false
         isChecking = true
         checker.stats.attempt.increment()
         timer?.arm(after: spec.timeout)

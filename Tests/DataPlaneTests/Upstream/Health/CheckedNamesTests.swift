@@ -150,5 +150,8 @@ import Testing
         #expect(rig.stat("health_check.healthy") == 1)
         rig.fixture.advance(.seconds(10))
         rig.fixture.wait { rig.stat("health_check.success") == 2 }
+        // Not over the connection that is there, which leads to the old place.
+        let ends = rig.server.peers.map { $0.connection?.localAddress?.description.prefix(10) }
+        #expect(ends == ["127.0.0.1:", "127.0.0.2:"])
     }
 }
