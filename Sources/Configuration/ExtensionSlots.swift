@@ -26,6 +26,9 @@ enum ExtensionSlots {
             "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
             "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
         ],
+        "envoy.config.core.v3.HealthCheck.event_logger": [
+            "envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink"
+        ],
         "envoy.config.accesslog.v3.AccessLog.typed_config": [
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",

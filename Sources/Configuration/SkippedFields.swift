@@ -86,20 +86,12 @@ enum SkippedFields {
         // Clusters
         (cluster, "metadata", "read by extensions that Outrider does not have"),
         (
-            cluster, "ignore_health_on_host_removal",
-            "a host that leaves goes at once: there are no health checks to wait for"
-        ),
-        (
             "envoy.config.cluster.v3.Cluster.CommonLbConfig", "update_merge_window",
             "merges updates of a control plane, and there is none"
         ),
         (
             "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy", "endpoint_stale_after",
             "the life of endpoints from a control plane, and there is none"
-        ),
-        (
-            "envoy.config.endpoint.v3.Endpoint", "health_check_config",
-            "settings of active health checks, and those are refused"
         ),
         ("envoy.config.endpoint.v3.LbEndpoint", "metadata", "selects subsets, and those are refused"),
         (locality, "metadata", "read by extensions that Outrider does not have"),

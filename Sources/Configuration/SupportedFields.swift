@@ -186,8 +186,8 @@ enum SupportedFields {
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config upstream_bind_config
           least_request_lb_config round_robin_lb_config common_lb_config transport_socket
           upstream_connection_options original_dst_lb_config cleanup_interval
-          load_balancing_policy track_timeout_budgets track_cluster_stats outlier_detection
-          close_connections_on_host_health_failure
+          load_balancing_policy track_timeout_budgets track_cluster_stats health_checks outlier_detection
+          close_connections_on_host_health_failure ignore_health_on_host_removal wait_for_warm_on_init
         envoy.config.cluster.v3.OutlierDetection
           consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx
           enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor
@@ -204,7 +204,7 @@ enum SupportedFields {
         envoy.config.cluster.v3.Cluster.OriginalDstLbConfig
           use_http_header http_header_name upstream_port_override
         envoy.config.cluster.v3.Cluster.CommonLbConfig
-          healthy_panic_threshold
+          healthy_panic_threshold ignore_new_hosts_until_first_hc
         envoy.config.cluster.v3.Cluster.RefreshRate
           base_interval max_interval
         envoy.config.cluster.v3.LoadBalancingPolicy
@@ -233,7 +233,7 @@ enum SupportedFields {
         envoy.config.endpoint.v3.LbEndpoint
           endpoint health_status load_balancing_weight
         envoy.config.endpoint.v3.Endpoint
-          address hostname
+          address hostname health_check_config
         envoy.extensions.clusters.dns.v3.DnsCluster
           dns_refresh_rate dns_failure_refresh_rate respect_dns_ttl dns_jitter typed_dns_resolver_config
           dns_lookup_family all_addresses_in_single_endpoint

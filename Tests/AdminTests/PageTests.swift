@@ -215,7 +215,7 @@ import Testing
 
     @Test func tellsWhatTheStartWaitsFor() throws {
         let desk = try Desk(yaml: "static_resources: {clusters: [{name: one}, {name: two}]}")
-        let waiting = desk.backend.clusters.uninitialised
+        let waiting = desk.backend.clusters.uninitialised.map(\.cluster)
         let text = desk.get("/init_dump").text
         for name in waiting { #expect(text.contains("\"cluster \(name)\"")) }
         if waiting.isEmpty { #expect(text == "{}\n") }

@@ -49,8 +49,8 @@ import Testing
             "f:4:5: static_resources.clusters[0].wholly_new: unknown field of envoy.config.cluster.v3.Cluster"
         ),
         (
-            "health_checks: [{}]",
-            "f:4:5: static_resources.clusters[0].health_checks: is an Envoy field that Outrider does not act on"
+            "lb_subset_config: {}",
+            "f:4:5: static_resources.clusters[0].lb_subset_config: is an Envoy field that Outrider does not act on"
         ),
         (
             "connect_timeout: 5",

@@ -48,7 +48,7 @@ static_resources:
     type: STATIC
   - name: checked
     type: STATIC
-    health_checks: [{ timeout: 1s }]
+    lb_subset_config: {}
 """
 CHAIN = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config"
 FOUND = [
@@ -63,7 +63,7 @@ FOUND = [
     '32:16: static_resources.clusters[0].lb_policy: "ROUND_ROBBIN" is not a value of this field; did you mean "ROUND_ROBIN"?',
     '34:11: static_resources.clusters[1].name: "app" is the name of another cluster (line 30)',
     # What Outrider does not act on comes behind what is wrong.
-    "38:5: static_resources.clusters[2].health_checks: is an Envoy field that Outrider does not act on",
+    "38:5: static_resources.clusters[2].lb_subset_config: is an Envoy field that Outrider does not act on",
 ]
 
 

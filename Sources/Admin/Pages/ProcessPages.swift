@@ -50,7 +50,7 @@ enum MemoryPage {
 enum InitDumpPage {
     /// Names as Envoy's init managers have them; `{}` once everything is there.
     static func answer(_ backend: any AdminBackend) -> AdminAnswer {
-        let waiting = backend.clusters.uninitialised.map { JSONValue.string("cluster \($0)") }
+        let waiting = backend.clusters.uninitialised.map { JSONValue.string("cluster \($0.cluster)") }
         return AdminAnswer(
             .members(
                 (

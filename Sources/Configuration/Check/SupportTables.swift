@@ -6,8 +6,13 @@ struct SupportTables: Sendable {
     private var skipped: [String: [String: String]] = [:]
 
     init() {
+        for table in [SupportedFields.table, SupportedFields.healthChecks] { read(table) }
+        for (message, field, reason) in SkippedFields.table { skipped[message, default: [:]][field] = reason }
+    }
+
+    private mutating func read(_ table: String) {
         var message = ""
-        for line in SupportedFields.table.utf8.split(separator: UInt8(ascii: "\n")) {
+        for line in table.utf8.split(separator: UInt8(ascii: "\n")) {
             switch line.first {
             case UInt8(ascii: "#"): break
             case UInt8(ascii: " "):
@@ -16,7 +21,6 @@ struct SupportTables: Sendable {
             default: message = String(Substring(line))
             }
         }
-        for (message, field, reason) in SkippedFields.table { skipped[message, default: [:]][field] = reason }
     }
 
     func acts(on field: String, of message: String) -> Bool { acted[message]?.contains(field) ?? false }

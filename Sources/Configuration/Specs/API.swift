@@ -19,6 +19,12 @@ enum API {
     typealias HeaderValueOption = Envoy_Config_Core_V3_HeaderValueOption
     typealias HTTPOptions = Envoy_Config_Core_V3_HttpProtocolOptions
     typealias HTTP1Options = Envoy_Config_Core_V3_Http1ProtocolOptions
+    typealias HealthCheck = Envoy_Config_Core_V3_HealthCheck
+    typealias HTTPHealthCheck = HealthCheck.HttpHealthCheck
+    typealias TCPHealthCheck = HealthCheck.TcpHealthCheck
+    typealias HealthPayload = HealthCheck.Payload
+    typealias HealthEventFile = Envoy_Extensions_HealthCheck_EventSinks_File_V3_HealthCheckEventFileSink
+    typealias EndpointHealthCheck = Envoy_Config_Endpoint_V3_Endpoint.HealthCheckConfig
     typealias FormatString = Envoy_Config_Core_V3_SubstitutionFormatString
     typealias BindConfig = Envoy_Config_Core_V3_BindConfig
     typealias ProxyProtocolTransport =

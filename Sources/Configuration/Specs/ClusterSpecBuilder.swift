@@ -76,6 +76,12 @@ struct ClusterSpecBuilder {
         spec.panicThreshold =
             cluster.commonLbConfig.hasHealthyPanicThreshold
             ? cluster.commonLbConfig.healthyPanicThreshold.value : 50
+        spec.healthCheck = HealthCheckSpecBuilder(context: context).check(
+            cluster.healthChecks, for: spec, path.field("health_checks"))
+        spec.ignoresUncheckedHosts = cluster.commonLbConfig.ignoreNewHostsUntilFirstHc
+        spec.removesHealthyHosts = cluster.ignoreHealthOnHostRemoval
+        spec.closesOnHealthFailure = cluster.closeConnectionsOnHostHealthFailure
+        if cluster.hasWaitForWarmOnInit { spec.waitsForNames = cluster.waitForWarmOnInit.value }
         if cluster.hasTrackClusterStats {
             spec.trackTimeoutBudgets = cluster.trackClusterStats.timeoutBudgets
             spec.trackRequestResponseSizes = cluster.trackClusterStats.requestResponseSizes

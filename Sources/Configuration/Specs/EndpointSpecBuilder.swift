@@ -56,6 +56,10 @@ struct EndpointSpecBuilder {
         var spec = EndpointSpec(address: address)
         spec.hostname = endpoint.hostname
         if spec.hostname.isEmpty, case .name(let name, _) = address { spec.hostname = name }
+        if endpoint.hasHealthCheckConfig {
+            spec.healthCheck = HealthCheckSpecBuilder(context: context).endpoint(
+                endpoint.healthCheckConfig, address, path.field("endpoint.health_check_config"))
+        }
         if entry.hasLoadBalancingWeight { spec.weight = entry.loadBalancingWeight.value }
         switch entry.healthStatus {
         case .healthy: spec.health = .healthy

@@ -23,12 +23,16 @@ protocol RequestCluster: AnyObject {
     /// Somebody wants to know how tries went.
     var watchesOutcomes: Bool { get }
     func report(_ outcome: AttemptOutcome, of host: Host)
+    /// A host took itself out (`x-envoy-immediate-health-check-fail`). Nothing without health checks.
+    func failImmediately(_ host: Host)
 }
 
 extension Cluster: RequestCluster {
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
         shared.breakers.set(priority).fullLimit
     }
+
+    func failImmediately(_ host: Host) { shared.immediateFailures?.report(host) }
 }
 
 /// The clusters that a router may use.

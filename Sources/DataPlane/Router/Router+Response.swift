@@ -24,6 +24,7 @@ extension Router {
             sizes.rsHeadersCount.record(UInt64(response.count))
         }
         if reportsOutcomes { report(.answered(status: answeredStatus)) }
+        if response.contains(.xEnvoyImmediateHealthCheckFail) { cluster?.failImmediately(host) }
         if retryInstead(of: upstream, end: end) { return }
         stream.clear(.perTry)
         if let received = info.marks.requestEnd, stream.upgrade == .none, !config.spec.suppressEnvoyHeaders {

@@ -31,8 +31,15 @@ public struct ClusterSpec: Sendable {
     /// Percent of healthy hosts under which health is ignored, 50.
     public var panicThreshold = 50.0
     public var overprovisioningFactor = 140
+    @Rare public var healthCheck: HealthCheckSpec?
+    /// `common_lb_config.ignore_new_hosts_until_first_hc`: a new host counts for nothing before its first check.
+    public var ignoresUncheckedHosts = false
+    /// `ignore_health_on_host_removal`: a host that its name no longer has leaves although it passes its checks.
+    public var removesHealthyHosts = false
     /// `close_connections_on_host_health_failure`: TCP sessions of a host end when it is taken out.
     public var closesOnHealthFailure = false
+    /// `wait_for_warm_on_init`: nobody is served before names have been looked up.
+    public var waitsForNames = true
     public var trackTimeoutBudgets = false
     public var trackRequestResponseSizes = false
     public var perEndpointStats = false
@@ -98,6 +105,7 @@ public struct EndpointSpec: Sendable {
     public var hostname = ""
     public var weight: UInt32 = 1
     public var health = Health.unknown
+    @Rare public var healthCheck: EndpointHealthCheckSpec?
 
     public enum Health: Sendable, Equatable { case unknown, healthy, unhealthy, draining, timeout, degraded }
 

@@ -196,13 +196,6 @@ public final class Cluster {
         return host
     }
 
-    /// The server name that does not depend on the request: the endpoint's host name with `auto_host_sni`, else nil
-    /// (the TLS context has its own).
-    func fixedServerName(for host: Host) -> String? {
-        guard let spec = spec.tls, spec.autoSNI, !self.spec.http.autoSNI, !host.hostname.isEmpty else { return nil }
-        return host.hostname
-    }
-
     // MARK: - Retries
 
     /// Takes a place for a retry within `max_retries` or the retry budget; given back by `endRetry`.

@@ -889,8 +889,8 @@ public nonisolated struct Envoy_Config_Core_V3_HealthCheck: @unchecked Sendable 
     set {_uniqueStorage()._alwaysLogHealthCheckSuccess = newValue}
   }
 
-  public var tlsOptions: Outrider_Unmodelled {
-    get {_storage._tlsOptions ?? Outrider_Unmodelled()}
+  public var tlsOptions: Envoy_Config_Core_V3_HealthCheck.TlsOptions {
+    get {_storage._tlsOptions ?? Envoy_Config_Core_V3_HealthCheck.TlsOptions()}
     set {_uniqueStorage()._tlsOptions = newValue}
   }
   /// Returns true if `tlsOptions` has been explicitly set.
@@ -1053,6 +1053,18 @@ public nonisolated struct Envoy_Config_Core_V3_HealthCheck: @unchecked Sendable 
     public var authority: String = String()
 
     public var initialMetadata: [Envoy_Config_Core_V3_HeaderValueOption] = []
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+  }
+
+  public nonisolated struct TlsOptions: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    public var alpnProtocols: [String] = []
 
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3170,7 +3182,7 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message, S
     var _eventService: Outrider_Unmodelled? = nil
     var _alwaysLogHealthCheckFailures: Bool = false
     var _alwaysLogHealthCheckSuccess: Bool = false
-    var _tlsOptions: Outrider_Unmodelled? = nil
+    var _tlsOptions: Envoy_Config_Core_V3_HealthCheck.TlsOptions? = nil
     var _transportSocketMatchCriteria: SwiftProtobuf.Google_Protobuf_Struct? = nil
 
       // This property is used as the initial default value for new instances of the type.
@@ -3653,6 +3665,36 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck.GrpcHealthCheck: SwiftPro
     if lhs.serviceName != rhs.serviceName {return false}
     if lhs.authority != rhs.authority {return false}
     if lhs.initialMetadata != rhs.initialMetadata {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_HealthCheck.TlsOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Envoy_Config_Core_V3_HealthCheck.protoMessageName + ".TlsOptions"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}alpn_protocols\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.alpnProtocols) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.alpnProtocols.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.alpnProtocols, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_HealthCheck.TlsOptions, rhs: Envoy_Config_Core_V3_HealthCheck.TlsOptions) -> Bool {
+    if lhs.alpnProtocols != rhs.alpnProtocols {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

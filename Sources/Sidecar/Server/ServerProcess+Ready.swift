@@ -34,9 +34,7 @@ extension ServerProcess {
 
     private func serve() {
         guard life == .starting else { return }
-        for name in clusters.uninitialised {
-            upstreamLog.warning("cluster '\(name)': no answer from DNS yet; serving without its hosts")
-        }
+        for (name, reason) in clusters.uninitialised { upstreamLog.warning("cluster '\(name)': \(reason)") }
         if options.mode == .initOnly {
             log.info("everything is built; ending because of --mode init_only")
             return end()

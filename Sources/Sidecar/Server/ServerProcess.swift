@@ -114,7 +114,8 @@ final class ServerProcess {
             throw StartError(what: "outlier_detection.event_log_path", error: error)
         }
         clusters = try ClusterDirectory(
-            spec.clusters, loop: loop, cells: cells, workers: workerCount, outlierEvents: outlierEvents)
+            spec.clusters, loop: loop, cells: cells, workers: workerCount, logs: accessLogs,
+            outlierEvents: outlierEvents)
         let isServing = options.mode == .serve
         predecessor = try options.hotRestart.flatMap { [loop, log] restart in
             isServing ? try Predecessor.find(restart, loop: loop, log: log) : nil

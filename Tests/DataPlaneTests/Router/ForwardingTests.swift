@@ -67,6 +67,17 @@ struct ForwardingTests {
         #expect(rig.stat("http.in.no_cluster") == 2)
     }
 
+    @Test func aHostThatTakesItselfOutIsReported() throws {
+        let rig = try HTTPRig()
+        let exchange = rig.request()
+        rig.app.last?.answer(503, ["x-envoy-immediate-health-check-fail: true"])
+        #expect(exchange.status == 503)
+        #expect(rig.app.failedHosts.map(\.address) == [rig.app.hosts[0].address])
+        rig.request()
+        rig.app.last?.answer(503)
+        #expect(rig.app.failedHosts.count == 1)
+    }
+
     @Test func bodyWaitsForTheConnection() throws {
         let rig = try HTTPRig()
         rig.app.mode = .waiting

@@ -139,6 +139,7 @@ final class ScriptedCluster: RequestCluster {
     private(set) var outcomes: [AttemptOutcome] = []
 
     func report(_ outcome: AttemptOutcome, of host: Host) { outcomes.append(outcome) }
+    private(set) var failedHosts: [Host] = []
 
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
         mode == .overflow ? ("max_requests", 7) : nil
@@ -198,6 +199,8 @@ final class ScriptedCluster: RequestCluster {
         retriesInFlight += 1
         return true
     }
+
+    func failImmediately(_ host: Host) { failedHosts.append(host) }
 
     func endRetry(_ priority: ForwardSpec.Priority) { retriesInFlight -= 1 }
     func cells(of host: Host) -> HostCells { host.cells(worker: 0) }

@@ -22,8 +22,8 @@ struct PriorityLoad {
         degraded = healthy
         panic = Array(repeating: false, count: levels.count)
         let factor = max(0, min(1_000_000, overprovisioning))
-        let health = levels.map { Self.percent($0.healthy.count, of: $0.all.count, factor) }
-        let degradedHealth = levels.map { Self.percent($0.degraded.count, of: $0.all.count, factor) }
+        let health = levels.map { Self.percent($0.healthy.count, of: $0.counted, factor) }
+        let degradedHealth = levels.map { Self.percent($0.degraded.count, of: $0.counted, factor) }
         let available = min(100, health.reduce(0, +) + degradedHealth.reduce(0, +))
         let threshold = min(100, max(0, panicThreshold.rounded(.down)))
 
@@ -35,8 +35,8 @@ struct PriorityLoad {
         }
         if available < 100 {
             for (index, level) in levels.enumerated() {
-                let usable = level.all.isEmpty ? 0 : 100.0 * Double(level.healthy.count + level.degraded.count)
-                panic[index] = usable < threshold * Double(max(1, level.all.count))
+                let usable = level.counted == 0 ? 0 : 100.0 * Double(level.healthy.count + level.degraded.count)
+                panic[index] = usable < threshold * Double(max(1, level.counted))
             }
         }
         if panic.allSatisfy({ $0 }) { distributeByHostCount(levels) }

@@ -16,9 +16,10 @@ public final class ClusterDirectory {
     public private(set) var isInitialised = false
 
     /// `workers`: how many `addWorker` calls there will be. `resolver` is called once for each different set of
-    /// resolver addresses and transport. Fails when a resolver cannot be made. `outlierEvents`: where ejections are noted.
+    /// resolver addresses and transport. Fails when a resolver cannot be made, or a file of health check events cannot be
+    /// opened among `logs`. `outlierEvents`: where ejections are noted.
     public init(
-        _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int,
+        _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, logs: AccessLogSinks? = nil,
         outlierEvents: OutlierEventLog? = nil,
         resolver: (DNSSpec) throws(SystemError) -> any NameResolver
     ) throws(SystemError) {
@@ -31,7 +32,8 @@ public final class ClusterDirectory {
             let shared = ClusterShared(
                 spec: spec, index: index, workers: workers, loops: loops, main: loop.mailbox)
             let entry = try ClusterEntry(
-                shared, loop: loop, cells: cells, names: names, workers: workers, outlierEvents: outlierEvents
+                shared, loop: loop, cells: cells, names: names, workers: workers, logs: logs,
+                outlierEvents: outlierEvents
             ) { dns throws(SystemError) in
                 let key = ResolverKey(dns)
                 if let known = resolvers[key] { return known }
@@ -70,8 +72,8 @@ public final class ClusterDirectory {
         return seed
     }
 
-    /// Begins to look names up. `initialised` is called once: when every cluster had its first answer (or failure), or
-    /// after `timeout`.
+    /// Begins to look names up and to check hosts. `initialised` is called once: when every cluster had its first answer
+    /// (or failure) and its hosts their first checks, or after `timeout`.
     public func start(timeout: TimeAmount, _ initialised: @escaping () -> Void) {
         guard !isStarted else { return }
         isStarted = true
@@ -95,10 +97,12 @@ public final class ClusterDirectory {
         }
     }
 
-    /// Names of clusters whose first lookup is not over, for the log.
-    public var uninitialised: [String] { entries.filter { !$0.isInitialised }.map(\.shared.name) }
+    /// Clusters whose first lookups or first health checks are not over, for the log.
+    public var uninitialised: [(cluster: String, reason: String)] {
+        entries.compactMap { entry in entry.whatIsMissing.map { (entry.shared.name, $0) } }
+    }
 
-    /// Stops looking names up.
+    /// Stops looking names up and checking hosts.
     public func stop() {
         timeoutTimer = nil
         for entry in entries { entry.stop() }

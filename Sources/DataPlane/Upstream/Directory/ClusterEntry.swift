@@ -22,17 +22,19 @@ final class ClusterEntry {
     private let workers: Int
     /// Of the membership of an ORIGINAL_DST cluster.
     private var changesSeen: UInt64 = 0
+    private let checker: HealthChecker?
     /// Called when `hosts` was replaced.
     var changed: () -> Void = {}
     /// Called when a host is taken out for its health.
     var hostFailed: (Host) -> Void = { _ in }
-    /// Called when the first lookup of every name is over; at once for clusters without names.
+    /// Called when the first lookup of every name is over, and then the first check of every host.
     private var initialised: (() -> Void)?
-    private(set) var isInitialised = false
+    private var hasLookedUp = false
+    private var isInitialised = false
 
     init(
         _ shared: ClusterShared, loop: EventLoop, cells: StatCells, names: StatCells, workers: Int,
-        outlierEvents: OutlierEventLog?,
+        logs: AccessLogSinks?, outlierEvents: OutlierEventLog?,
         resolver: (DNSSpec) throws(SystemError) -> any NameResolver
     ) throws(SystemError) {
         self.shared = shared
@@ -42,6 +44,9 @@ final class ClusterEntry {
             OutlierDetector(
                 shared, watch: watch, loop: loop, stats: OutlierStats(cells, cluster: shared.statName),
                 events: outlierEvents)
+        }
+        checker = try shared.spec.healthCheck.map { spec throws(SystemError) in
+            try HealthChecker(spec, cluster: shared, loop: loop, cells: cells, logs: logs)
         }
         for group in shared.spec.endpoints {
             for endpoint in group.endpoints {
@@ -62,14 +67,18 @@ final class ClusterEntry {
         outliers?.refresh = { [unowned self] in followOriginalDestinations() }
         // Nothing changes these hosts any more.
         if shared.spec.discovery == .static { sources = [] }
+        checker?.changed = { [unowned self] in healthChanged() }
+        checker?.hostFailed = { [unowned self] in hostFailed($0) }
+        checker?.hostPassed = { [unowned self] in outliers?.healthCheckPassed($0) }
     }
 
-    /// Begins to look names up; `initialised` is called once, maybe before this returns.
+    /// Begins to look names up and to check hosts; `initialised` is called once, maybe before this returns.
     func start(_ initialised: @escaping () -> Void) {
         self.initialised = initialised
         outliers?.start()
         let refreshers = sources.compactMap(\.refresher)
-        stats.warmingState.set(refreshers.isEmpty ? 0 : 1)
+        stats.warmingState.set(1)
+        checker?.start(hosts.hosts)
         for refresher in refreshers {
             refresher.updated = { [weak self] changed in self?.lookedUp(changed) }
             refresher.start()
@@ -80,6 +89,15 @@ final class ClusterEntry {
     func stop() {
         outliers?.stop()
         for source in sources { source.refresher?.stop() }
+        checker?.stop()
+    }
+
+    /// Why it is not initialised, for the log; nil: it is.
+    var whatIsMissing: String? {
+        if isInitialised { return nil }
+        return hasLookedUp
+            ? "the first health checks are not over yet; serving with the hosts as they are"
+            : "no answer from DNS yet; serving without its hosts"
     }
 
     private func lookedUp(_ addressesChanged: Bool) {
@@ -88,11 +106,17 @@ final class ClusterEntry {
     }
 
     private func checkInitialised() {
-        guard !isInitialised, sources.allSatisfy({ $0.refresher?.isInitialised ?? true }) else { return }
-        isInitialised = true
-        stats.warmingState.set(0)
-        initialised?()
-        initialised = nil
+        guard !hasLookedUp,
+            !shared.spec.waitsForNames || sources.allSatisfy({ $0.refresher?.isInitialised ?? true })
+        else { return }
+        hasLookedUp = true
+        let finish = { [unowned self] in
+            isInitialised = true
+            stats.warmingState.set(0)
+            initialised?()
+            initialised = nil
+        }
+        if let checker { checker.afterFirstRound(finish) } else { finish() }
     }
 
     // MARK: - Hosts
@@ -113,12 +137,14 @@ final class ClusterEntry {
         stats.membershipChange.increment()
         stats.setMembership(hosts)
         changed()
+        checker?.follow(hosts.hosts)
         return true
     }
 
-    /// Sends the same hosts out again, with their health flags as they are now. Not those of an ORIGINAL_DST cluster,
-    /// which goes to them whatever their health.
+    /// Sends the same hosts out again, with their health flags as they are now; without those that were kept only for
+    /// passing their checks. Not those of an ORIGINAL_DST cluster, which goes to them whatever their health.
     func healthChanged() {
+        if checker != nil, shared.spec.discovery == .strictDNS, rebuild() { return }
         hosts = HostSet(hosts.hosts)
         stats.setMembership(hosts)
         if shared.originalDestinations == nil { changed() }
@@ -147,10 +173,23 @@ final class ClusterEntry {
         var newer: [Host] = []
         for source in sources {
             for address in addresses(of: source) where seen.insert(address).inserted {
-                newer.append(known[address] ?? makeHost(source, address, state: newState(source)))
+                let host = known[address] ?? makeHost(source, address, state: newState(source))
+                host.set(.pendingDynamicRemoval, false)
+                newer.append(host)
             }
         }
-        return newer
+        return newer + lingering(without: seen)
+    }
+
+    /// Hosts that no name stands for any more and that pass their checks: DNS may be wrong, and they are seen to serve.
+    private func lingering(without current: Set<SocketAddress>) -> [Host] {
+        guard checker != nil, !shared.spec.removesHealthyHosts else { return [] }
+        let staying = hosts.hosts.filter {
+            !current.contains($0.address) && !$0.isExemptFromChecks
+                && $0.healthFlags.isDisjoint(with: [.failedActiveHealthCheck, .failedEDSHealth])
+        }
+        for host in staying { host.set(.pendingDynamicRemoval, true) }
+        return staying
     }
 
     /// One host, which moves on to the first address of the latest answer and takes its connections along.
@@ -174,16 +213,21 @@ final class ClusterEntry {
         if hostname.isEmpty, case .name(let name, _) = source.endpoint.address { hostname = name }
         return Host(
             address: address, hostname: hostname, locality: source.locality, weight: source.endpoint.weight,
-            priority: source.priority, state: state)
+            priority: source.priority, check: source.endpoint.healthCheck, state: state)
     }
 
     private func newState(_ source: Source) -> HostState {
-        let flags: HostHealthFlags
+        var flags: HostHealthFlags
         switch source.endpoint.health {
         case .unknown, .healthy: flags = []
         case .unhealthy, .timeout: flags = .failedEDSHealth
         case .draining: flags = .edsStatusDraining
         case .degraded: flags = .degradedEDSHealth
+        }
+        if checker != nil, source.endpoint.healthCheck?.isDisabled != true {
+            // Nobody knows it to be healthy before its first check.
+            flags.insert(.failedActiveHealthCheck)
+            if shared.spec.ignoresUncheckedHosts, source.refresher != nil { flags.insert(.pendingActiveHealthCheck) }
         }
         return HostState(flags: flags, workers: workers, watch: shared.outliers)
     }

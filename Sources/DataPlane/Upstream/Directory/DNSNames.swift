@@ -42,10 +42,11 @@ extension DNSLookupFamily {
 extension ClusterDirectory {
     /// A directory with real resolvers. Fails when one cannot be made.
     public convenience init(
-        _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, outlierEvents: OutlierEventLog? = nil
+        _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, logs: AccessLogSinks? = nil,
+        outlierEvents: OutlierEventLog? = nil
     ) throws(SystemError) {
         try self.init(
-            specs, loop: loop, cells: cells, workers: workers, outlierEvents: outlierEvents
+            specs, loop: loop, cells: cells, workers: workers, logs: logs, outlierEvents: outlierEvents
         ) { dns throws(SystemError) in
             try DNSResolver.make(dns, loop: loop)
         }

@@ -61,7 +61,7 @@ final class DirectoryStats {
         membershipTotal.set(Int64(hosts.hosts.count))
         membershipHealthy.set(Int64(hosts.healthyCount))
         membershipDegraded.set(Int64(hosts.degradedCount))
-        membershipExcluded.set(0)
+        membershipExcluded.set(Int64(hosts.excludedCount))
         maxHostWeight.set(Int64(hosts.maxWeight))
         endpoints?.follow(hosts)
     }

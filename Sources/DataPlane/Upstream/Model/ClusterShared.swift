@@ -1,5 +1,6 @@
 // What all threads share of one cluster: its spec and its breakers.
 import Reactor
+import Synchronization
 
 /// The immutable side of a cluster and the totals that hold over all workers. Any thread.
 public final class ClusterShared: Sendable {
@@ -14,8 +15,11 @@ public final class ClusterShared: Sendable {
     let loops: LoopGuard?
     /// For those that eject hosts.
     let outliers: OutlierWatch?
+    /// For clusters with health checks.
+    public let immediateFailures: ImmediateFailures?
+    private let sawTraffic = Atomic<Bool>(false)
 
-    /// `main`: the way to the main thread.
+    /// `main` is the main loop's mailbox.
     init(spec: ClusterSpec, index: Int, workers: Int, loops: LoopGuard, main: Mailbox) {
         self.spec = spec
         self.index = index
@@ -28,9 +32,25 @@ public final class ClusterShared: Sendable {
             ? OriginalDestinations(
                 cluster: spec.name, limit: spec.originalDestination.maxHosts, workers: workers, watch: watch) : nil
         self.loops = goesByOrigin && spec.originalDestination.refusesLoops ? loops : nil
+        immediateFailures = spec.healthCheck == nil ? nil : ImmediateFailures(mailbox: main)
+    }
+
+    /// A connection was made or tried, for anything but health checks.
+    var hasTraffic: Bool { sawTraffic.load(ordering: .relaxed) }
+
+    func noteTraffic() {
+        if !hasTraffic { sawTraffic.store(true, ordering: .relaxed) }
     }
 
     public var name: String { spec.name }
+
+    /// The server name that does not depend on a request: the endpoint's host name with `auto_host_sni`, else nil
+    /// (the TLS context has its own).
+    func fixedServerName(for host: Host) -> String? {
+        guard let tls = spec.tls, tls.autoSNI, !spec.http.autoSNI, !host.hostname.isEmpty else { return nil }
+        return host.hostname
+    }
+
     /// The name in stats: `:` becomes `_`, as in Envoy.
     public var statName: String { ClusterShared.statName(spec.name, spec.altStatName) }
 

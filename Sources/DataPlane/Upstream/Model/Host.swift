@@ -39,6 +39,8 @@ public struct HostHealthFlags: OptionSet, Sendable, Hashable {
     ]
     /// Any of these (and none of `unhealthy`) makes the host second choice.
     public static let degraded: HostHealthFlags = [.degradedActiveHealthCheck, .degradedEDSHealth]
+    /// Any of these and the host does not count where the share of healthy hosts is told.
+    public static let excluded: HostHealthFlags = [.pendingActiveHealthCheck, .excludedByImmediateHealthCheckFail]
 
     /// The words of `/clusters`, in Envoy's order.
     public static let names: [(flag: HostHealthFlags, name: String)] = [
@@ -92,11 +94,12 @@ public final class Host: Sendable {
     /// 0 is the most preferred.
     public let priority: Int
     public let canary: Bool
+    private let check: Rare<EndpointHealthCheckSpec>
     let state: HostState
 
     init(
         address: SocketAddress, hostname: String = "", locality: Locality = Locality(), weight: UInt32 = 1,
-        priority: Int = 0, canary: Bool = false, state: HostState
+        priority: Int = 0, canary: Bool = false, check: EndpointHealthCheckSpec? = nil, state: HostState
     ) {
         self.address = address
         self.hostname = hostname
@@ -104,6 +107,7 @@ public final class Host: Sendable {
         self.weight = max(1, weight)
         self.priority = priority
         self.canary = canary
+        self.check = Rare(wrappedValue: check)
         self.state = state
     }
 
@@ -115,6 +119,19 @@ public final class Host: Sendable {
         self.init(
             address: address, hostname: hostname, locality: locality, weight: weight, priority: priority,
             canary: canary, state: HostState(flags: flags, workers: workers))
+    }
+
+    /// `endpoint.health_check_config`.
+    var checkSettings: EndpointHealthCheckSpec? { check.wrappedValue }
+
+    /// No active health checks are made of it.
+    var isExemptFromChecks: Bool { checkSettings?.isDisabled == true }
+
+    /// Where health checks go. `altPort` is the cluster's; the endpoint's own settings come before it.
+    func checkAddress(altPort: UInt16?) -> SocketAddress {
+        guard let settings = checkSettings else { return altPort.map { address.with(port: $0) } ?? address }
+        if let port = settings.port { return (settings.address ?? address).with(port: port) }
+        return settings.address ?? altPort.map { address.with(port: $0) } ?? address
     }
 
     public var healthFlags: HostHealthFlags { HostHealthFlags(rawValue: state.flags.load(ordering: .relaxed)) }

@@ -5,6 +5,11 @@ public struct PriorityHosts: Sendable {
     public var all: [Int] = []
     public var healthy: [Int] = []
     public var degraded: [Int] = []
+    /// Of `all`, how many do not count where the share of healthy hosts is told.
+    public var excluded = 0
+
+    /// Hosts that count.
+    public var counted: Int { all.count - excluded }
 }
 
 /// All hosts of a cluster. Any thread.
@@ -20,6 +25,7 @@ public final class HostSet: Sendable {
         for (index, host) in hosts.enumerated() {
             let level = max(0, host.priority)
             levels[level].all.append(index)
+            if !host.healthFlags.isDisjoint(with: .excluded) { levels[level].excluded += 1 }
             switch host.health {
             case .healthy: levels[level].healthy.append(index)
             case .degraded: levels[level].degraded.append(index)
@@ -35,5 +41,6 @@ public final class HostSet: Sendable {
 
     public var healthyCount: Int { priorities.reduce(0) { $0 + $1.healthy.count } }
     public var degradedCount: Int { priorities.reduce(0) { $0 + $1.degraded.count } }
+    public var excludedCount: Int { priorities.reduce(0) { $0 + $1.excluded } }
     public var maxWeight: UInt32 { hosts.map(\.weight).max() ?? 0 }
 }

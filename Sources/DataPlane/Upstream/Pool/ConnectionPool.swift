@@ -280,7 +280,7 @@ final class ConnectionPool {
 
     /// Begins to connect; the place in the breakers is taken.
     private func connect() {
-        let name = serverName?.string ?? cluster.fixedServerName(for: place.host)
+        let name = serverName?.string ?? cluster.shared.fixedServerName(for: place.host)
         let connection = UpstreamConnection(
             to: place, serverName: name, alpn: cluster.alpn(for: version), binding: binding, breakers: breakers,
             owner: self)

@@ -90,6 +90,7 @@ final class UpstreamConnection {
         idleSince = started
         place.cells.connectionOpened()
         stats.cxTotal.increment()
+        cluster.shared.noteTraffic()
         stats.cxActive.increment()
         let timer = LoopTimer(loop: cluster.loop, target: self, tag: Timer.connectOrIdle)
         timer.arm(after: cluster.spec.connectTimeout)
