@@ -16,6 +16,7 @@ enum API {
     typealias CIDR = Envoy_Config_Core_V3_CidrRange
     typealias SocketOption = Envoy_Config_Core_V3_SocketOption
     typealias DataSource = Envoy_Config_Core_V3_DataSource
+    typealias WatchedDirectory = Envoy_Config_Core_V3_WatchedDirectory
     typealias HeaderValueOption = Envoy_Config_Core_V3_HeaderValueOption
     typealias HTTPOptions = Envoy_Config_Core_V3_HttpProtocolOptions
     typealias HTTP1Options = Envoy_Config_Core_V3_Http1ProtocolOptions

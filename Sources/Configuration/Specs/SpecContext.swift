@@ -17,11 +17,41 @@ final class SpecContext {
     /// Clusters that a TCP proxy uses: their ALPN is the application's business.
     var rawClusters: Set<String> = []
     /// Static secrets by name.
-    var secrets: [String: (secret: API.Secret, path: FieldPath)] = [:]
+    var secrets = TLSSecrets([:])
     var nodeID = ""
-    private var files: [String: [UInt8]] = [:]
+    let files: LoadedFiles
+    /// TLS contexts that are made again when their files change.
+    var tlsSources = TLSContextSources()
+    /// Positions of the places in `tlsSources`.
+    private var watchedPlaces: [WatchedPlace: Int] = [:]
+    /// What the TLS context that is being read depends on.
+    private var noted: Set<Int> = []
 
-    init(report: ConfigurationReport) { self.report = report }
+    init(report: ConfigurationReport, files: LoadedFiles = LoadedFiles()) {
+        self.report = report
+        self.files = files
+    }
+
+    // MARK: - Files that change
+
+    /// The TLS context that is being read depends on a place.
+    func note(_ place: WatchedPlace) {
+        let index = watchedPlaces[place] ?? tlsSources.places.count
+        if index == tlsSources.places.count {
+            tlsSources.places.append((place, files.stamp(of: place)))
+            watchedPlaces[place] = index
+        }
+        noted.insert(index)
+    }
+
+    /// A TLS context was read: from now on what it depends on is known. One without files is not kept.
+    func noteSource(_ owner: TLSContextOwner, _ path: FieldPath, _ request: () -> TLSContextSource.Request?) {
+        defer { noted = [] }
+        guard !noted.isEmpty, tlsSources.areFollowed, let request = request() else { return }
+        tlsSources.sources.append(
+            TLSContextSource(
+                owner: owner, places: noted.sorted(), request: request, path: path, secrets: secrets))
+    }
 
     // MARK: - Problems
 
@@ -156,11 +186,8 @@ final class SpecContext {
     func data(_ source: API.DataSource, _ path: FieldPath) -> (bytes: [UInt8], name: String)? {
         switch source.specifier {
         case .filename(let name)?:
-            if let known = files[name] { return (known, name) }
             do throws(SystemError) {
-                let bytes = try FileContents.read(name, limit: Self.maxFile)
-                files[name] = bytes
-                return (bytes, name)
+                return (try files.read(name), name)
             } catch {
                 bad(path.field("filename"), "\(quotedForMessage(name)) cannot be read: \(error.reason)")
                 return nil
@@ -178,7 +205,4 @@ final class SpecContext {
             return nil
         }
     }
-
-    /// Bytes of a certificate, key or body.
-    private static let maxFile = 8 << 20
 }

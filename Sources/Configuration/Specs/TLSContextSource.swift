@@ -1,0 +1,74 @@
+// From what a TLS context is made again when its files have changed.
+import DataPlane
+import EnvoyAPI
+import Reactor
+
+/// The TLS contexts of a configuration that depend on files, and the places where these files show a change.
+public struct TLSContextSources: Sendable {
+    /// Each place once, in the state before it was first read.
+    public internal(set) var places: [(place: WatchedPlace, stamp: FileStamp)] = []
+    public internal(set) var sources: [TLSContextSource] = []
+    /// False: files are read once, and there are no sources.
+    public internal(set) var areFollowed = true
+    /// How often places are looked at that the kernel does not tell of; nil: never.
+    public internal(set) var pollInterval: TimeAmount?
+
+    public init() {}
+}
+
+/// One TLS context as the configuration asks for it, its files not yet read.
+public struct TLSContextSource: Sendable {
+    enum Request: Sendable {
+        /// A serialized DownstreamTlsContext.
+        case downstream([UInt8])
+        /// A serialized UpstreamTlsContext, and what the cluster's HTTP options ask of it.
+        case upstream([UInt8], TLSSpecBuilder.AutoNames)
+    }
+
+    public let owner: TLSContextOwner
+    /// Positions in `TLSContextSources.places`.
+    public let places: [Int]
+    let request: Request
+    /// Where the TLS context's message stands.
+    let path: FieldPath
+    let secrets: TLSSecrets
+}
+
+/// The static secrets of a configuration by name.
+final class TLSSecrets: Sendable {
+    let all: [String: (secret: API.Secret, path: FieldPath)]
+
+    init(_ all: [String: (secret: API.Secret, path: FieldPath)]) { self.all = all }
+}
+
+/// One look at the files of TLS contexts: reads each file once. Blocks; main thread only.
+public struct TLSContextReader {
+    private let files = LoadedFiles()
+
+    public init() {}
+
+    /// The context as the files have it now, checked as at the start. `current` is what it takes the place of: it gives
+    /// what no file decides (the protocols that were left out for its listener or cluster, random ticket keys), so that
+    /// files with the same contents make an equal spec.
+    public func read(
+        _ source: TLSContextSource, replacing current: TLSContextSpec
+    ) throws(ConfigurationErrors) -> TLSContextSpec {
+        let report = ConfigurationReport(sources: [])
+        let context = SpecContext(report: report, files: files)
+        context.secrets = source.secrets
+        let builder = TLSSpecBuilder(context: context)
+        var made: TLSContextSpec?
+        switch source.request {
+        case .downstream(let bytes):
+            made = (try? API.DownstreamTLS(serializedBytes: bytes)).flatMap { builder.downstream($0, source.path) }
+        case .upstream(let bytes, let auto):
+            made = (try? API.UpstreamTLS(serializedBytes: bytes)).map { builder.upstream($0, auto, source.path) }
+        }
+        if report.hasIssues { throw report.errors }
+        // The message was read once, when the configuration was: only its files can make a difference.
+        guard var spec = made else { return current }
+        spec.alpn = current.alpn
+        if spec.sessionTickets == current.sessionTickets { spec.sessionTickets = current.sessionTickets }
+        return spec
+    }
+}
