@@ -26,6 +26,9 @@ enum ExtensionSlots {
             "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
             "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
         ],
+        "envoy.service.discovery.v3.DiscoveryResponse.resources": [
+            "envoy.extensions.transport_sockets.tls.v3.Secret"
+        ],
         "envoy.config.accesslog.v3.AccessLog.typed_config": [
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",

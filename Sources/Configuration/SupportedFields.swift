@@ -402,7 +402,13 @@ enum SupportedFields {
         envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
           keys
         envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig
-          name
+          name sds_config
+        envoy.config.core.v3.ConfigSource
+          path path_config_source resource_api_version
+        envoy.config.core.v3.PathConfigSource
+          path watched_directory
+        envoy.service.discovery.v3.DiscoveryResponse
+          version_info resources type_url
         envoy.extensions.transport_sockets.tls.v3.Secret
           name tls_certificate session_ticket_keys validation_context
         """

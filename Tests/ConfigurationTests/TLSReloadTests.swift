@@ -52,12 +52,8 @@ import Testing
         }
 
         func problems(_ source: TLSContextSource, _ spec: TLSContextSpec) -> [String] {
-            do throws(ConfigurationErrors) {
-                _ = try TLSContextReader().read(source, replacing: spec)
-                return []
-            } catch {
-                return error.issues.map { "\($0.path): \($0.message)" }
-            }
+            guard case .failure(let errors) = TLSContextReader().read(source, replacing: spec).spec else { return [] }
+            return errors.issues.map { "\($0.path): \($0.message)" }
         }
     }
 
@@ -76,9 +72,9 @@ import Testing
         let spec = try #require(loaded.spec.clusters[1].tls)
         // h2 was left out, and a warning said so: it does not come back.
         #expect(spec.alpn == ["http/1.1"])
-        #expect(try TLSContextReader().read(source, replacing: spec) == spec)
+        #expect(try TLSContextReader().read(source, replacing: spec).spec.get() == spec)
         try scene.renew("two")
-        let newer = try TLSContextReader().read(source, replacing: spec)
+        let newer = try TLSContextReader().read(source, replacing: spec).spec.get()
         #expect(newer != spec)
         #expect(newer.alpn == spec.alpn)
         #expect(newer.trustedCA == spec.trustedCA)
@@ -92,9 +88,9 @@ import Testing
         let spec = try #require(loaded.spec.clusters[1].tls)
         let reader = TLSContextReader()
         try scene.renew("two")
-        let first = try reader.read(source, replacing: spec)
+        let first = try reader.read(source, replacing: spec).spec.get()
         try scene.renew("three")
-        #expect(try reader.read(source, replacing: spec) == first)
+        #expect(try reader.read(source, replacing: spec).spec.get() == first)
     }
 
     @Test func whatIsWrongIsToldAsAtTheStart() throws {
@@ -139,7 +135,7 @@ import Testing
         #expect(source.owner == .filterChain(listener: 0, chain: nil))
         let spec = try #require(loaded.spec.listeners[0].defaultFilterChain?.tls)
         try scene.renew("two")
-        let newer = try TLSContextReader().read(source, replacing: spec)
+        let newer = try TLSContextReader().read(source, replacing: spec).spec.get()
         guard case .enabled(let before) = spec.sessionTickets, case .enabled(let after) = newer.sessionTickets else {
             Issue.record("tickets are on")
             return

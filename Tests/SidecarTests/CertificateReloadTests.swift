@@ -53,6 +53,7 @@ import Testing
             }
             reload = try CertificateReload(
                 configuration.tlsSources, inUse: CertificatesInUse(listeners: [], clusters: clusters, cells: cells),
+                secretStats: SecretStats(cells),
                 workers: 2, loop: loop, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 replaced: { [unowned self] in endedLooks += 1 }, send: { [unowned self] in sent.append($0.count) })
             loop.turnWhileBusy()

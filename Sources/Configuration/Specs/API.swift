@@ -89,6 +89,9 @@ enum API {
     typealias TLSCertificate = Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate
     typealias TLSParameters = Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters
     typealias Secret = Envoy_Extensions_TransportSockets_Tls_V3_Secret
+    typealias SecretConfig = Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig
+    typealias ConfigSource = Envoy_Config_Core_V3_ConfigSource
+    typealias DiscoveryResponse = Envoy_Service_Discovery_V3_DiscoveryResponse
     typealias TicketKeys = Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys
 }
 

@@ -6,6 +6,8 @@ final class LoadedFiles {
     /// Bytes of a certificate, key or body.
     private static let maxFile = 8 << 20
 
+    /// For files that hold messages.
+    private(set) lazy var schema = Schema.envoy()
     private var contents: [String: [UInt8]] = [:]
     /// From before the file was read: what is written to it later shows.
     private var stamps: [WatchedPlace: FileStamp] = [:]

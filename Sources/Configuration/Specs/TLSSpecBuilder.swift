@@ -13,6 +13,9 @@ struct TLSSpecBuilder {
         var common: FieldPath
         var certificates: [FieldPath] = []
         var validation: FieldPath
+        /// Where these stand in a secret, apart from `validation`.
+        var trustedCA: FieldPath?
+        var crl: FieldPath?
 
         /// How many problems were known before this context.
         var problemsBefore: Int
@@ -33,6 +36,8 @@ struct TLSSpecBuilder {
                 let rest = field[field.index(after: close)...].dropFirst()
                 return rest.isEmpty ? certificates[index] : certificates[index].field(String(rest))
             }
+            if field == "validation_context.trusted_ca", let trustedCA { return trustedCA }
+            if field == "validation_context.crl", let crl { return crl }
             if field == "validation_context" { return validation }
             if field.hasPrefix("validation_context.") { return validation.field(String(field.dropFirst(19))) }
             if ["sni", "auto_sni_san_validation", "require_client_certificate"].contains(field) {
@@ -173,7 +178,7 @@ struct TLSSpecBuilder {
         }
         for (index, reference) in common.tlsCertificateSdsSecretConfigs.enumerated() {
             let path = places.common.field("tls_certificate_sds_secret_configs")[index]
-            guard let (secret, place) = secret(reference.name, path) else { continue }
+            guard let (secret, place) = secret(reference, path) else { continue }
             guard case .tlsCertificate(let certificate)? = secret.type else {
                 context.inconsistent(
                     path.field("name"), "secret \(quotedForMessage(reference.name)) is no tls_certificate")
@@ -186,7 +191,7 @@ struct TLSSpecBuilder {
             self.validation(validation, places.validation, into: &spec)
         case .validationContextSdsSecretConfig(let reference)?:
             let path = places.common.field("validation_context_sds_secret_config")
-            if let (validation, place) = validation(named: reference.name, path) {
+            if let (validation, place) = validation(reference, path) {
                 places.validation = place
                 self.validation(validation, place, into: &spec)
                 spec.trustedCASecret = reference.name
@@ -197,20 +202,29 @@ struct TLSSpecBuilder {
             var merged = combined.defaultValidationContext
             let reference = path.field("validation_context_sds_secret_config")
             if combined.hasValidationContextSdsSecretConfig,
-                let (validation, _) = validation(named: combined.validationContextSdsSecretConfig.name, reference),
+                let (validation, place) = validation(combined.validationContextSdsSecretConfig, reference),
                 let bytes: [UInt8] = try? validation.serializedBytes()
             {
                 // As in Envoy: the secret is merged over the default.
                 try? merged.merge(serializedBytes: bytes)
                 spec.trustedCASecret = combined.validationContextSdsSecretConfig.name
+                if validation.hasTrustedCa { places.trustedCA = place.field("trusted_ca") }
+                if validation.hasCrl { places.crl = place.field("crl") }
             }
-            self.validation(merged, places.validation, into: &spec)
+            self.validation(merged, places.validation, trustedCA: places.trustedCA, crl: places.crl, into: &spec)
         default: break
         }
         return spec
     }
 
-    private func secret(_ name: String, _ path: FieldPath) -> (secret: API.Secret, path: FieldPath)? {
+    /// A secret of the configuration, or of the file that the reference names.
+    private func secret(
+        _ reference: API.SecretConfig, _ path: FieldPath
+    ) -> (secret: API.Secret, path: FieldPath)? {
+        let name = reference.name
+        if reference.hasSdsConfig {
+            return context.secret(name, from: reference.sdsConfig, path.field("sds_config"), referredAt: path)
+        }
         if let found = context.secrets.all[name] { return found }
         let names = context.secrets.all.keys
         context.inconsistent(
@@ -221,11 +235,12 @@ struct TLSSpecBuilder {
     }
 
     private func validation(
-        named name: String, _ path: FieldPath
+        _ reference: API.SecretConfig, _ path: FieldPath
     ) -> (validation: API.Validation, path: FieldPath)? {
-        guard let (secret, place) = secret(name, path) else { return nil }
+        guard let (secret, place) = secret(reference, path) else { return nil }
         guard case .validationContext(let validation)? = secret.type else {
-            context.inconsistent(path.field("name"), "secret \(quotedForMessage(name)) is no validation_context")
+            context.inconsistent(
+                path.field("name"), "secret \(quotedForMessage(reference.name)) is no validation_context")
             return nil
         }
         return (validation, place.field("validation_context"))
@@ -243,7 +258,7 @@ struct TLSSpecBuilder {
             return nil
         }
         let place = WatchedPlace.moves(into: directory.path)
-        context.note(place)
+        context.note(place, for: path)
         return place
     }
 
@@ -251,7 +266,7 @@ struct TLSSpecBuilder {
     func data(
         _ source: API.DataSource, _ path: FieldPath, _ moves: WatchedPlace?
     ) -> (bytes: [UInt8], name: String)? {
-        if case .filename(let name)? = source.specifier, moves == nil { context.note(.file(name)) }
+        if case .filename(let name)? = source.specifier, moves == nil { context.note(.file(name), for: path) }
         return context.data(source, path)
     }
 

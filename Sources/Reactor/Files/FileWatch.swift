@@ -42,19 +42,23 @@ public final class FileWatch: IOHandler, TimerTarget {
     private let pollInterval: TimeAmount?
     private var timer: LoopTimer?
     private var changed: ((Set<Int>) -> Void)?
-    private var blind: (Blindness) -> Void
-    private var toldBlind: Set<String> = []
+    private let blind: (Blindness) -> Void
+    /// Places of whose folders `blind` was told.
+    private var toldBlind: Set<Int> = []
     private var descriptor: Int32
     private var key = SlotKey(bits: 0)
-    private var watched: [Watched] = []
+    /// By number.
+    private var watched: [Int: Watched] = [:]
+    private var nextNumber = 0
     /// By watch descriptor.
     private var folders: [Int32: Folder] = [:]
 
     /// - Parameters:
     ///   - places: with the state that is known already: a place that is in another one now has changed.
     ///   - pollInterval: how often stamps are compared; nil: never.
-    ///   - blind: told once a folder that the kernel does not tell of.
-    ///   - changed: gets the positions in `places` of those that may have changed. Never called from inside this call.
+    ///   - blind: told of folders that the kernel does not tell of, once for each place.
+    ///   - changed: gets the numbers of places that may have changed: positions in `places`, or what `add` returned. Never
+    ///     called from inside this call.
     public init(
         _ places: [(place: WatchedPlace, stamp: FileStamp)], loop: EventLoop, pollInterval: TimeAmount?,
         blind: @escaping (Blindness) -> Void, changed: @escaping (Set<Int>) -> Void
@@ -63,11 +67,12 @@ public final class FileWatch: IOHandler, TimerTarget {
         self.pollInterval = pollInterval
         self.blind = blind
         self.changed = changed
-        watched = places.map { Watched(place: $0.place, stamp: $0.stamp) }
         descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
-        if descriptor < 0 {
+        let failure = descriptor < 0 ? SystemError("inotify_init1") : nil
+        for one in places { insert(one.place, one.stamp) }
+        if let failure {
             // No instance left for this user: the poll is all there is.
-            blind(Blindness(folder: "any folder", error: SystemError("inotify_init1")))
+            blind(Blindness(folder: "any folder", error: failure))
         } else {
             // Invariant: closed by `close`, or by deinit where it was never registered.
             key = try loop.register(descriptor, IOEvents.readable, self)
@@ -91,15 +96,37 @@ public final class FileWatch: IOHandler, TimerTarget {
         descriptor = -1
     }
 
+    /// Watches more places, each known by the number that is returned.
+    public func add(_ places: [(place: WatchedPlace, stamp: FileStamp)]) -> [Int] {
+        let numbers = places.map { insert($0.place, $0.stamp) }
+        arm()
+        timer?.arm(after: .zero)
+        return numbers
+    }
+
+    public func remove(_ numbers: Set<Int>) {
+        for number in numbers { watched[number] = nil }
+        toldBlind.subtract(numbers)
+        arm()
+    }
+
+    @discardableResult
+    private func insert(_ place: WatchedPlace, _ stamp: FileStamp) -> Int {
+        watched[nextNumber] = Watched(place: place, stamp: stamp)
+        nextNumber += 1
+        return nextNumber - 1
+    }
+
     /// Folders that the kernel tells of.
     public var folderCount: Int { folders.count }
 
     public func timerFired(_ timer: LoopTimer) {
         var found: Set<Int> = []
-        for index in watched.indices {
-            let stamp = FileStamp(watched[index].place.path)
-            if stamp != watched[index].stamp { found.insert(index) }
-            watched[index].stamp = stamp
+        for (number, one) in watched {
+            let stamp = FileStamp(one.place.path)
+            guard stamp != one.stamp else { continue }
+            found.insert(number)
+            watched[number]?.stamp = stamp
         }
         arm()
         if let pollInterval { timer.arm(after: pollInterval) }
@@ -119,7 +146,9 @@ public final class FileWatch: IOHandler, TimerTarget {
         guard !found.isEmpty else { return }
         // Links may lead elsewhere now, and folders may have come and gone. To be watched before anything is read.
         arm()
-        for index in found { watched[index].stamp = FileStamp(watched[index].place.path) }
+        for number in found {
+            if let place = watched[number]?.place { watched[number]?.stamp = FileStamp(place.path) }
+        }
         changed?(found)
     }
 
@@ -133,7 +162,7 @@ public final class FileWatch: IOHandler, TimerTarget {
             let name = bytes[(offset + 16)..<(offset + 16 + length)].prefix { $0 != 0 }
             offset += 16 + length
             if mask & UInt32(IN_Q_OVERFLOW) != 0 {
-                found.formUnion(watched.indices)
+                found.formUnion(watched.keys)
                 continue
             }
             // Of a watch that was given up meanwhile there is nothing to say.
@@ -152,8 +181,8 @@ public final class FileWatch: IOHandler, TimerTarget {
     private func arm() {
         guard descriptor >= 0 else { return }
         var points: [WatchPoint: Set<Int>] = [:]
-        for index in watched.indices {
-            for point in watched[index].place.watchPoints() { points[point, default: []].insert(index) }
+        for (number, one) in watched {
+            for point in one.place.watchPoints() { points[point, default: []].insert(number) }
         }
         var numbers: [String: Int32] = [:]
         var newer: [Int32: Folder] = [:]
@@ -162,7 +191,8 @@ public final class FileWatch: IOHandler, TimerTarget {
             numbers[point.folder] = number
             guard number >= 0 else {
                 let error = SystemError("inotify_add_watch", subject: point.folder)
-                if error.code != ENOENT, toldBlind.insert(point.folder).inserted {
+                if error.code != ENOENT, !places.isSubset(of: toldBlind) {
+                    toldBlind.formUnion(places)
                     blind(Blindness(folder: point.folder, error: error))
                 }
                 continue

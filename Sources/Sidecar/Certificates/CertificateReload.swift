@@ -18,7 +18,12 @@ final class CertificateReload: TimerTarget {
 
     private let loop: EventLoop
     private let sources: [TLSContextSource]
+    /// By source: the places that it depends on, as it was read last.
+    private var places: [[Int]]
+    /// The watch's number of each place.
+    private var numbers: [WatchedPlace: Int] = [:]
     private let inUse: CertificatesInUse
+    private let secretStats: SecretStats
     private let log: Logger
     private let send: (_ replacements: [TLSReplacement]) -> Void
     private let workers: Int
@@ -35,6 +40,12 @@ final class CertificateReload: TimerTarget {
         var reader = TLSContextReader()
         /// Positions in `sources`, the next one last.
         var rest: [Int]
+        /// Places that have changed.
+        let changed: Set<Int>
+        let began: MonotonicTime
+        /// How it ended for each secret whose file has changed; and secrets of which other files are no good.
+        var outcomes: [SecretSubscription: SecretStats.Outcome] = [:]
+        var failedRotations: Set<SecretSubscription> = []
         var replaced: [String] = []
         /// By what is wrong: where it was found first, who has it.
         var faults: [(place: String, message: String, owners: [String])] = []
@@ -44,16 +55,23 @@ final class CertificateReload: TimerTarget {
     ///   - workers: how many there are; `send` gets one replacement for each.
     ///   - blind: see `FileWatch`.
     init(
-        _ configured: TLSContextSources, inUse: CertificatesInUse, workers: Int, loop: EventLoop, log: Logger,
-        replaced: @escaping () -> Void, send: @escaping (_ replacements: [TLSReplacement]) -> Void
+        _ configured: TLSContextSources, inUse: CertificatesInUse, secretStats: SecretStats, workers: Int,
+        loop: EventLoop,
+        log: Logger, replaced: @escaping () -> Void, send: @escaping (_ replacements: [TLSReplacement]) -> Void
     ) throws(SystemError) {
         self.loop = loop
         sources = configured.sources
+        places = sources.map(\.places)
+        for (number, one) in configured.places.enumerated() { numbers[one.place] = number }
         self.inUse = inUse
+        self.secretStats = secretStats
         self.log = log
         self.send = send
         self.workers = workers
         self.replaced = replaced
+        for (subscription, version) in configured.versions {
+            secretStats.ended(subscription.name, .updated(version: version), now: loop.wallNow, took: .zero)
+        }
         timer = LoopTimer(loop: loop, target: self)
         let interval = configured.pollInterval
         watch = try FileWatch(configured.places, loop: loop, pollInterval: interval) { blind in
@@ -82,38 +100,97 @@ final class CertificateReload: TimerTarget {
     func timerFired(_ timer: LoopTimer) {
         // Of the look that is under way some files have been read.
         if look != nil { return timer.arm(after: CertificateReload.quietTime) }
-        let due = sources.indices.filter { !changed.isDisjoint(with: sources[$0].places) }
+        let due = sources.indices.filter { !changed.isDisjoint(with: places[$0]) }
+        look = Look(rest: due.reversed(), changed: changed, began: loop.now)
         changed = []
         firstChange = nil
-        look = Look(rest: due.reversed())
         step()
     }
 
     private func step() {
         guard let next = look?.rest.popLast() else { return finish() }
-        read(sources[next])
+        read(next)
         loop.later { [weak self] in self?.step() }
     }
 
-    private func read(_ source: TLSContextSource) {
+    private func read(_ index: Int) {
+        let source = sources[index]
         guard let current = inUse.context(of: source.owner), let reader = look?.reader else { return }
-        do throws(ConfigurationErrors) {
-            let newer = try reader.read(source, replacing: current)
-            if newer == current { return }
-            var replacements: [TLSReplacement] = []
-            do throws(TLSConfigurationError) {
-                for _ in 0..<workers { replacements.append(try TLSReplacement(newer, for: source.owner)) }
-            } catch {
-                return note([(error.field, error.message)], of: source.owner)
+        let reading = reader.read(source, replacing: current)
+        if !source.subscriptions.isEmpty {
+            noteOutcomes(reading, source)
+            follow(reading, index)
+        }
+        switch reading.spec {
+        case .failure(let errors):
+            let faults = errors.issues.map { issue in
+                (
+                    issue.line > 0 ? "\(issue.source):\(issue.line):\(issue.column): \(issue.path)" : "\(issue.path)",
+                    issue.message
+                )
             }
-            send(replacements)
-            inUse.replace(newer, of: source.owner)
-            inUse.updateStats(of: source.owner).updated.increment()
-            look?.replaced.append(inUse.name(of: source.owner))
-        } catch {
-            note(error.issues.map { ($0.path.description, $0.message) }, of: source.owner)
+            note(faults, of: source.owner)
+        case .success(let newer) where newer != current:
+            replace(newer, of: source.owner)
+        case .success: break
         }
     }
+
+    private func replace(_ newer: TLSContextSpec, of owner: TLSContextOwner) {
+        var replacements: [TLSReplacement] = []
+        do throws(TLSConfigurationError) {
+            for _ in 0..<workers { replacements.append(try TLSReplacement(newer, for: owner)) }
+        } catch {
+            return note([(error.field, error.message)], of: owner)
+        }
+        send(replacements)
+        inUse.replace(newer, of: owner)
+        inUse.updateStats(of: owner).updated.increment()
+        look?.replaced.append(inUse.name(of: owner))
+    }
+
+    // MARK: - Secrets from files
+
+    /// What the reading says of the secrets: of one it is bad as soon as it is for one of its users.
+    private func noteOutcomes(_ reading: TLSContextReading, _ source: TLSContextSource) {
+        var issues: [ConfigurationIssue] = []
+        if case .failure(let errors) = reading.spec { issues = errors.issues }
+        for secret in source.subscriptions {
+            let own = issues.filter { $0.source == secret.path }
+            let isChanged = numbers[secret.place].map { look?.changed.contains($0) == true } ?? false
+            if !isChanged {
+                if !own.isEmpty { look?.failedRotations.insert(secret) }
+            } else if own.isEmpty {
+                let version = reading.versions[secret] ?? ""
+                if look?.outcomes[secret] == nil { look?.outcomes[secret] = .updated(version: version) }
+            } else {
+                look?.outcomes[secret] = own.contains { $0.kind == .syntax } ? .failed : .rejected
+            }
+        }
+    }
+
+    /// A newer secret may name other files. Those of before are followed on while the newer one is no good.
+    private func follow(_ reading: TLSContextReading, _ index: Int) {
+        guard let watch else { return }
+        let unknown = reading.places.filter { numbers[$0.place] == nil }
+        for (one, number) in zip(unknown, watch.add(unknown)) { numbers[one.place] = number }
+        let now = Set(reading.places.compactMap { numbers[$0.place] })
+        if case .success = reading.spec {
+            places[index] = now.sorted()
+        } else {
+            places[index] = now.union(places[index]).sorted()
+        }
+    }
+
+    private func forgetUnused() {
+        let used = Set(places.joined())
+        let unused = numbers.filter { !used.contains($0.value) }
+        guard !unused.isEmpty else { return }
+        watch?.remove(Set(unused.values))
+        for place in unused.keys { numbers[place] = nil }
+    }
+
+    // MARK: - What is said
 
     private func note(_ faults: [(place: String, message: String)], of owner: TLSContextOwner) {
         inUse.updateStats(of: owner).failed.increment()
@@ -130,6 +207,11 @@ final class CertificateReload: TimerTarget {
     private func finish() {
         guard let done = look else { return }
         look = nil
+        for (secret, outcome) in done.outcomes {
+            secretStats.ended(secret.name, outcome, now: loop.wallNow, took: loop.now - done.began)
+        }
+        for secret in done.failedRotations { secretStats.rotationFailed(secret.name) }
+        if sources.contains(where: { !$0.subscriptions.isEmpty }) { forgetUnused() }
         for fault in done.faults {
             log.error(
                 "\(fault.place): \(fault.message). What \(CertificateReload.list(fault.owners)) had before stays in use"

@@ -14,7 +14,8 @@ extension ServerProcess {
         }
         guard !configuration.tlsSources.sources.isEmpty else { return }
         certificateReload = try CertificateReload(
-            configuration.tlsSources, inUse: certificates, workers: workers.count, loop: loop, log: secretLog,
+            configuration.tlsSources, inUse: certificates, secretStats: SecretStats(cells),
+            workers: workers.count, loop: loop, log: secretLog,
             replaced: { [unowned self] in tellOfCertificates() },
             send: { [unowned self] replacements in
                 for (worker, replacement) in zip(workers, replacements) {
