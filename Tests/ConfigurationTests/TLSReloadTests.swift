@@ -1,5 +1,6 @@
 // TLS contexts that are made again from their files.
 import DataPlane
+import Glibc
 import Reactor
 import Testing
 
@@ -112,6 +113,16 @@ import Testing
             scene.problems(source, spec) == [
                 "\(Self.place).validation_context.trusted_ca: \(scene.path("ca.crt")) is empty: no certificate in it"
             ])
+    }
+
+    @Test func aPipeIsNotWaitedFor() throws {
+        let scene = try Scene()
+        let loaded = try loaded(scene.cluster())
+        let source = try #require(loaded.tlsSources.sources.first)
+        let spec = try #require(loaded.spec.clusters[1].tls)
+        let path = scene.path("tls.key")
+        #expect(unlink(path) == 0 && mkfifo(path, 0o600) == 0)
+        #expect(scene.problems(source, spec).map { $0.hasSuffix("\(path) is empty: no private key in it") } == [true])
     }
 
     @Test func randomTicketKeysStay() throws {

@@ -59,7 +59,7 @@ public struct TLSContextReading {
 
 /// One look at the files of TLS contexts: reads each file once. Blocks; main thread only.
 public struct TLSContextReader {
-    private let files = LoadedFiles()
+    private let files = LoadedFiles(waits: false)
 
     public init() {}
 
