@@ -9,39 +9,54 @@ final class CertificatesInUse {
     /// What Envoy shows while there is no certificate.
     private static let none = Int64(UInt32.max)
 
-    private let sockets: [ListenerSockets]
+    /// What is needed of a listener: its spec is as large as its routes.
+    private struct ListenerContexts {
+        let name: String
+        let statPrefix: String
+        /// By position; nil: plain text.
+        var chains: [TLSContextSpec?]
+        var defaultChain: TLSContextSpec?
+
+        init(_ sockets: ListenerSockets) {
+            name = sockets.spec.name
+            statPrefix = sockets.statPrefix
+            chains = sockets.spec.filterChains.map(\.tls)
+            defaultChain = sockets.spec.defaultFilterChain?.tls
+        }
+
+        var all: [TLSContextSpec] { (chains + [defaultChain]).compactMap { $0 } }
+    }
+
+    private var listeners: [ListenerContexts]
     private let clusters: ClusterDirectory
     private let cells: StatCells
     private let daysUntilFirst: Gauge
-    /// Of filter chains, in place of what their specs say.
-    private var replaced: [TLSContextOwner: TLSContextSpec] = [:]
     /// By listener: unix seconds; none for a listener without certificates.
     private var expirations: [Int: Int64] = [:]
 
     init(listeners: [ListenerSockets], clusters: ClusterDirectory, cells: StatCells) {
-        sockets = listeners
+        self.listeners = listeners.map(ListenerContexts.init)
         self.clusters = clusters
         self.cells = cells
         daysUntilFirst = cells.gauge("server.days_until_first_cert_expiring")
-        for (index, listener) in listeners.enumerated() where !contexts(ofListener: index).isEmpty {
+        for (index, listener) in self.listeners.enumerated() where !listener.all.isEmpty {
             TLSStats.showSecretUpdates(cells: cells, prefix: listener.statPrefix + "server_")
             publishExpirations(ofListener: index)
         }
     }
 
     /// All of them: those of listeners, then those of clusters, in the order of the configuration.
-    var all: [TLSContextSpec] { sockets.indices.flatMap(contexts) + clusters.tlsContexts }
+    var all: [TLSContextSpec] { listeners.flatMap(\.all) + clusters.tlsContexts }
 
     /// nil: plain text, or nobody of this configuration.
     func context(of owner: TLSContextOwner) -> TLSContextSpec? {
         switch owner {
         case .cluster(let index): return clusters.tlsContext(ofCluster: index)
         case .filterChain(let listener, let chain):
-            if let newer = replaced[owner] { return newer }
-            guard sockets.indices.contains(listener) else { return nil }
-            let spec = sockets[listener].spec
-            guard let chain else { return spec.defaultFilterChain?.tls }
-            return spec.filterChains.indices.contains(chain) ? spec.filterChains[chain].tls : nil
+            guard listeners.indices.contains(listener) else { return nil }
+            guard let chain else { return listeners[listener].defaultChain }
+            let chains = listeners[listener].chains
+            return chains.indices.contains(chain) ? chains[chain] : nil
         }
     }
 
@@ -49,8 +64,13 @@ final class CertificatesInUse {
     func replace(_ context: TLSContextSpec, of owner: TLSContextOwner) {
         switch owner {
         case .cluster(let index): clusters.replaceTLS(context, ofCluster: index, cells: cells)
-        case .filterChain(let listener, _):
-            replaced[owner] = context
+        case .filterChain(let listener, let chain):
+            guard self.context(of: owner) != nil else { return }
+            if let chain {
+                listeners[listener].chains[chain] = context
+            } else {
+                listeners[listener].defaultChain = context
+            }
             publishExpirations(ofListener: listener)
         }
     }
@@ -59,7 +79,7 @@ final class CertificatesInUse {
     func name(of owner: TLSContextOwner) -> String {
         switch owner {
         case .cluster(let index): "cluster '\(clusters.names(ofCluster: index)?.name ?? "")'"
-        case .filterChain(let listener, _): "listener '\(sockets[listener].spec.name)'"
+        case .filterChain(let listener, _): "listener '\(listeners[listener].name)'"
         }
     }
 
@@ -69,7 +89,7 @@ final class CertificatesInUse {
         case .cluster(let index):
             TLSUpdateStats(cells: cells, prefix: "cluster.\(clusters.names(ofCluster: index)?.statName ?? "").client_")
         case .filterChain(let listener, _):
-            TLSUpdateStats(cells: cells, prefix: sockets[listener].statPrefix + "server_")
+            TLSUpdateStats(cells: cells, prefix: listeners[listener].statPrefix + "server_")
         }
     }
 
@@ -79,16 +99,9 @@ final class CertificatesInUse {
         daysUntilFirst.set(first.map { max(0, $0 - now) / 86_400 } ?? Self.none)
     }
 
-    private func contexts(ofListener index: Int) -> [TLSContextSpec] {
-        let spec = sockets[index].spec
-        let owners =
-            spec.filterChains.indices.map { TLSContextOwner.filterChain(listener: index, chain: $0) }
-            + (spec.defaultFilterChain == nil ? [] : [.filterChain(listener: index, chain: nil)])
-        return owners.compactMap(context)
-    }
-
     private func publishExpirations(ofListener index: Int) {
+        let listener = listeners[index]
         expirations[index] = TLSStats.publishExpirations(
-            of: contexts(ofListener: index), cells: cells, prefix: sockets[index].statPrefix + "ssl.")
+            of: listener.all, cells: cells, prefix: listener.statPrefix + "ssl.")
     }
 }
