@@ -173,9 +173,8 @@ import Testing
         let stamp = FileStamp(path)
         try scene.write("a", "2")
         var told: [Set<Int>] = []
-        let watch = try FileWatch([(.file(path), stamp)], loop: scene.loop, pollInterval: nil, blind: { _ in }) {
-            told.append($0)
-        }
+        let watch = try FileWatch(
+            [(.file(path), stamp)], loop: scene.loop, pollInterval: nil, blind: { _ in }, changed: { told.append($0) })
         #expect(told.isEmpty)
         scene.loop.turnWhileBusy()
         #expect(told == [[0]])
