@@ -63,6 +63,8 @@ public protocol AdminBackend: AnyObject {
     func refreshStats()
     var clusters: ClusterDirectory { get }
     var listeners: [ListenerStatus] { get }
+    /// The TLS contexts as they are now: those of listeners, then those of clusters, in the order of the configuration.
+    var tlsContexts: [TLSContextSpec] { get }
     var configuration: LoadedConfiguration { get }
     /// "outrider <version>" and what belongs to it.
     var version: String { get }

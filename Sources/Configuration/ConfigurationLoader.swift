@@ -79,16 +79,20 @@ public enum ConfigurationLoader {
             report.add(.syntax, at: nil, path: FieldPath(), "the checked configuration is no Bootstrap message")
             throw report.errors
         }
-        let spec = BootstrapSpecBuilder(context: SpecContext(report: report), options: options).bootstrap(message)
+        let context = SpecContext(report: report)
+        let spec = BootstrapSpecBuilder(context: context, options: options).bootstrap(message)
         if report.hasIssues { throw report.errors }
         return LoadedConfiguration(
-            spec: spec, dump: ConfigurationDump(bootstrap: bytes), warnings: report.warnings, skipped: report.skipped)
+            spec: spec, tlsSources: context.tlsSources, dump: ConfigurationDump(bootstrap: bytes),
+            warnings: report.warnings, skipped: report.skipped)
     }
 }
 
 /// A bootstrap that can be run.
 public struct LoadedConfiguration: Sendable {
     public var spec: BootstrapSpec
+    /// The TLS contexts of `spec` that follow their files.
+    public var tlsSources: TLSContextSources
     /// What `/config_dump` shows.
     public var dump: ConfigurationDump
     /// Right, but probably not meant. To be logged.

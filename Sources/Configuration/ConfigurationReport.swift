@@ -13,9 +13,11 @@ final class ConfigurationReport {
     }
 
     /// Names of the sources, by `ConfigPosition.source`.
-    let sources: [String]
+    private(set) var sources: [String]
     /// The tree whose nodes give semantic problems their place; nil for messages that came over the wire.
     var root: ConfigNode?
+    /// The same for files that the configuration names, by `FieldPath.document`.
+    private var documents: [Int: ConfigNode] = [:]
     private var found: [Found] = []
     private(set) var unlisted = 0
     private(set) var warnings: [ConfigurationIssue] = []
@@ -23,7 +25,22 @@ final class ConfigurationReport {
     /// One line for each field that is skipped, in the order of their first appearance.
     private(set) var skipped: [String] = []
 
-    init(sources: [String]) { self.sources = sources }
+    init(sources: [String]) { self.sources = sources.isEmpty ? [""] : sources }
+
+    /// One more text, by whose number its positions and paths are known.
+    func addSource(_ name: String) -> Int {
+        sources.append(name)
+        return sources.count - 1
+    }
+
+    func add(document tree: ConfigNode, as source: Int) { documents[source] = tree }
+
+    private func position(of path: FieldPath) -> ConfigPosition? {
+        (path.document == 0 ? root : documents[path.document])?.position(of: path)
+    }
+
+    /// Where something else stands, in the words of a problem.
+    func place(of path: FieldPath) -> String { position(of: path).map { "line \($0.line)" } ?? path.description }
 
     var hasIssues: Bool { !found.isEmpty }
     /// Problems so far, listed or not.
@@ -46,20 +63,20 @@ final class ConfigurationReport {
             return kind == .missing && other.kind != .inconsistent
                 && (other.path.parent == path || other.path.parent == path.parent)
         }
-        if !known { add(kind, at: root?.position(of: path), path: path, message) }
+        if !known { add(kind, at: self.position(of: path), path: path, message) }
     }
 
     func warn(at position: ConfigPosition? = nil, path: FieldPath, _ message: String) {
         guard warnings.count < Self.maxIssues else { return }
         warnings.append(
-            issue(Found(kind: .badValue, position: position ?? root?.position(of: path), path: path, message: message)))
+            issue(Found(kind: .badValue, position: position ?? self.position(of: path), path: path, message: message)))
     }
 
     /// Notes a field that is skipped on purpose; once for each field of each message type.
     func skip(_ field: String, reason: String, at position: ConfigPosition? = nil, path: FieldPath) {
         guard skippedFields.insert(field).inserted else { return }
         var place = sources.first ?? ""
-        if let position = position ?? root?.position(of: path) {
+        if let position = position ?? self.position(of: path) {
             place = "\(sourceName(position)):\(position.line):\(position.column)"
         }
         skipped.append(singleLine("\(place): \(path): skipped: \(reason)"))
@@ -80,9 +97,13 @@ final class ConfigurationReport {
 
     private func issue(_ found: Found) -> ConfigurationIssue {
         ConfigurationIssue(
-            kind: found.kind, source: found.position.map(sourceName) ?? sources.first ?? "",
+            kind: found.kind, source: found.position.map(sourceName) ?? name(ofDocument: found.path.document),
             line: found.position?.line ?? 0, column: found.position?.column ?? 0, path: found.path,
             message: found.message)
+    }
+
+    private func name(ofDocument number: Int) -> String {
+        sources.indices.contains(number) ? sources[number] : ""
     }
 
     private func sourceName(_ position: ConfigPosition) -> String {

@@ -15,6 +15,10 @@ enum SkippedFields {
         (bootstrap, "inline_headers", "a hint for Envoy's header storage; no header is treated otherwise"),
         (bootstrap, "grpc_async_client_manager_config", "tunes gRPC clients, and none is configured"),
         (bootstrap, "perf_tracing_file_path", "only used by builds of Envoy with performance tracing"),
+        ("envoy.config.core.v3.ConfigSource", "initial_fetch_timeout", "a file is there at the start or never"),
+        (discovery, "canary", "only told to who asks"),
+        (discovery, "nonce", "only told to a control plane"),
+        (discovery, "control_plane", "only told to who asks"),
         ("envoy.config.bootstrap.v3.Admin", "profile_path", "Outrider has no profiler that writes a file"),
         (
             "envoy.config.bootstrap.v3.Admin", "ignore_global_conn_limit",
@@ -100,6 +104,7 @@ enum SkippedFields {
     ]
 
     private static let bootstrap = "envoy.config.bootstrap.v3.Bootstrap"
+    private static let discovery = SecretFile.messageName
     private static let node = "envoy.config.core.v3.Node"
     private static let listener = "envoy.config.listener.v3.Listener"
     private static let route = "envoy.config.route.v3.Route"

@@ -277,6 +277,8 @@ enum SupportedFields {
           source_address freebind socket_options
         envoy.config.core.v3.DataSource
           filename inline_bytes inline_string environment_variable
+        envoy.config.core.v3.WatchedDirectory
+          path
         envoy.config.core.v3.HeaderValue
           key value
         envoy.config.core.v3.HeaderValueOption
@@ -390,17 +392,23 @@ enum SupportedFields {
         envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext
           trusted_ca system_root_certs verify_certificate_spki verify_certificate_hash
           match_typed_subject_alt_names match_subject_alt_names crl allow_expired_certificate
-          trust_chain_verification only_verify_leaf_cert_crl max_verify_depth
+          trust_chain_verification only_verify_leaf_cert_crl max_verify_depth watched_directory
         envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
           san_type matcher oid
         envoy.extensions.transport_sockets.tls.v3.TlsCertificate
-          certificate_chain private_key pkcs12 password
+          certificate_chain private_key pkcs12 password watched_directory
         envoy.extensions.transport_sockets.tls.v3.TlsParameters
           tls_minimum_protocol_version tls_maximum_protocol_version cipher_suites ecdh_curves signature_algorithms
         envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
           keys
         envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig
-          name
+          name sds_config
+        envoy.config.core.v3.ConfigSource
+          path path_config_source resource_api_version
+        envoy.config.core.v3.PathConfigSource
+          path watched_directory
+        envoy.service.discovery.v3.DiscoveryResponse
+          version_info resources type_url
         envoy.extensions.transport_sockets.tls.v3.Secret
           name tls_certificate session_ticket_keys validation_context
         """

@@ -31,6 +31,10 @@ final class FakeBackend: AdminBackend {
         ) { _ in SilentResolver() }
     }
 
+    var tlsContexts: [TLSContextSpec] {
+        configuration.spec.listeners.flatMap { $0.filterChains.compactMap(\.tls) } + clusters.tlsContexts
+    }
+
     let version = "outrider 1.2.3"
     let uptime = TimeAmount.milliseconds(61_900)
     var uptimeOfAllEpochs = TimeAmount.milliseconds(61_900)

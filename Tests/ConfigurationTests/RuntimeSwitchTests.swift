@@ -18,11 +18,14 @@ struct RuntimeSwitchTests {
         var asksServers = true
         var keepsRetriesWithinDeadline = true
         var hasBudget = [true, true]
+        var followsFiles = true
 
         init() {}
 
         init(_ layer: String) throws {
-            let spec = try loaded(RuntimeSwitchTests.text(layer)).spec
+            let configuration = try loaded(RuntimeSwitchTests.text(layer))
+            let spec = configuration.spec
+            followsFiles = configuration.tlsSources.areFollowed
             let cluster = try #require(spec.clusters.first)
             reuse = cluster.reuse
             detectsDeadPeers = cluster.detectsDeadPeers
@@ -53,6 +56,7 @@ struct RuntimeSwitchTests {
         case .askServersThatSpeakFirst: expected.asksServers = false
         case .keepRetriesWithinDeadline: expected.keepsRetriesWithinDeadline = false
         case .defaultRetryBudget: expected.hasBudget = [false, false]
+        case .reloadTLSFiles: expected.followsFiles = false
         }
         #expect(try Settings("\(feature.rawValue): false") == expected)
         let configuration = try loaded(Self.text("\(feature.rawValue): false"))

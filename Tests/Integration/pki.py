@@ -34,13 +34,13 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def leaf(self, label, dns=(), uri=(), ip=(), email=(), expired=False):
+    def leaf(self, label, dns=(), uri=(), ip=(), email=(), expired=False, days=30):
         """A certificate and key; the names of its files and what they say."""
         names = [*map(x509.DNSName, dns), *map(x509.UniformResourceIdentifier, uri), *map(x509.RFC822Name, email),
                  *(x509.IPAddress(ipaddress.ip_address(one)) for one in ip)]
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
-        span = {"start": -10 * DAY, "end": -DAY} if expired else {}
+        span = {"start": -10 * DAY, "end": -DAY} if expired else {"end": days * DAY}
         certificate = self._build(subject, key.public_key(), x509.BasicConstraints(False, None), names, **span)
         return Leaf(self, label, certificate, key)
 

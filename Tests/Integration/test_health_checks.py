@@ -276,6 +276,16 @@ def test_a_certificate_that_is_not_trusted_fails_the_check(either, server, tmp_p
     assert not one.checks
 
 
+def test_checks_follow_certificates_that_change(start, server, tmp_path):
+    """The CA's file is replaced by that of the server's CA: the next check trusts it."""
+    ca, other = Authority(tmp_path), Authority(tmp_path, "other")
+    one = server(tls=other.leaf("server", dns=["app.example"]).server_context())
+    proxy = start(http(clusters=[cluster("app", one.port, **check(), **tls(ca, ca.leaf("proxy")))]))
+    wait_flags(proxy, "/failed_active_hc")
+    other.path.replace(ca.path)
+    wait_flags(proxy, "healthy")
+
+
 @pytest.fixture
 def grpc_server():
     """A server with grpcio's own health service."""

@@ -5,15 +5,12 @@ import Reactor
 enum CertificatesPage {
     /// - Parameter now: unix seconds.
     static func answer(_ backend: any AdminBackend, now: Int64) -> AdminAnswer {
-        let spec = backend.configuration.spec
-        let chains = spec.listeners.flatMap { $0.filterChains + ($0.defaultFilterChain.map { [$0] } ?? []) }
-        let contexts = chains.compactMap(\.tls) + backend.clusters.tlsContexts
-        return AdminAnswer(
+        AdminAnswer(
             .members(
                 (
                     "certificates",
                     .array(
-                        contexts.map { context in
+                        backend.tlsContexts.map { context in
                             let details = context.certificateDetails
                             return .members(
                                 ("ca_cert", .array(details.caCert.map { certificate($0, now) })),

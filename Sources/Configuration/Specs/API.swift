@@ -16,6 +16,7 @@ enum API {
     typealias CIDR = Envoy_Config_Core_V3_CidrRange
     typealias SocketOption = Envoy_Config_Core_V3_SocketOption
     typealias DataSource = Envoy_Config_Core_V3_DataSource
+    typealias WatchedDirectory = Envoy_Config_Core_V3_WatchedDirectory
     typealias HeaderValueOption = Envoy_Config_Core_V3_HeaderValueOption
     typealias HTTPOptions = Envoy_Config_Core_V3_HttpProtocolOptions
     typealias HTTP1Options = Envoy_Config_Core_V3_Http1ProtocolOptions
@@ -94,6 +95,9 @@ enum API {
     typealias TLSCertificate = Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate
     typealias TLSParameters = Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters
     typealias Secret = Envoy_Extensions_TransportSockets_Tls_V3_Secret
+    typealias SecretConfig = Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig
+    typealias ConfigSource = Envoy_Config_Core_V3_ConfigSource
+    typealias DiscoveryResponse = Envoy_Service_Discovery_V3_DiscoveryResponse
     typealias TicketKeys = Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys
 }
 

@@ -16,10 +16,12 @@ struct BootstrapSpecBuilder {
         spec.stats = StatsSpecBuilder(context: context).stats(bootstrap)
         spec.admin = admin(bootstrap)
 
+        context.tlsSources.areFollowed = context.isOn(.reloadTLSFiles)
+        context.tlsSources.pollInterval = context.interval(.tlsFilePoll, default: .seconds(60))
         let resources = bootstrap.staticResources
         let path = FieldPath().field("static_resources")
         context.clusterNames = Set(resources.clusters.map(\.name))
-        collect(resources.secrets, path.field("secrets"))
+        context.secrets = secrets(resources.secrets, path.field("secrets"))
         spec.listeners = ListenerSpecBuilder(context: context).listeners(resources.listeners, path.field("listeners"))
         let dns = DNSSpecBuilder(context: context).standard(bootstrap)
         let bind = UpstreamSocketSpecBuilder(context: context).bind(
@@ -62,16 +64,18 @@ struct BootstrapSpecBuilder {
         return spec
     }
 
-    private func collect(_ secrets: [API.Secret], _ path: FieldPath) {
+    private func secrets(_ secrets: [API.Secret], _ path: FieldPath) -> TLSSecrets {
+        var found: [String: (secret: API.Secret, path: FieldPath)] = [:]
         for (index, secret) in secrets.enumerated() {
             if secret.name.isEmpty { context.missing(path[index].field("name")) }
-            if let first = context.secrets[secret.name] {
+            if let first = found[secret.name] {
                 context.duplicate(
                     path[index].field("name"),
                     "\(quotedForMessage(secret.name)) is the name of another secret (\(context.place(of: first.path)))")
             } else {
-                context.secrets[secret.name] = (secret, path[index])
+                found[secret.name] = (secret, path[index])
             }
         }
+        return TLSSecrets(found)
     }
 }

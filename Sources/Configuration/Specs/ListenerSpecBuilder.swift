@@ -8,7 +8,7 @@ struct ListenerSpecBuilder {
 
     /// All listeners, with the checks that need to see them together.
     func listeners(_ listeners: [API.Listener], _ path: FieldPath) -> [ListenerSpec] {
-        let specs = listeners.enumerated().map { listener($1, path[$0]) }
+        let specs = listeners.enumerated().map { listener($1, path[$0], index: $0) }
         var names: [String: FieldPath] = [:]
         var addresses: [SocketAddress: String] = [:]
         for (index, spec) in specs.enumerated() {
@@ -42,9 +42,11 @@ struct ListenerSpecBuilder {
         return found
     }
 
-    private func listener(_ listener: API.Listener, _ path: FieldPath) -> ListenerSpec? {
+    private func listener(_ listener: API.Listener, _ path: FieldPath, index: Int) -> ListenerSpec? {
         let chains = path.field("filter_chains")
-        let filterChains = listener.filterChains.enumerated().compactMap { chain($1, chains[$0]) }
+        let filterChains = listener.filterChains.enumerated().compactMap {
+            chain($1, chains[$0], .filterChain(listener: index, chain: $0))
+        }
         checkOverlaps(listener.filterChains, chains)
         var defaultChain: FilterChainSpec?
         if listener.hasDefaultFilterChain {
@@ -54,7 +56,7 @@ struct ListenerSpecBuilder {
                     place.field("filter_chain_match"),
                     "the default chain takes what no other matches, it cannot match itself")
             }
-            defaultChain = chain(listener.defaultFilterChain, place)
+            defaultChain = chain(listener.defaultFilterChain, place, .filterChain(listener: index, chain: nil))
         } else if listener.filterChains.isEmpty {
             context.missing(chains, "a listener needs at least one filter chain")
         }
@@ -143,11 +145,11 @@ struct ListenerSpecBuilder {
 
     // MARK: - Filter chains
 
-    private func chain(_ chain: API.FilterChain, _ path: FieldPath) -> FilterChainSpec? {
+    private func chain(_ chain: API.FilterChain, _ path: FieldPath, _ owner: TLSContextOwner) -> FilterChainSpec? {
         let filters = path.field("filters")
         let match = match(chain.filterChainMatch, path.field("filter_chain_match"))
         var tls = TLSSpecBuilder(context: context).downstream(
-            chain.transportSocket, isSet: chain.hasTransportSocket, path.field("transport_socket"))
+            chain.transportSocket, isSet: chain.hasTransportSocket, path.field("transport_socket"), owner)
         let specs = chain.filters.enumerated().map { filter($1, filters[$0]) }
         for index in specs.indices.dropLast() where specs[index] != nil {
             context.bad(

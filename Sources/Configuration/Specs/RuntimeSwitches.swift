@@ -1,5 +1,6 @@
 // What Outrider does beyond Envoy, and the runtime keys that turn each of it off.
 import DataPlane
+import Reactor
 
 /// A behaviour that Envoy does not have. All are on; `false` under the key in a static layer of `layered_runtime` turns
 /// one off. Envoy reads such a layer too and leaves keys alone that it does not know, so that the file stays good for
@@ -14,6 +15,7 @@ enum RuntimeSwitch: String, CaseIterable {
     case askServersThatSpeakFirst = "outrider.listener.server_first"
     case keepRetriesWithinDeadline = "outrider.retry.keep_within_deadline"
     case defaultRetryBudget = "outrider.retry.default_budget"
+    case reloadTLSFiles = "outrider.tls.reload_files"
 
     /// The keys that are Outrider's own.
     static let prefix = "outrider."
@@ -23,6 +25,11 @@ enum RuntimeSwitch: String, CaseIterable {
 enum RuntimeLimit: String, CaseIterable {
     case maxOriginalDestinationHosts = "outrider.upstream.max_original_dst_hosts"
     case maxHandshakeMilliseconds = "outrider.listener.max_tls_handshake_ms"
+}
+
+/// How often something is done, in seconds, under a key of its own; 0: never.
+enum RuntimeInterval: String, CaseIterable {
+    case tlsFilePoll = "outrider.tls.poll_files_seconds"
 }
 
 /// Ports, under a key of their own: `25` or `"25, 3306"`.
@@ -59,6 +66,12 @@ extension SpecContext {
         Int(number(Double(standard), runtimeKey: limit.rawValue))
     }
 
+    /// An interval as the file sets it, or else the default; nil: never.
+    func interval(_ interval: RuntimeInterval, default standard: TimeAmount) -> TimeAmount? {
+        let seconds = count(Int(standard.seconds), runtimeKey: interval.rawValue)
+        return seconds > 0 ? .seconds(Int64(seconds)) : nil
+    }
+
     /// Whether the file leaves a behaviour on.
     func isOn(_ feature: RuntimeSwitch) -> Bool {
         use(runtimeKey: feature.rawValue)
@@ -72,6 +85,10 @@ extension SpecContext {
                 checkLimit(value, place(key))
                 continue
             }
+            if RuntimeInterval(rawValue: key) != nil {
+                checkInterval(value, place(key))
+                continue
+            }
             if RuntimePorts(rawValue: key) != nil {
                 if RuntimePorts.parse(value) == nil { bad(place(key), "must be ports, as in \"25, 3306\"") }
                 continue
@@ -79,7 +96,7 @@ extension SpecContext {
             guard RuntimeSwitch(rawValue: key) != nil else {
                 let known =
                     RuntimeSwitch.allCases.map(\.rawValue) + RuntimeLimit.allCases.map(\.rawValue)
-                    + RuntimePorts.allCases.map(\.rawValue)
+                    + RuntimeInterval.allCases.map(\.rawValue) + RuntimePorts.allCases.map(\.rawValue)
                 bad(
                     place(key),
                     "Outrider has no runtime key \(quotedForMessage(key))" + Suggestion.clause(for: key, among: known))
@@ -87,6 +104,11 @@ extension SpecContext {
             }
             if value != .text("true"), value != .text("false") { bad(place(key), "must be true or false") }
         }
+    }
+
+    private func checkInterval(_ value: RuntimeSpec.Value, _ path: FieldPath) {
+        if case .number(let number) = value, (0...86_400).contains(number), number == number.rounded() { return }
+        bad(path, "must be whole seconds from 0 to 86400; 0 is never")
     }
 
     private func checkLimit(_ value: RuntimeSpec.Value, _ path: FieldPath) {

@@ -17,11 +17,73 @@ final class SpecContext {
     /// Clusters that a TCP proxy uses: their ALPN is the application's business.
     var rawClusters: Set<String> = []
     /// Static secrets by name.
-    var secrets: [String: (secret: API.Secret, path: FieldPath)] = [:]
+    var secrets = TLSSecrets([:])
     var nodeID = ""
-    private var files: [String: [UInt8]] = [:]
+    let files: LoadedFiles
+    /// TLS contexts that are made again when their files change.
+    var tlsSources = TLSContextSources()
+    /// Positions of the places in `tlsSources`.
+    private var watchedPlaces: [WatchedPlace: Int] = [:]
+    /// What the TLS context that is being read depends on.
+    private var noted: Set<Int> = []
+    /// The secrets that it takes from files.
+    private(set) var subscriptions: [SecretSubscription] = []
+    /// By path, each read once; nil for one that is no good.
+    private var secretFiles: [String: SecretFile?] = [:]
 
-    init(report: ConfigurationReport) { self.report = report }
+    init(report: ConfigurationReport, files: LoadedFiles = LoadedFiles()) {
+        self.report = report
+        self.files = files
+    }
+
+    // MARK: - Files that change
+
+    /// The TLS context that is being read depends on a place, which `path` names. Where files are read once, only those of
+    /// secrets from files count.
+    func note(_ place: WatchedPlace, for path: FieldPath) {
+        if tlsSources.areFollowed || path.document != 0 { watch(place) }
+    }
+
+    /// The TLS context that is being read depends on a place in any case.
+    func watch(_ place: WatchedPlace) {
+        let index = watchedPlaces[place] ?? tlsSources.places.count
+        if index == tlsSources.places.count {
+            tlsSources.places.append((place, files.stamp(of: place)))
+            watchedPlaces[place] = index
+        }
+        noted.insert(index)
+    }
+
+    /// A TLS context was read: from now on what it depends on is known. One without files is not kept.
+    func noteSource(_ owner: TLSContextOwner, _ path: FieldPath, _ request: () -> TLSContextSource.Request?) {
+        defer {
+            noted = []
+            subscriptions = []
+        }
+        guard !noted.isEmpty, let request = request() else { return }
+        for one in subscriptions { tlsSources.versions[one] = version(of: one) }
+        tlsSources.sources.append(
+            TLSContextSource(
+                owner: owner, places: noted.sorted(), subscriptions: subscriptions, request: request, path: path,
+                secrets: secrets, areFilesFollowed: tlsSources.areFollowed))
+    }
+
+    /// The TLS context that is being read takes a secret from a file.
+    func subscribe(_ subscription: SecretSubscription) {
+        if !subscriptions.contains(subscription) { subscriptions.append(subscription) }
+    }
+
+    func secretFile(_ path: String) -> SecretFile? {
+        if let known = secretFiles[path] { return known }
+        let file = SecretFile(path, context: self)
+        secretFiles[path] = .some(file)
+        return file
+    }
+
+    /// The `version_info` of the file that a secret is from.
+    func version(of subscription: SecretSubscription) -> String {
+        secretFiles[subscription.path].flatMap { $0?.version } ?? ""
+    }
 
     // MARK: - Problems
 
@@ -33,7 +95,7 @@ final class SpecContext {
 
     /// Where something else stands, in the words of a problem.
     func place(of path: FieldPath) -> String {
-        report.root.map { "line \($0.position(of: path).line)" } ?? path.description
+        report.place(of: path)
     }
 
     /// A cluster that something refers to.
@@ -156,11 +218,8 @@ final class SpecContext {
     func data(_ source: API.DataSource, _ path: FieldPath) -> (bytes: [UInt8], name: String)? {
         switch source.specifier {
         case .filename(let name)?:
-            if let known = files[name] { return (known, name) }
             do throws(SystemError) {
-                let bytes = try FileContents.read(name, limit: Self.maxFile)
-                files[name] = bytes
-                return (bytes, name)
+                return (try files.read(name), name)
             } catch {
                 bad(path.field("filename"), "\(quotedForMessage(name)) cannot be read: \(error.reason)")
                 return nil
@@ -178,7 +237,4 @@ final class SpecContext {
             return nil
         }
     }
-
-    /// Bytes of a certificate, key or body.
-    private static let maxFile = 8 << 20
 }

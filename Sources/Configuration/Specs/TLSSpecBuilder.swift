@@ -13,6 +13,9 @@ struct TLSSpecBuilder {
         var common: FieldPath
         var certificates: [FieldPath] = []
         var validation: FieldPath
+        /// Where these stand in a secret, apart from `validation`.
+        var trustedCA: FieldPath?
+        var crl: FieldPath?
 
         /// How many problems were known before this context.
         var problemsBefore: Int
@@ -33,6 +36,8 @@ struct TLSSpecBuilder {
                 let rest = field[field.index(after: close)...].dropFirst()
                 return rest.isEmpty ? certificates[index] : certificates[index].field(String(rest))
             }
+            if field == "validation_context.trusted_ca", let trustedCA { return trustedCA }
+            if field == "validation_context.crl", let crl { return crl }
             if field == "validation_context" { return validation }
             if field.hasPrefix("validation_context.") { return validation.field(String(field.dropFirst(19))) }
             if ["sni", "auto_sni_san_validation", "require_client_certificate"].contains(field) {
@@ -42,8 +47,23 @@ struct TLSSpecBuilder {
         }
     }
 
+    /// What a cluster's HTTP options ask of its TLS context.
+    struct AutoNames: Sendable {
+        /// `auto_sni`
+        var sni: Bool
+        /// `auto_san_validation`
+        var san: Bool
+
+        init(_ http: API.UpstreamHTTP?) {
+            sni = http?.upstreamHTTPProtocolOptions.autoSni == true
+            san = http?.upstreamHTTPProtocolOptions.autoSanValidation == true
+        }
+    }
+
     /// The TLS context of a filter chain; nil for plain text.
-    func downstream(_ socket: API.TransportSocket, isSet: Bool, _ path: FieldPath) -> TLSContextSpec? {
+    func downstream(
+        _ socket: API.TransportSocket, isSet: Bool, _ path: FieldPath, _ owner: TLSContextOwner
+    ) -> TLSContextSpec? {
         guard isSet, let config = config(socket, path) else { return nil }
         let place = path.field("typed_config")
         if config.unpacked(API.UpstreamTLS.self) != nil {
@@ -57,6 +77,12 @@ struct TLSSpecBuilder {
                     + "envoy.filters.listener.proxy_protocol")
         }
         guard let tls = config.unpacked(API.DownstreamTLS.self) else { return nil }
+        let spec = downstream(tls, place)
+        context.noteSource(owner, place) { (try? tls.serializedBytes()).map(TLSContextSource.Request.downstream) }
+        return spec
+    }
+
+    func downstream(_ tls: API.DownstreamTLS, _ place: FieldPath) -> TLSContextSpec? {
         var places = Places(place, after: context.report.issueCount)
         var spec = common(tls.commonTlsContext, &places)
         spec.verify.required = tls.requireClientCertificate.value
@@ -84,9 +110,9 @@ struct TLSSpecBuilder {
     }
 
     /// The TLS context of a cluster; nil for plain text.
-    func upstream(_ socket: API.TransportSocket, isSet: Bool, http: API.UpstreamHTTP?, _ path: FieldPath)
-        -> TLSContextSpec?
-    {
+    func upstream(
+        _ socket: API.TransportSocket, isSet: Bool, _ auto: AutoNames, _ path: FieldPath, _ owner: TLSContextOwner
+    ) -> TLSContextSpec? {
         guard isSet, let config = config(socket, path) else { return nil }
         let place = path.field("typed_config")
         if config.unpacked(API.DownstreamTLS.self) != nil {
@@ -94,12 +120,18 @@ struct TLSSpecBuilder {
                 place, "a DownstreamTlsContext belongs to a filter chain; a cluster takes an UpstreamTlsContext")
         }
         guard let tls = config.unpacked(API.UpstreamTLS.self) else { return nil }
+        let spec = upstream(tls, auto, place)
+        context.noteSource(owner, place) { (try? tls.serializedBytes()).map { .upstream($0, auto) } }
+        return spec
+    }
+
+    func upstream(_ tls: API.UpstreamTLS, _ auto: AutoNames, _ place: FieldPath) -> TLSContextSpec {
         var places = Places(place, after: context.report.issueCount)
         var spec = common(tls.commonTlsContext, &places)
         spec.sni = tls.sni.isEmpty ? nil : tls.sni
-        spec.autoSNI = tls.autoHostSni || http?.upstreamHTTPProtocolOptions.autoSni == true
+        spec.autoSNI = tls.autoHostSni || auto.sni
         spec.autoSANValidation = tls.autoSniSanValidation
-        if http?.upstreamHTTPProtocolOptions.autoSanValidation == true {
+        if auto.san {
             if spec.trustedCA != nil {
                 spec.autoSANValidation = true
             } else {
@@ -146,7 +178,7 @@ struct TLSSpecBuilder {
         }
         for (index, reference) in common.tlsCertificateSdsSecretConfigs.enumerated() {
             let path = places.common.field("tls_certificate_sds_secret_configs")[index]
-            guard let (secret, place) = secret(reference.name, path) else { continue }
+            guard let (secret, place) = secret(reference, path) else { continue }
             guard case .tlsCertificate(let certificate)? = secret.type else {
                 context.inconsistent(
                     path.field("name"), "secret \(quotedForMessage(reference.name)) is no tls_certificate")
@@ -159,7 +191,7 @@ struct TLSSpecBuilder {
             self.validation(validation, places.validation, into: &spec)
         case .validationContextSdsSecretConfig(let reference)?:
             let path = places.common.field("validation_context_sds_secret_config")
-            if let (validation, place) = validation(named: reference.name, path) {
+            if let (validation, place) = validation(reference, path) {
                 places.validation = place
                 self.validation(validation, place, into: &spec)
                 spec.trustedCASecret = reference.name
@@ -170,22 +202,31 @@ struct TLSSpecBuilder {
             var merged = combined.defaultValidationContext
             let reference = path.field("validation_context_sds_secret_config")
             if combined.hasValidationContextSdsSecretConfig,
-                let (validation, _) = validation(named: combined.validationContextSdsSecretConfig.name, reference),
+                let (validation, place) = validation(combined.validationContextSdsSecretConfig, reference),
                 let bytes: [UInt8] = try? validation.serializedBytes()
             {
                 // As in Envoy: the secret is merged over the default.
                 try? merged.merge(serializedBytes: bytes)
                 spec.trustedCASecret = combined.validationContextSdsSecretConfig.name
+                if validation.hasTrustedCa { places.trustedCA = place.field("trusted_ca") }
+                if validation.hasCrl { places.crl = place.field("crl") }
             }
-            self.validation(merged, places.validation, into: &spec)
+            self.validation(merged, places.validation, trustedCA: places.trustedCA, crl: places.crl, into: &spec)
         default: break
         }
         return spec
     }
 
-    private func secret(_ name: String, _ path: FieldPath) -> (secret: API.Secret, path: FieldPath)? {
-        if let found = context.secrets[name] { return found }
-        let names = context.secrets.keys
+    /// A secret of the configuration, or of the file that the reference names.
+    private func secret(
+        _ reference: API.SecretConfig, _ path: FieldPath
+    ) -> (secret: API.Secret, path: FieldPath)? {
+        let name = reference.name
+        if reference.hasSdsConfig {
+            return context.secret(name, from: reference.sdsConfig, path.field("sds_config"), referredAt: path)
+        }
+        if let found = context.secrets.all[name] { return found }
+        let names = context.secrets.all.keys
         context.inconsistent(
             path.field("name"),
             "there is no secret \(quotedForMessage(name)) in static_resources.secrets"
@@ -194,24 +235,56 @@ struct TLSSpecBuilder {
     }
 
     private func validation(
-        named name: String, _ path: FieldPath
+        _ reference: API.SecretConfig, _ path: FieldPath
     ) -> (validation: API.Validation, path: FieldPath)? {
-        guard let (secret, place) = secret(name, path) else { return nil }
+        guard let (secret, place) = secret(reference, path) else { return nil }
         guard case .validationContext(let validation)? = secret.type else {
-            context.inconsistent(path.field("name"), "secret \(quotedForMessage(name)) is no validation_context")
+            context.inconsistent(
+                path.field("name"), "secret \(quotedForMessage(reference.name)) is no validation_context")
             return nil
         }
         return (validation, place.field("validation_context"))
     }
 
+    // MARK: - Files
+
+    /// The folder whose moves tell that all files of a message have changed; nil: each file tells for itself.
+    func watchedDirectory(
+        _ directory: API.WatchedDirectory, isSet: Bool, _ path: FieldPath
+    ) -> WatchedPlace? {
+        guard isSet else { return nil }
+        if directory.path.isEmpty {
+            context.missing(path.field("path"))
+            return nil
+        }
+        let place = WatchedPlace.moves(into: directory.path)
+        context.note(place, for: path)
+        return place
+    }
+
+    /// The bytes of a source. A file is followed, unless the moves into a folder tell of it.
+    func data(
+        _ source: API.DataSource, _ path: FieldPath, _ moves: WatchedPlace?
+    ) -> (bytes: [UInt8], name: String)? {
+        if case .filename(let name)? = source.specifier, moves == nil { context.note(.file(name), for: path) }
+        return context.data(source, path)
+    }
+
+    // MARK: - Certificates
+
     private func add(
         _ certificate: API.TLSCertificate, _ path: FieldPath, _ spec: inout TLSContextSpec, _ places: inout Places,
         secretName: String = ""
     ) {
-        let password = certificate.hasPassword ? context.data(certificate.password, path.field("password"))?.bytes : nil
+        let moves = watchedDirectory(
+            certificate.watchedDirectory, isSet: certificate.hasWatchedDirectory, path.field("watched_directory"))
+        let password =
+            certificate.hasPassword
+            ? data(certificate.password, path.field("password"), moves)?.bytes : nil
         let found =
             certificate.hasPkcs12
-            ? pkcs12(certificate, password: password, path) : chainAndKey(certificate, password: password, path)
+            ? pkcs12(certificate, password: password, path, moves)
+            : chainAndKey(certificate, password: password, path, moves)
         guard var material = found else { return }
         material.secretName = secretName
         spec.certificates.append(material)
@@ -219,20 +292,20 @@ struct TLSSpecBuilder {
     }
 
     private func chainAndKey(
-        _ certificate: API.TLSCertificate, password: [UInt8]?, _ path: FieldPath
+        _ certificate: API.TLSCertificate, password: [UInt8]?, _ path: FieldPath, _ moves: WatchedPlace?
     ) -> TLSCertificateMaterial? {
         if !certificate.hasCertificateChain { context.missing(path.field("certificate_chain")) }
         if !certificate.hasPrivateKey { context.missing(path.field("private_key")) }
         guard certificate.hasCertificateChain, certificate.hasPrivateKey else { return nil }
-        let chain = context.data(certificate.certificateChain, path.field("certificate_chain"))
-        let key = context.data(certificate.privateKey, path.field("private_key"))
+        let chain = data(certificate.certificateChain, path.field("certificate_chain"), moves)
+        let key = data(certificate.privateKey, path.field("private_key"), moves)
         guard let chain, let key else { return nil }
         return TLSCertificateMaterial(
             chainPEM: chain.bytes, keyPEM: key.bytes, password: password, chainName: chain.name, keyName: key.name)
     }
 
     private func pkcs12(
-        _ certificate: API.TLSCertificate, password: [UInt8]?, _ path: FieldPath
+        _ certificate: API.TLSCertificate, password: [UInt8]?, _ path: FieldPath, _ moves: WatchedPlace?
     ) -> TLSCertificateMaterial? {
         for (name, isSet) in [
             ("certificate_chain", certificate.hasCertificateChain), ("private_key", certificate.hasPrivateKey),
@@ -240,7 +313,7 @@ struct TLSSpecBuilder {
             context.bad(path.field(name), "only one of pkcs12 and \(name) may be set")
         }
         let place = path.field("pkcs12")
-        guard let (bytes, name) = context.data(certificate.pkcs12, place) else { return nil }
+        guard let (bytes, name) = data(certificate.pkcs12, place, moves) else { return nil }
         do throws(TLSConfigurationError) {
             return try TLSCertificateMaterial(pkcs12: bytes, password: password, name: name, field: "pkcs12")
         } catch {
@@ -270,7 +343,7 @@ struct TLSSpecBuilder {
     private func ticketKeys(_ keys: API.TicketKeys, _ path: FieldPath) -> TLSSessionTickets? {
         var found: [SessionTicketKeys.Key] = []
         for (index, source) in keys.keys.enumerated() {
-            guard let (bytes, _) = context.data(source, path[index]) else { continue }
+            guard let (bytes, _) = data(source, path[index], nil) else { continue }
             guard let key = SessionTicketKeys.Key(bytes) else {
                 context.bad(
                     path[index], "a session ticket key has \(SessionTicketKeys.Key.size) bytes, this has \(bytes.count)"

@@ -11,14 +11,22 @@ extension TLSSpecBuilder {
         "/etc/pki/tls/cacert.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
     ]
 
-    func validation(_ validation: API.Validation, _ path: FieldPath, into spec: inout TLSContextSpec) {
-        if validation.hasTrustedCa, let (bytes, name) = context.data(validation.trustedCa, path.field("trusted_ca")) {
+    /// `trustedCA` and `crl` are the places of these, where they are not below `path`.
+    func validation(
+        _ validation: API.Validation, _ path: FieldPath, trustedCA: FieldPath? = nil, crl: FieldPath? = nil,
+        into spec: inout TLSContextSpec
+    ) {
+        let moves = watchedDirectory(
+            validation.watchedDirectory, isSet: validation.hasWatchedDirectory, path.field("watched_directory"))
+        if validation.hasTrustedCa,
+            let (bytes, name) = data(validation.trustedCa, trustedCA ?? path.field("trusted_ca"), moves)
+        {
             spec.trustedCA = bytes
             spec.trustedCAName = name
         } else if validation.hasSystemRootCerts, !validation.hasTrustedCa {
-            systemRoots(path.field("system_root_certs"), into: &spec)
+            systemRoots(path.field("system_root_certs"), moves, into: &spec)
         }
-        if validation.hasCrl, let (bytes, name) = context.data(validation.crl, path.field("crl")) {
+        if validation.hasCrl, let (bytes, name) = data(validation.crl, crl ?? path.field("crl"), moves) {
             spec.crl = bytes
             spec.crlName = name
         }
@@ -42,9 +50,10 @@ extension TLSSpecBuilder {
         spec.verify = verify
     }
 
-    private func systemRoots(_ path: FieldPath, into spec: inout TLSContextSpec) {
+    private func systemRoots(_ path: FieldPath, _ moves: WatchedPlace?, into spec: inout TLSContextSpec) {
         for name in Self.systemRoots {
-            guard let bytes = try? FileContents.read(name) else { continue }
+            guard let bytes = try? context.files.read(name) else { continue }
+            if moves == nil { context.note(.file(name), for: path) }
             spec.trustedCA = bytes
             spec.trustedCAName = name
             return

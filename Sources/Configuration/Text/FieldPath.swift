@@ -11,8 +11,16 @@ public struct FieldPath: Sendable, Hashable, CustomStringConvertible {
         case key(String)
     }
     public var steps: [Step]
+    /// Which text the path is one of: 0 is the bootstrap, others are files that it names.
+    var document = 0
 
     public init(_ steps: [Step] = []) { self.steps = steps }
+
+    /// The root of a file that the bootstrap names.
+    init(document: Int) {
+        steps = []
+        self.document = document
+    }
 
     /// The path of a field of the message that stands here; dots name a field of a field.
     public func field(_ name: String) -> FieldPath {
@@ -25,12 +33,24 @@ public struct FieldPath: Sendable, Hashable, CustomStringConvertible {
         return path
     }
 
-    public subscript(_ index: Int) -> FieldPath { FieldPath(steps + [.index(index)]) }
-    public func key(_ name: String) -> FieldPath { FieldPath(steps + [.key(name)]) }
+    public subscript(_ index: Int) -> FieldPath { appending(.index(index)) }
+    public func key(_ name: String) -> FieldPath { appending(.key(name)) }
 
-    public var parent: FieldPath { FieldPath(Array(steps.dropLast())) }
+    private func appending(_ step: Step) -> FieldPath {
+        var path = self
+        path.steps.append(step)
+        return path
+    }
 
-    public func hasPrefix(_ other: FieldPath) -> Bool { steps.starts(with: other.steps) }
+    public var parent: FieldPath {
+        var path = self
+        path.steps = steps.dropLast()
+        return path
+    }
+
+    public func hasPrefix(_ other: FieldPath) -> Bool {
+        document == other.document && steps.starts(with: other.steps)
+    }
 
     public var description: String {
         var text = ""

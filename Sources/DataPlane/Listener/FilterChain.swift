@@ -11,7 +11,8 @@ final class FilterChain {
     }
 
     let name: String
-    let tls: TLSContext?
+    /// What handshakes that begin now are made with; replaced when certificates change.
+    var tls: TLSContext?
     /// From accept to the end of the TLS handshake; nil: no limit.
     let handshakeTimeout: TimeAmount?
     let filter: Filter

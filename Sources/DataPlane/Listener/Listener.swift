@@ -68,6 +68,15 @@ public final class Listener {
 
     private var allChains: [FilterChain] { defaultChain.map { chains + [$0] } ?? chains }
 
+    /// Takes over a TLS context in place of the one that a chain (nil: the default one) has, and goes on with its
+    /// counters.
+    func apply(_ tls: TLSContext, chain index: Int?) {
+        let found = index.map { chains.indices.contains($0) ? chains[$0] : nil } ?? defaultChain
+        guard let chain = found, let old = chain.tls else { return }
+        tls.succeed(old)
+        chain.tls = tls
+    }
+
     /// What it carries at this moment.
     public var load: ListenerLoad {
         var load = ListenerLoad(connections: pending.count, active: pending.count, begun: stats.total.value)

@@ -13,7 +13,8 @@ public final class Cluster {
     /// Tries' outcomes are wanted: there is outlier detection.
     let watchesOutcomes: Bool
     let loop: EventLoop
-    let tls: TLSContext?
+    /// What connections that are opened now are made with; replaced when certificates change.
+    private(set) var tls: TLSContext?
     let socketOptions: SocketOptions
     let requestStyle: HTTP1Style
     let responseLimits: HTTP1Limits
@@ -225,6 +226,9 @@ public final class Cluster {
 
     /// A host was taken out for its health.
     func hostFailed(_ host: Host) { places.first { $0.host.state === host.state }?.healthFailed() }
+
+    /// Connections that are opened from now on use another TLS context.
+    func apply(_ tls: TLSContext) { self.tls = tls }
 
     /// Closes everything at once, for the end of the worker.
     func shutDown() {

@@ -12,8 +12,8 @@ public final class ClusterSet {
         let shared: ClusterShared
         /// As the directory sent them last.
         var hosts: HostSet
-        /// Made ahead: files are read for it, and it can fail.
-        let tls: TLSContext?
+        /// Made ahead: it can fail. As it was replaced last.
+        var tls: TLSContext?
     }
 
     private var sources: [Source] = []
@@ -113,6 +113,14 @@ public final class ClusterSet {
 
     func hostFailed(_ host: Host, cluster index: Int) {
         if made.indices.contains(index) { made[index]?.hostFailed(host) }
+    }
+
+    /// Takes over a TLS context in place of the one that the cluster has, and goes on with its counters.
+    func apply(_ tls: TLSContext, cluster index: Int) {
+        guard sources.indices.contains(index), let old = sources[index].tls else { return }
+        tls.succeed(old)
+        sources[index].tls = tls
+        made[index]?.apply(tls)
     }
 
     /// Closes every upstream connection at once, for the end of the worker.

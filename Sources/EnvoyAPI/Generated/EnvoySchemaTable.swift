@@ -10,6 +10,7 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.config.cluster.v3.Cluster.DnsLookupFamily AUTO=0 V4_ONLY=1 V6_ONLY=2 V4_PREFERRED=3 ALL=4
     E envoy.config.cluster.v3.Cluster.LbPolicy ROUND_ROBIN=0 LEAST_REQUEST=1 RING_HASH=2 RANDOM=3 MAGLEV=5 CLUSTER_PROVIDED=6 LOAD_BALANCING_POLICY_CONFIG=7
     E envoy.config.cluster.v3.Cluster.RingHashLbConfig.HashFunction XX_HASH=0 MURMUR_HASH_2=1
+    E envoy.config.core.v3.ApiVersion AUTO=0 V2=1 V3=2
     E envoy.config.core.v3.HeaderValueOption.HeaderAppendAction APPEND_IF_EXISTS_OR_ADD=0 ADD_IF_ABSENT=1 OVERWRITE_IF_EXISTS_OR_ADD=2 OVERWRITE_IF_EXISTS=3
     E envoy.config.core.v3.HealthStatus UNKNOWN=0 HEALTHY=1 UNHEALTHY=2 DRAINING=3 TIMEOUT=4 DEGRADED=5
     E envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction ALLOW=0 REJECT_REQUEST=1 DROP_HEADER=2
@@ -69,16 +70,16 @@ public let envoySchemaTable: StaticString = #"""
     1 filters *m1 min_items=2
     M envoy.config.accesslog.v3.ComparisonFilter
     1 op e0 defined_only
-    2 value m87 r
+    2 value m89 r
     M envoy.config.accesslog.v3.DurationFilter
     1 comparison m3 r
     M envoy.config.accesslog.v3.GrpcStatusFilter
     1 statuses *e1 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.HeaderFilter
-    1 header m127 r
+    1 header m129 r
     M envoy.config.accesslog.v3.LogTypeFilter
-    1 types *e24 items( defined_only )
+    1 types *e25 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.NotHealthCheckFilter
     M envoy.config.accesslog.v3.OrFilter
@@ -87,7 +88,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m223
+    2 percent_sampled m226
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -96,14 +97,14 @@ public let envoySchemaTable: StaticString = #"""
     1 access_log_path s d
     2 profile_path s
     3 address m44
-    4 socket_options *m90
+    4 socket_options *m92
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m221
+    7 allow_paths *m224
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
-    1 node m78
+    1 node m79
     2 static_resources m16
     3 dynamic_resources X
     4 cluster_manager m17
@@ -113,7 +114,7 @@ public let envoySchemaTable: StaticString = #"""
     8 watchdog X d
     9 tracing X d
     12 admin m14
-    13 stats_config m123
+    13 stats_config m125
     14 hds_config X
     15 overload_manager X
     16 enable_dispatcher_stats b
@@ -121,32 +122,32 @@ public let envoySchemaTable: StaticString = #"""
     18 header_prefix s
     19 stats_server_version_override WU
     20 use_tcp_for_dns_lookups b d
-    21 bootstrap_extensions *m99
-    22 config_sources *X
-    23 default_config_source X
+    21 bootstrap_extensions *m101
+    22 config_sources *m49
+    23 default_config_source m49
     24 default_socket_interface s
-    25 certificate_provider_instances %m99
+    25 certificate_provider_instances %m101
     26 node_context_params *s
     27 watchdogs X
     28 fatal_actions *X
     29 stats_flush_on_admin b o0 const
-    30 dns_resolution_config m50 d
-    31 typed_dns_resolver_config m99
+    30 dns_resolution_config m51 d
+    31 typed_dns_resolver_config m101
     32 inline_headers *X
     33 perf_tracing_file_path s
-    34 default_regex_engine m99
-    35 xds_delegate_extension m99
-    36 xds_config_tracker_extension m99
-    37 listener_manager m99
+    34 default_regex_engine m101
+    35 xds_delegate_extension m101
+    36 xds_config_tracker_extension m101
+    37 listener_manager m101
     38 application_log_config X
     39 deferred_stat_options X
     40 grpc_async_client_manager_config X
     41 memory_allocator_manager X
     42 stats_eviction_interval D o1 gte=1000000
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
-    1 listeners *m115
+    1 listeners *m117
     2 clusters *m27
-    3 secrets *m206
+    3 secrets *m208
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m18
@@ -179,7 +180,7 @@ public let envoySchemaTable: StaticString = #"""
     1 thresholds *m25
     2 per_host_thresholds *m25
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds
-    1 priority e13 defined_only
+    1 priority e14 defined_only
     2 max_connections Wu
     3 max_pending_requests Wu
     4 max_requests Wu
@@ -188,7 +189,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m26
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m226
+    1 budget_percent m229
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -199,11 +200,11 @@ public let envoySchemaTable: StaticString = #"""
     4 connect_timeout D gt=0
     5 per_connection_buffer_limit_bytes Wu
     6 lb_policy e5 defined_only
-    8 health_checks *m59
+    8 health_checks *m60
     9 max_requests_per_connection Wu d
     10 circuit_breakers m24
-    13 http_protocol_options m66 d
-    14 http2_protocol_options m69 d
+    13 http_protocol_options m67 d
+    14 http2_protocol_options m70 d
     16 dns_refresh_rate D d gt=1000000
     17 dns_lookup_family e4 defined_only
     18 dns_resolvers *m44 d
@@ -212,16 +213,16 @@ public let envoySchemaTable: StaticString = #"""
     21 upstream_bind_config m46
     22 lb_subset_config X
     23 ring_hash_lb_config m37 o1
-    24 transport_socket m98
-    25 metadata m77
+    24 transport_socket m100
+    25 metadata m78
     26 protocol_selection e2 d
     27 common_lb_config m28
     28 alt_stat_name s
-    29 common_http_protocol_options m71 d
+    29 common_http_protocol_options m72 d
     30 upstream_connection_options m43
     31 close_connections_on_host_health_failure b
     32 ignore_health_on_host_removal b
-    33 load_assignment m102
+    33 load_assignment m104
     34 original_dst_lb_config m35 o1
     36 typed_extension_protocol_options %A
     37 least_request_lb_config m33 o1
@@ -229,40 +230,40 @@ public let envoySchemaTable: StaticString = #"""
     39 respect_dns_ttl b d
     40 filters *X
     41 load_balancing_policy m39
-    42 lrs_server X
+    42 lrs_server m49
     43 transport_socket_matches *X
     44 dns_failure_refresh_rate m36 d
     45 use_tcp_for_dns_lookups b d
-    46 upstream_http_protocol_options m100 d
+    46 upstream_http_protocol_options m102 d
     47 track_timeout_budgets b d
-    48 upstream_config m99
+    48 upstream_config m101
     49 track_cluster_stats m42
     50 preconnect_policy X
     51 connection_pool_per_downstream_connection b
     52 maglev_lb_config m34 o1
-    53 dns_resolution_config m50 d
+    53 dns_resolution_config m51 d
     54 wait_for_warm_on_init Wb
-    55 typed_dns_resolver_config m99
+    55 typed_dns_resolver_config m101
     56 round_robin_lb_config m38 o1
     57 lrs_report_endpoint_metrics *s
     58 dns_jitter D d gte=0
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m226
+    1 healthy_panic_threshold m229
     2 zone_aware_lb_config m31 o0
     3 locality_weighted_lb_config m30 o0
     4 update_merge_window D
     5 ignore_new_hosts_until_first_hc b
     6 close_connections_on_host_set_change b
     7 consistent_hashing_lb_config m29
-    8 override_host_status m65
+    8 override_host_status m66
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m226
+    1 routing_enabled m229
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -270,7 +271,7 @@ public let envoySchemaTable: StaticString = #"""
     2 typed_config A
     M envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
     1 choice_count Wu gte=2
-    2 active_request_bias m83
+    2 active_request_bias m85
     3 slow_start_config X
     M envoy.config.cluster.v3.Cluster.MaglevLbConfig
     1 table_size WU lte=5000011
@@ -291,7 +292,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.cluster.v3.LoadBalancingPolicy
     1 policies *m40
     M envoy.config.cluster.v3.LoadBalancingPolicy.Policy
-    4 typed_extension_config m99
+    4 typed_extension_config m101
     M envoy.config.cluster.v3.OutlierDetection
     1 consecutive_5xx Wu
     2 interval D gt=0
@@ -316,47 +317,57 @@ public let envoySchemaTable: StaticString = #"""
     21 max_ejection_time D gt=0
     22 max_ejection_time_jitter D
     23 successful_active_health_check_uneject_host Wb
-    24 monitors *m99
+    24 monitors *m101
     25 always_eject_one_host Wb
     M envoy.config.cluster.v3.TrackClusterStats
     1 timeout_budgets b
     2 request_response_sizes b
     3 per_endpoint_stats b
     M envoy.config.cluster.v3.UpstreamConnectionOptions
-    1 tcp_keepalive m96
+    1 tcp_keepalive m98
     2 set_local_interface_name_on_upstream_connections b
     3 happy_eyeballs_config X
     M envoy.config.core.v3.Address
     O address r
-    1 socket_address m89 o0
-    2 pipe m79 o0
-    3 envoy_internal_address m52 o0
+    1 socket_address m91 o0
+    2 pipe m81 o0
+    3 envoy_internal_address m53 o0
     M envoy.config.core.v3.BackoffStrategy
     1 base_interval D r gte=1000000
     2 max_interval D gt=0
     M envoy.config.core.v3.BindConfig
-    1 source_address m89
+    1 source_address m91
     2 freebind Wb
-    3 socket_options *m90
-    4 additional_source_addresses *m89 d
-    5 extra_source_addresses *m54
-    6 local_address_selector m99
+    3 socket_options *m92
+    4 additional_source_addresses *m91 d
+    5 extra_source_addresses *m55
+    6 local_address_selector m101
     M envoy.config.core.v3.BuildVersion
-    1 version m227
+    1 version m230
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
     2 prefix_len Wu lte=128
+    M envoy.config.core.v3.ConfigSource
+    O config_source_specifier r
+    1 path s o0 d
+    2 api_config_source X o0
+    3 ads X o0
+    4 initial_fetch_timeout D
+    5 self X o0
+    6 resource_api_version e7 defined_only
+    7 authorities *X
+    8 path_config_source m80 o0
     M envoy.config.core.v3.DataSource
     O specifier r
     1 filename s o0 min_len=1
     2 inline_bytes y o0
     3 inline_string s o0
     4 environment_variable s o0 min_len=1
-    5 watched_directory m101
+    5 watched_directory m103
     M envoy.config.core.v3.DnsResolutionConfig
     1 resolvers *m44 min_items=1
-    2 dns_resolver_options m51
+    2 dns_resolver_options m52
     M envoy.config.core.v3.DnsResolverOptions
     1 use_tcp_for_dns_lookups b
     2 no_default_search_domain b
@@ -372,10 +383,10 @@ public let envoySchemaTable: StaticString = #"""
     5 disabled b
     6 type_urls *s
     M envoy.config.core.v3.ExtraSourceAddress
-    1 address m89 r
-    2 socket_options m94
+    1 address m91 r
+    2 socket_options m96
     M envoy.config.core.v3.GrpcMethodList
-    1 services *m56
+    1 services *m57
     M envoy.config.core.v3.GrpcMethodList.Service
     1 name s min_len=1
     2 method_names *s min_items=1
@@ -384,9 +395,9 @@ public let envoySchemaTable: StaticString = #"""
     2 value s max_bytes=16384 header_value lenient
     3 raw_value y min_len=0 max_len=16384
     M envoy.config.core.v3.HeaderValueOption
-    1 header m57 r
+    1 header m58 r
     2 append Wb d
-    3 append_action e7 defined_only
+    3 append_action e8 defined_only
     4 keep_empty_value b
     M envoy.config.core.v3.HealthCheck
     O health_checker r
@@ -397,9 +408,9 @@ public let envoySchemaTable: StaticString = #"""
     5 healthy_threshold Wu r
     6 alt_port Wu
     7 reuse_connection Wb
-    8 http_health_check m61 o0
-    9 tcp_health_check m63 o0
-    11 grpc_health_check m60 o0
+    8 http_health_check m62 o0
+    9 tcp_health_check m64 o0
+    11 grpc_health_check m61 o0
     12 no_traffic_interval D gt=0
     13 custom_health_check X o0
     14 unhealthy_interval D gt=0
@@ -409,57 +420,57 @@ public let envoySchemaTable: StaticString = #"""
     18 interval_jitter_percent u
     19 always_log_health_check_failures b
     20 initial_jitter D
-    21 tls_options m64
+    21 tls_options m65
     22 event_service X
     23 transport_socket_match_criteria S
     24 no_traffic_healthy_interval D gt=0
-    25 event_logger *m99
+    25 event_logger *m101
     26 always_log_health_check_success b
     M envoy.config.core.v3.HealthCheck.GrpcHealthCheck
     1 service_name s
     2 authority s header_value lenient
-    3 initial_metadata *m58 max_items=1000
+    3 initial_metadata *m59 max_items=1000
     M envoy.config.core.v3.HealthCheck.HttpHealthCheck
     1 host s header_value
     2 path s min_len=1 header_value
-    3 send m62
-    4 receive *m62
-    6 request_headers_to_add *m58 max_items=1000
+    3 send m63
+    4 receive *m63
+    6 request_headers_to_add *m59 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m225
-    10 codec_client_type e40 defined_only
-    11 service_name_matcher m221
-    12 retriable_statuses *m225
-    13 method e12 defined_only not_in=6
+    9 expected_statuses *m228
+    10 codec_client_type e41 defined_only
+    11 service_name_matcher m224
+    12 retriable_statuses *m228
+    13 method e13 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
     O payload r
     1 text s o0 min_len=1
     2 binary y o0
     M envoy.config.core.v3.HealthCheck.TcpHealthCheck
-    1 send m62
-    2 receive *m62
-    3 proxy_protocol_config m80
+    1 send m63
+    2 receive *m63
+    3 proxy_protocol_config m82
     M envoy.config.core.v3.HealthCheck.TlsOptions
     1 alpn_protocols *s
     M envoy.config.core.v3.HealthStatusSet
-    1 statuses *e8 items( defined_only )
+    1 statuses *e9 items( defined_only )
     M envoy.config.core.v3.Http1ProtocolOptions
     1 allow_absolute_url Wb
     2 accept_http_10 b
     3 default_host_for_http_10 s
-    4 header_key_format m67
+    4 header_key_format m68
     5 enable_trailers b
     6 allow_chunked_length b
     7 override_stream_error_on_invalid_http_message Wb
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m221
+    11 ignore_http_11_upgrade *m224
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
-    1 proper_case_words m68 o0
-    8 stateful_formatter m99 o0
+    1 proper_case_words m69 o0
+    8 stateful_formatter m101 o0
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords
     M envoy.config.core.v3.Http2ProtocolOptions
     1 hpack_table_size Wu
@@ -474,9 +485,9 @@ public let envoySchemaTable: StaticString = #"""
     10 max_inbound_priority_frames_per_stream Wu
     11 max_inbound_window_update_frames_per_data_frame_sent Wu gte=1
     12 stream_error_on_invalid_http_messaging b d
-    13 custom_settings_parameters *m70
+    13 custom_settings_parameters *m71
     14 override_stream_error_on_invalid_http_message Wb
-    15 connection_keepalive m73
+    15 connection_keepalive m74
     16 use_oghttp2_codec Wb
     17 max_metadata_size WU
     M envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter
@@ -487,7 +498,7 @@ public let envoySchemaTable: StaticString = #"""
     2 max_headers_count Wu gte=1
     3 max_connection_duration D
     4 max_stream_duration D
-    5 headers_with_underscores_action e9
+    5 headers_with_underscores_action e10
     6 max_requests_per_connection Wu
     7 max_response_headers_kb Wu lte=8192 gt=0
     M envoy.config.core.v3.JsonFormatOptions
@@ -495,7 +506,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m226
+    3 interval_jitter m229
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -515,23 +526,26 @@ public let envoySchemaTable: StaticString = #"""
     1 id s
     2 cluster s
     3 metadata S
-    4 locality m76
+    4 locality m77
     6 user_agent_name s
     7 user_agent_version s o0
     8 user_agent_build_version m47 o0
-    9 extensions *m53
+    9 extensions *m54
     10 client_features *s
     11 listening_addresses *m44 d
     12 dynamic_parameters %X
+    M envoy.config.core.v3.PathConfigSource
+    1 path s min_len=1
+    2 watched_directory m103
     M envoy.config.core.v3.Pipe
     1 path s min_len=1
     2 mode u lte=511
     M envoy.config.core.v3.ProxyProtocolConfig
-    1 version e10
-    2 pass_through_tlvs m81
-    3 added_tlvs *m97
+    1 version e11
+    2 pass_through_tlvs m83
+    3 added_tlvs *m99
     M envoy.config.core.v3.ProxyProtocolPassThroughTLVs
-    1 match_type e11
+    1 match_type e12
     2 tlv_type *u items( lt=256 )
     M envoy.config.core.v3.RetryPolicy
     1 retry_back_off m45
@@ -547,10 +561,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m223 r
+    1 default_value m226 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m226
+    1 default_value m229
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -561,7 +575,7 @@ public let envoySchemaTable: StaticString = #"""
     2 match_upstream b
     M envoy.config.core.v3.SocketAddress
     O port_specifier r
-    1 protocol e14 defined_only
+    1 protocol e15 defined_only
     2 address s min_len=1
     3 port_value u o0 lte=65535
     4 named_port s o0
@@ -575,24 +589,24 @@ public let envoySchemaTable: StaticString = #"""
     3 name I
     4 int_value I o0
     5 buf_value y o0
-    6 state e15 defined_only
-    7 type m91
+    6 state e16 defined_only
+    7 type m93
     M envoy.config.core.v3.SocketOption.SocketType
-    1 stream m93
-    2 datagram m92
+    1 stream m95
+    2 datagram m94
     M envoy.config.core.v3.SocketOption.SocketType.Datagram
     M envoy.config.core.v3.SocketOption.SocketType.Stream
     M envoy.config.core.v3.SocketOptionsOverride
-    1 socket_options *m90
+    1 socket_options *m92
     M envoy.config.core.v3.SubstitutionFormatString
     O format r
     1 text_format s o0 d
     2 json_format S o0 r
     3 omit_empty_values b
     4 content_type s header_value lenient
-    5 text_format_source m49 o0
-    6 formatters *m99
-    7 json_format_options m72
+    5 text_format_source m50 o0
+    6 formatters *m101
+    7 json_format_options m73
     M envoy.config.core.v3.TcpKeepalive
     1 keepalive_probes Wu
     2 keepalive_time Wu
@@ -600,7 +614,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.TlvEntry
     1 type u lt=256
     2 value y
-    3 format_string m95
+    3 format_string m97
     M envoy.config.core.v3.TransportSocket
     O config_type
     1 name s min_len=1
@@ -616,22 +630,22 @@ public let envoySchemaTable: StaticString = #"""
     1 path s min_len=1
     M envoy.config.endpoint.v3.ClusterLoadAssignment
     1 cluster_name s min_len=1
-    2 endpoints *m109
-    4 policy m103
-    5 named_endpoints %m105
+    2 endpoints *m111
+    4 policy m105
+    5 named_endpoints %m107
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
-    2 drop_overloads *m104
+    2 drop_overloads *m106
     3 overprovisioning_factor Wu gt=0
     4 endpoint_stale_after D gt=0
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m223
+    2 drop_percentage m226
     M envoy.config.endpoint.v3.Endpoint
     1 address m44
-    2 health_check_config m107
+    2 health_check_config m109
     3 hostname s
-    4 additional_addresses *m106
+    4 additional_addresses *m108
     M envoy.config.endpoint.v3.Endpoint.AdditionalAddress
     1 address m44
     M envoy.config.endpoint.v3.Endpoint.HealthCheckConfig
@@ -641,37 +655,37 @@ public let envoySchemaTable: StaticString = #"""
     4 disable_active_health_check b
     M envoy.config.endpoint.v3.LbEndpoint
     O host_identifier
-    1 endpoint m105 o0
-    2 health_status e8
-    3 metadata m77
+    1 endpoint m107 o0
+    2 health_status e9
+    3 metadata m78
     4 load_balancing_weight Wu gte=1
     5 endpoint_name s o0
     M envoy.config.endpoint.v3.LocalityLbEndpoints
     O lb_config
-    1 locality m76
-    2 lb_endpoints *m108
+    1 locality m77
+    2 lb_endpoints *m110
     3 load_balancing_weight Wu gte=1
     5 priority u lte=128
     6 proximity Wu
-    7 load_balancer_endpoints m110 o0 d
+    7 load_balancer_endpoints m112 o0 d
     8 leds_cluster_locality_config X o0
-    9 metadata m77
+    9 metadata m78
     M envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
-    1 lb_endpoints *m108
+    1 lb_endpoints *m110
     M envoy.config.listener.v3.AdditionalAddress
     1 address m44
-    2 socket_options m94
+    2 socket_options m96
     M envoy.config.listener.v3.Filter
     O config_type
     1 name s min_len=1
     4 typed_config A o0
     5 config_discovery X o0
     M envoy.config.listener.v3.FilterChain
-    1 filter_chain_match m114
-    3 filters *m112
+    1 filter_chain_match m116
+    3 filters *m114
     4 use_proxy_proto Wb d
-    5 metadata m77
-    6 transport_socket m98
+    5 metadata m78
+    6 transport_socket m100
     7 name s
     9 transport_socket_connect_timeout D
     M envoy.config.listener.v3.FilterChainMatch
@@ -684,33 +698,33 @@ public let envoySchemaTable: StaticString = #"""
     9 transport_protocol s
     10 application_protocols *s
     11 server_names *s
-    12 source_type e17 defined_only
+    12 source_type e18 defined_only
     13 direct_source_prefix_ranges *m48
     M envoy.config.listener.v3.Listener
     O listener_specifier
     1 name s
     2 address m44
-    3 filter_chains *m113
+    3 filter_chains *m115
     4 use_original_dst Wb
     5 per_connection_buffer_limit_bytes Wu
-    6 metadata m77
-    7 deprecated_v1 m118 d
-    8 drain_type e18
-    9 listener_filters *m119
+    6 metadata m78
+    7 deprecated_v1 m120 d
+    8 drain_type e19
+    9 listener_filters *m121
     10 transparent Wb
     11 freebind Wb
     12 tcp_fast_open_queue_length Wu
-    13 socket_options *m90
+    13 socket_options *m92
     15 listener_filters_timeout D
-    16 traffic_direction e16
+    16 traffic_direction e17
     17 continue_on_listener_filters_timeout b
     18 udp_listener_config X
     19 api_listener X
-    20 connection_balance_config m116
+    20 connection_balance_config m118
     21 reuse_port b d
     22 access_log *m0
     24 tcp_backlog_size Wu
-    25 default_filter_chain m113
+    25 default_filter_chain m115
     26 bind_to_port Wb
     27 internal_listener X o0
     28 stat_prefix s
@@ -718,14 +732,14 @@ public let envoySchemaTable: StaticString = #"""
     30 enable_mptcp b
     31 ignore_global_conn_limit b
     32 filter_chain_matcher X
-    33 additional_addresses *m111
+    33 additional_addresses *m113
     34 max_connections_to_accept_per_socket_event Wu gt=0
     35 bypass_overload_manager b
     36 fcds_config X
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig
     O balance_type r
-    1 exact_balance m117 o0
-    2 extend_balance m99 o0
+    1 exact_balance m119 o0
+    2 extend_balance m101 o0
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance
     M envoy.config.listener.v3.Listener.DeprecatedV1
     1 bind_to_port Wb
@@ -733,31 +747,31 @@ public let envoySchemaTable: StaticString = #"""
     O config_type
     1 name s min_len=1
     3 typed_config A o0
-    4 filter_disabled m120
+    4 filter_disabled m122
     5 config_discovery X o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate
     O rule r
-    1 or_match m121 o0
-    2 and_match m121 o0
-    3 not_match m120 o0
+    1 or_match m123 o0
+    2 and_match m123 o0
+    3 not_match m122 o0
     4 any_match b o0 const
-    5 destination_port_range m224 o0
+    5 destination_port_range m227 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
-    1 rules *m120 min_items=2
+    1 rules *m122 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m221 r
+    1 match m224 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
-    1 stats_tags *m125
+    1 stats_tags *m127
     2 use_all_default_tags Wb
-    3 stats_matcher m124
-    4 histogram_bucket_settings *m122
+    3 stats_matcher m126
+    4 histogram_bucket_settings *m124
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m216 o0
-    3 inclusion_list m216 o0
+    2 exclusion_list m219 o0
+    3 inclusion_list m219 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -765,59 +779,59 @@ public let envoySchemaTable: StaticString = #"""
     3 fixed_value s o0
     M envoy.config.route.v3.DirectResponseAction
     1 status u lt=600 gte=200
-    2 body m49
-    3 body_format m95
+    2 body m50
+    3 body_format m97
     M envoy.config.route.v3.HeaderMatcher
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m225 o0
+    6 range_match m228 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m219 o0 d
+    11 safe_regex_match m222 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m221 o0
+    13 string_match m224 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m221 o0 r
+    5 string_match m224 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RedirectAction
     O scheme_rewrite_specifier
     O path_rewrite_specifier
     1 host_redirect s header_value lenient
     2 path_redirect s o1 header_value lenient
-    3 response_code e19 defined_only
+    3 response_code e20 defined_only
     4 https_redirect b o0
     5 prefix_rewrite s o1 header_value lenient
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m218 o1
+    9 regex_rewrite m221 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m135
+    5 retry_host_predicate *m137
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m134
-    9 retriable_headers *m127
-    10 retriable_request_headers *m127
-    11 rate_limited_retry_back_off m132
-    12 retry_options_predicates *m99
+    8 retry_back_off m136
+    9 retriable_headers *m129
+    10 retriable_request_headers *m129
+    11 rate_limited_retry_back_off m134
+    12 retry_options_predicates *m101
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m133 min_items=1
+    1 reset_headers *m135 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
-    2 format e20 defined_only
+    2 format e21 defined_only
     M envoy.config.route.v3.RetryPolicy.RetryBackOff
     1 base_interval D r gt=0
     2 max_interval D gt=0
@@ -827,14 +841,14 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m149 r
-    2 route m137 o0
-    3 redirect m130 o0
-    4 metadata m77
+    1 match m151 r
+    2 route m139 o0
+    3 redirect m132 o0
+    4 metadata m78
     5 decorator X
-    7 direct_response m126 o0
-    9 request_headers_to_add *m58 max_items=1000
-    10 response_headers_to_add *m58 max_items=1000
+    7 direct_response m128 o0
+    9 request_headers_to_add *m59 max_items=1000
+    10 response_headers_to_add *m59 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     12 request_headers_to_remove *s items( min_len=1 header_name lenient )
     13 typed_per_filter_config %A
@@ -842,7 +856,7 @@ public let envoySchemaTable: StaticString = #"""
     15 tracing X
     16 per_request_buffer_limit_bytes Wu d
     17 filter_action X o0
-    18 non_forwarding_action m128 o0
+    18 non_forwarding_action m130 o0
     19 stat_prefix s
     20 request_body_buffer_limit WU
     M envoy.config.route.v3.RouteAction
@@ -850,56 +864,56 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m155 o0
-    4 metadata_match m77
+    3 weighted_clusters m157 o0
+    4 metadata_match m78
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m131
-    11 priority e13 defined_only
+    9 retry_policy m133
+    11 priority e14 defined_only
     13 rate_limits *X
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m138
+    15 hash_policy *m140
     17 cors X d
-    20 cluster_not_found_response_code e21 defined_only
+    20 cluster_not_found_response_code e22 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m146
-    26 internal_redirect_action e22 d
+    25 upgrade_configs *m148
+    26 internal_redirect_action e23 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
     30 request_mirror_policies *X
     31 max_internal_redirects Wu d
-    32 regex_rewrite m218
+    32 regex_rewrite m221
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m218 o1
-    36 max_stream_duration m145
+    35 host_rewrite_path_regex m221 o1
+    36 max_stream_duration m147
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
-    40 early_data_policy m99
-    41 path_rewrite_policy m99
+    40 early_data_policy m101
+    41 path_rewrite_policy m101
     42 flush_timeout D
     44 host_rewrite s o1
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m143 o0
-    2 cookie m140 o0
-    3 connection_properties m139 o0
+    1 header m145 o0
+    2 cookie m142 o0
+    3 connection_properties m141 o0
     4 terminal b
-    5 query_parameter m144 o0
-    6 filter_state m142 o0
+    5 query_parameter m146 o0
+    6 filter_state m144 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m141
+    4 attributes *m143
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -907,7 +921,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m218
+    2 regex_rewrite m221
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -917,17 +931,17 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m147
+    3 connect_config m149
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
-    1 proxy_protocol_config m80
+    1 proxy_protocol_config m82
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m154
+    2 virtual_hosts *m156
     3 internal_only_headers *s items( header_name lenient )
-    4 response_headers_to_add *m58 max_items=1000
+    4 response_headers_to_add *m59 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
-    6 request_headers_to_add *m58 max_items=1000
+    6 request_headers_to_add *m59 max_items=1000
     7 validate_clusters Wb
     8 request_headers_to_remove *s items( header_name lenient )
     9 vhds X
@@ -938,23 +952,23 @@ public let envoySchemaTable: StaticString = #"""
     14 ignore_port_in_host_matching b
     15 ignore_path_parameters_in_path_matching b
     16 typed_per_filter_config %A
-    17 metadata m77
+    17 metadata m78
     18 vhost_header s
     M envoy.config.route.v3.RouteMatch
     O path_specifier r
     1 prefix s o0
     2 path s o0
     4 case_sensitive Wb
-    6 headers *m127
-    7 query_parameters *m129
-    8 grpc m151
-    9 runtime_fraction m85
-    10 safe_regex m219 o0 r
-    11 tls_context m152
-    12 connect_matcher m150 o0
+    6 headers *m129
+    7 query_parameters *m131
+    8 grpc m153
+    9 runtime_fraction m87
+    10 safe_regex m222 o0 r
+    11 tls_context m154
+    12 connect_matcher m152 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
-    15 path_match_policy m99 o0
+    15 path_match_policy m101 o0
     16 filter_state *X
     M envoy.config.route.v3.RouteMatch.ConnectMatcher
     M envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions
@@ -963,22 +977,22 @@ public let envoySchemaTable: StaticString = #"""
     2 validated Wb
     M envoy.config.route.v3.VirtualCluster
     2 name s min_len=1
-    4 headers *m127
+    4 headers *m129
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m136
-    4 require_tls e23 defined_only
-    5 virtual_clusters *m153
+    3 routes *m138
+    4 require_tls e24 defined_only
+    5 virtual_clusters *m155
     6 rate_limits *X
-    7 request_headers_to_add *m58 max_items=1000
+    7 request_headers_to_add *m59 max_items=1000
     8 cors X d
-    10 response_headers_to_add *m58 max_items=1000
+    10 response_headers_to_add *m59 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m131
+    16 retry_policy m133
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
@@ -986,11 +1000,11 @@ public let envoySchemaTable: StaticString = #"""
     21 matcher X
     22 request_mirror_policies *X
     23 include_is_timeout_retry_header b
-    24 metadata m77
+    24 metadata m78
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m156 min_items=1
+    1 clusters *m158 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -999,9 +1013,9 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 name s
     2 weight Wu
-    3 metadata_match m77
-    4 request_headers_to_add *m58 max_items=1000
-    5 response_headers_to_add *m58 max_items=1000
+    3 metadata_match m78
+    4 request_headers_to_add *m59 max_items=1000
+    5 response_headers_to_add *m59 max_items=1000
     6 response_headers_to_remove *s items( header_name lenient )
     9 request_headers_to_remove *s items( header_name lenient )
     10 typed_per_filter_config %A
@@ -1013,20 +1027,20 @@ public let envoySchemaTable: StaticString = #"""
     2 format s o0 d
     3 json_format S o0 d
     4 typed_json_format S o0 d
-    5 log_format m95 o0 r
+    5 log_format m97 o0 r
     M envoy.extensions.access_loggers.stream.v3.StderrAccessLog
     O access_log_format
-    1 log_format m95 o0 r
+    1 log_format m97 o0 r
     M envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
     O access_log_format
-    1 log_format m95 o0 r
+    1 log_format m97 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m161
+    4 dns_failure_refresh_rate m163
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
-    7 typed_dns_resolver_config m99
-    8 dns_lookup_family e25
+    7 typed_dns_resolver_config m101
+    8 dns_lookup_family e26
     9 all_addresses_in_single_endpoint b
     M envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
     1 base_interval D r gt=1000000
@@ -1034,7 +1048,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.grpc_stats.v3.FilterConfig
     O per_method_stat_specifier
     1 emit_filter_state b
-    2 individual_method_stats_allowlist m55 o0
+    2 individual_method_stats_allowlist m56 o0
     3 stats_for_all_methods Wb o0
     4 enable_upstream_stats b
     5 replace_dots_in_grpc_service_name b
@@ -1046,7 +1060,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m178
+    8 upstream_http_filters *m180
     9 upstream_log_options X
     M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
     M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
@@ -1054,18 +1068,18 @@ public let envoySchemaTable: StaticString = #"""
     1 bind_port b
     2 mark u
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
-    1 rules *m169
+    1 rules *m171
     2 allow_requests_without_proxy_protocol b
-    3 pass_through_tlvs m81
-    4 disallowed_versions *e10
+    3 pass_through_tlvs m83
+    4 disallowed_versions *e11
     5 stat_prefix s
-    6 tlv_location e26
+    6 tlv_location e27
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair
     1 metadata_namespace s
     2 key s min_len=1
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
     1 tlv_type u lt=256
-    2 on_tlv_present m168
+    2 on_tlv_present m170
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1075,30 +1089,30 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
     O route_specifier r
     O strip_port_mode
-    1 codec_type e27 defined_only
+    1 codec_type e28 defined_only
     2 stat_prefix s min_len=1
     3 rds X o0
-    4 route_config m148 o0
-    5 http_filters *m178
+    4 route_config m150 o0
+    5 http_filters *m180
     6 add_user_agent Wb
     7 tracing X
-    8 http_protocol_options m66
-    9 http2_protocol_options m69
+    8 http_protocol_options m67
+    9 http2_protocol_options m70
     10 server_name s header_value lenient
     12 drain_timeout D
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
-    16 forward_client_cert_details e28 defined_only
-    17 set_current_client_cert_details m176
+    16 forward_client_cert_details e29 defined_only
+    17 set_current_client_cert_details m178
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m177
+    23 upgrade_configs *m179
     24 stream_idle_timeout D
-    25 internal_address_config m173
+    25 internal_address_config m175
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1106,29 +1120,29 @@ public let envoySchemaTable: StaticString = #"""
     31 scoped_routes X o0
     32 preserve_external_request_id b
     33 merge_slashes b
-    34 server_header_transformation e30 defined_only
-    35 common_http_protocol_options m71
-    36 request_id_extension m180
+    34 server_header_transformation e31 defined_only
+    35 common_http_protocol_options m72
+    36 request_id_extension m182
     37 always_set_request_id_in_response b
-    38 local_reply_config m179
+    38 local_reply_config m181
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m174
+    43 path_normalization_options m176
     44 http3_protocol_options X
-    45 path_with_escaped_slashes_action e29
-    46 original_ip_detection_extensions *m99
+    45 path_with_escaped_slashes_action e30
+    46 original_ip_detection_extensions *m101
     47 strip_trailing_host_dot b
-    48 scheme_header_transformation m88
-    49 proxy_status_config m175
-    50 typed_header_validation_config m99
+    48 scheme_header_transformation m90
+    49 proxy_status_config m177
+    50 typed_header_validation_config m101
     51 append_x_forwarded_port b
-    52 early_header_mutation_extensions *m99
+    52 early_header_mutation_extensions *m101
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m172
+    56 access_log_options m174
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1159,7 +1173,7 @@ public let envoySchemaTable: StaticString = #"""
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m178
+    2 filters *m180
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1169,16 +1183,16 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m181
-    2 body_format m95
+    1 mappers *m183
+    2 body_format m97
     M envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension
     1 typed_config A
     M envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper
     1 filter m1 r
     2 status_code Wu lt=600 gte=200
-    3 body m49
-    4 body_format_override m95
-    5 headers_to_add *m58 max_items=1000
+    3 body m50
+    4 body_format_override m97
+    5 headers_to_add *m59 max_items=1000
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
     O cluster_specifier r
     1 stat_prefix s min_len=1
@@ -1188,61 +1202,61 @@ public let envoySchemaTable: StaticString = #"""
     5 access_log *m0
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
-    9 metadata_match m77
-    10 weighted_clusters m184 o0
+    9 metadata_match m78
+    10 weighted_clusters m186 o0
     11 hash_policy *X max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m183
+    17 access_log_options m185
     18 backoff_options m45
-    19 proxy_protocol_tlvs *m97
-    20 max_downstream_connection_duration_jitter_percentage m226
-    21 upstream_connect_mode e31 defined_only
+    19 proxy_protocol_tlvs *m99
+    20 max_downstream_connection_duration_jitter_percentage m229
+    21 upstream_connect_mode e32 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m185 min_items=1
+    1 clusters *m187 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
-    3 metadata_match m77
+    3 metadata_match m78
     M envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink
     1 event_log_path s min_len=1
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
     1 forward_reason_phrase b
-    2 formatter_type_on_envoy_headers e32 defined_only
+    2 formatter_type_on_envoy_headers e33 defined_only
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m190 o0
-    2 locality_weighted_lb_config m189 o0
+    1 zone_aware_lb_config m192 o0
+    2 locality_weighted_lb_config m191 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m226
+    1 routing_enabled m229
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
     5 force_local_zone X
-    6 locality_basis e33
+    6 locality_basis e34
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
-    2 active_request_bias m83
+    2 active_request_bias m85
     3 slow_start_config X
-    4 locality_lb_config m188
+    4 locality_lb_config m190
     5 enable_full_scan Wb d
-    6 selection_method e34 defined_only
+    6 selection_method e35 defined_only
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m188
+    1 locality_lb_config m190
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
     1 slow_start_config X
-    2 locality_lb_config m188
+    2 locality_lb_config m190
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
     1 resolvers *m44
-    2 dns_resolver_options m51
+    2 dns_resolver_options m52
     3 use_resolvers_as_fallback b
     4 filter_unroutable_families b
     5 udp_max_queries Wu
@@ -1257,100 +1271,100 @@ public let envoySchemaTable: StaticString = #"""
     2 use_request_id_for_trace_sampling Wb
     M envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate
     M envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport
-    1 config m80
-    2 transport_socket m98 r
+    1 config m82
+    2 transport_socket m100 r
     3 allow_unspecified_address b
     4 tlv_as_pool_key b
     M envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext
-    1 trusted_ca m49
+    1 trusted_ca m50
     2 verify_certificate_hash *s items( min_len=64 max_bytes=95 )
     3 verify_certificate_spki *s items( min_len=44 max_bytes=44 )
     6 require_signed_certificate_timestamp Wb
-    7 crl m49
+    7 crl m50
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m221 d
-    10 trust_chain_verification e35 defined_only
-    11 watched_directory m101
-    12 custom_validator_config m99
+    9 match_subject_alt_names *m224 d
+    10 trust_chain_verification e36 defined_only
+    11 watched_directory m103
+    12 custom_validator_config m101
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m207
+    15 match_typed_subject_alt_names *m209
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m200
+    17 system_root_certs m202
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m209
-    2 tls_certificates *m208
-    3 validation_context m199 o0
+    1 tls_params m211
+    2 tls_certificates *m210
+    3 validation_context m201 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m205
-    7 validation_context_sds_secret_config m205 o0
-    8 combined_validation_context m202 o0
+    6 tls_certificate_sds_secret_configs *m207
+    7 validation_context_sds_secret_config m207 o0
+    8 combined_validation_context m204 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
     12 validation_context_certificate_provider_instance X o0 d
-    13 custom_handshaker m99
+    13 custom_handshaker m101
     14 tls_certificate_provider_instance X
     15 key_log X
-    16 custom_tls_certificate_selector m99
+    16 custom_tls_certificate_selector m101
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m199 r
-    2 validation_context_sds_secret_config m205 r
+    1 default_validation_context m201 r
+    2 validation_context_sds_secret_config m207 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m201
+    1 common_tls_context m203
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m210 o0
-    5 session_ticket_keys_sds_secret_config m205 o0
+    4 session_ticket_keys m212 o0
+    5 session_ticket_keys_sds_secret_config m207 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
-    8 ocsp_staple_policy e36 defined_only
+    8 ocsp_staple_policy e37 defined_only
     9 full_scan_certs_on_sni_mismatch Wb
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
     M envoy.extensions.transport_sockets.tls.v3.GenericSecret
-    1 secret m49 !
-    2 secrets %m49 !
+    1 secret m50 !
+    2 secrets %m50 !
     M envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig
     1 name s min_len=1
-    2 sds_config X
+    2 sds_config m49
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m208 o0
-    3 session_ticket_keys m210 o0
-    4 validation_context m199 o0
-    5 generic_secret m204 o0
+    2 tls_certificate m210 o0
+    3 session_ticket_keys m212 o0
+    4 validation_context m201 o0
+    5 generic_secret m206 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
-    1 san_type e37 defined_only not_in=0
-    2 matcher m221 r
+    1 san_type e38 defined_only not_in=0
+    2 matcher m224 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
-    1 certificate_chain m49
-    2 private_key m49 !
-    3 password m49 !
-    4 ocsp_staple m49
-    5 signed_certificate_timestamp *m49
+    1 certificate_chain m50
+    2 private_key m50 !
+    3 password m50 !
+    4 ocsp_staple m50
+    5 signed_certificate_timestamp *m50
     6 private_key_provider X
-    7 watched_directory m101
-    8 pkcs12 m49 !
+    7 watched_directory m103
+    8 pkcs12 m50 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
-    1 tls_minimum_protocol_version e39 defined_only
-    2 tls_maximum_protocol_version e39 defined_only
+    1 tls_minimum_protocol_version e40 defined_only
+    2 tls_maximum_protocol_version e40 defined_only
     3 cipher_suites *s
     4 ecdh_curves *s
     5 signature_algorithms *s
-    6 compliance_policies *e38 max_items=1
+    6 compliance_policies *e39 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
-    1 keys *m49 ! min_items=1
+    1 keys *m50 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m201
+    1 common_tls_context m203
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1359,42 +1373,50 @@ public let envoySchemaTable: StaticString = #"""
     7 auto_sni_san_validation b
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions
     O upstream_protocol_options r
-    1 common_http_protocol_options m71
-    2 upstream_http_protocol_options m100
-    3 explicit_http_config m214 o0
-    4 use_downstream_protocol_config m215 o0
-    5 auto_config m213 o0
-    6 http_filters *m178
-    7 header_validation_config m99
+    1 common_http_protocol_options m72
+    2 upstream_http_protocol_options m102
+    3 explicit_http_config m216 o0
+    4 use_downstream_protocol_config m217 o0
+    5 auto_config m215 o0
+    6 http_filters *m180
+    7 header_validation_config m101
     8 outlier_detection X
     9 request_mirror_policies *X
-    10 hash_policy *m138
-    11 retry_policy m131
+    10 hash_policy *m140
+    11 retry_policy m133
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
-    1 http_protocol_options m66
-    2 http2_protocol_options m69
+    1 http_protocol_options m67
+    2 http2_protocol_options m70
     3 http3_protocol_options X
     4 alternate_protocols_cache_options X
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig
     O protocol_config r
-    1 http_protocol_options m66 o0
-    2 http2_protocol_options m69 o0
+    1 http_protocol_options m67 o0
+    2 http2_protocol_options m70 o0
     3 http3_protocol_options X o0
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig
-    1 http_protocol_options m66
-    2 http2_protocol_options m69
+    1 http_protocol_options m67
+    2 http2_protocol_options m70
     3 http3_protocol_options X
+    M envoy.service.discovery.v3.DiscoveryResponse
+    1 version_info s
+    2 resources *A
+    3 canary b
+    4 type_url s
+    5 nonce s
+    6 control_plane X
+    7 resource_errors *X
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m221 min_items=1
+    1 patterns *m224 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m221 o0 r
+    1 path m224 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m219 r
+    1 pattern m222 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m220 o0 d
+    1 google_re2 m223 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1403,7 +1425,7 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m219 o0 r
+    5 safe_regex m222 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
@@ -1412,7 +1434,7 @@ public let envoySchemaTable: StaticString = #"""
     2 end d
     M envoy.type.v3.FractionalPercent
     1 numerator u
-    2 denominator e41 defined_only
+    2 denominator e42 defined_only
     M envoy.type.v3.Int32Range
     1 start i
     2 end i

@@ -277,13 +277,13 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
     set {_uniqueStorage()._fatalActions = newValue}
   }
 
-  public var configSources: [Outrider_Unmodelled] {
+  public var configSources: [Envoy_Config_Core_V3_ConfigSource] {
     get {_storage._configSources}
     set {_uniqueStorage()._configSources = newValue}
   }
 
-  public var defaultConfigSource: Outrider_Unmodelled {
-    get {_storage._defaultConfigSource ?? Outrider_Unmodelled()}
+  public var defaultConfigSource: Envoy_Config_Core_V3_ConfigSource {
+    get {_storage._defaultConfigSource ?? Envoy_Config_Core_V3_ConfigSource()}
     set {_uniqueStorage()._defaultConfigSource = newValue}
   }
   /// Returns true if `defaultConfigSource` has been explicitly set.
@@ -694,8 +694,8 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
     var _typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
     var _bootstrapExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
     var _fatalActions: [Outrider_Unmodelled] = []
-    var _configSources: [Outrider_Unmodelled] = []
-    var _defaultConfigSource: Outrider_Unmodelled? = nil
+    var _configSources: [Envoy_Config_Core_V3_ConfigSource] = []
+    var _defaultConfigSource: Envoy_Config_Core_V3_ConfigSource? = nil
     var _defaultSocketInterface: String = String()
     var _certificateProviderInstances: Dictionary<String,Envoy_Config_Core_V3_TypedExtensionConfig> = [:]
     var _inlineHeaders: [Outrider_Unmodelled] = []

@@ -515,8 +515,8 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
   /// Clears the value of `loadBalancingPolicy`. Subsequent reads from it will return its default value.
   public mutating func clearLoadBalancingPolicy() {_uniqueStorage()._loadBalancingPolicy = nil}
 
-  public var lrsServer: Outrider_Unmodelled {
-    get {_storage._lrsServer ?? Outrider_Unmodelled()}
+  public var lrsServer: Envoy_Config_Core_V3_ConfigSource {
+    get {_storage._lrsServer ?? Envoy_Config_Core_V3_ConfigSource()}
     set {_uniqueStorage()._lrsServer = newValue}
   }
   /// Returns true if `lrsServer` has been explicitly set.
@@ -1657,7 +1657,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
     var _ignoreHealthOnHostRemoval: Bool = false
     var _filters: [Outrider_Unmodelled] = []
     var _loadBalancingPolicy: Envoy_Config_Cluster_V3_LoadBalancingPolicy? = nil
-    var _lrsServer: Outrider_Unmodelled? = nil
+    var _lrsServer: Envoy_Config_Core_V3_ConfigSource? = nil
     var _lrsReportEndpointMetrics: [String] = []
     var _trackTimeoutBudgets: Bool = false
     var _upstreamConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil

@@ -25,6 +25,44 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+public nonisolated enum Envoy_Config_Core_V3_ApiVersion: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+  case auto // = 0
+  case v2 // = 1
+  case v3 // = 2
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .auto
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .auto
+    case 1: self = .v2
+    case 2: self = .v3
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .auto: return 0
+    case .v2: return 1
+    case .v3: return 2
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [Envoy_Config_Core_V3_ApiVersion] = [
+    .auto,
+    .v2,
+    .v3,
+  ]
+
+}
+
 public nonisolated enum Envoy_Config_Core_V3_HealthStatus: SwiftProtobuf.Enum, Swift.CaseIterable {
   public typealias RawValue = Int
   case unknown // = 0
@@ -386,6 +424,82 @@ public nonisolated struct Envoy_Config_Core_V3_CidrRange: Sendable {
   public init() {}
 
   fileprivate var _prefixLen: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+}
+
+public nonisolated struct Envoy_Config_Core_V3_ConfigSource: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var authorities: [Outrider_Unmodelled] = []
+
+  public var configSourceSpecifier: Envoy_Config_Core_V3_ConfigSource.OneOf_ConfigSourceSpecifier? = nil
+
+  public var path: String {
+    get {
+      if case .path(let v)? = configSourceSpecifier {return v}
+      return String()
+    }
+    set {configSourceSpecifier = .path(newValue)}
+  }
+
+  public var pathConfigSource: Envoy_Config_Core_V3_PathConfigSource {
+    get {
+      if case .pathConfigSource(let v)? = configSourceSpecifier {return v}
+      return Envoy_Config_Core_V3_PathConfigSource()
+    }
+    set {configSourceSpecifier = .pathConfigSource(newValue)}
+  }
+
+  public var apiConfigSource: Outrider_Unmodelled {
+    get {
+      if case .apiConfigSource(let v)? = configSourceSpecifier {return v}
+      return Outrider_Unmodelled()
+    }
+    set {configSourceSpecifier = .apiConfigSource(newValue)}
+  }
+
+  public var ads: Outrider_Unmodelled {
+    get {
+      if case .ads(let v)? = configSourceSpecifier {return v}
+      return Outrider_Unmodelled()
+    }
+    set {configSourceSpecifier = .ads(newValue)}
+  }
+
+  public var self_p: Outrider_Unmodelled {
+    get {
+      if case .self_p(let v)? = configSourceSpecifier {return v}
+      return Outrider_Unmodelled()
+    }
+    set {configSourceSpecifier = .self_p(newValue)}
+  }
+
+  public var initialFetchTimeout: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_initialFetchTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_initialFetchTimeout = newValue}
+  }
+  /// Returns true if `initialFetchTimeout` has been explicitly set.
+  public var hasInitialFetchTimeout: Bool {self._initialFetchTimeout != nil}
+  /// Clears the value of `initialFetchTimeout`. Subsequent reads from it will return its default value.
+  public mutating func clearInitialFetchTimeout() {self._initialFetchTimeout = nil}
+
+  public var resourceApiVersion: Envoy_Config_Core_V3_ApiVersion = .auto
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum OneOf_ConfigSourceSpecifier: Equatable, Sendable {
+    case path(String)
+    case pathConfigSource(Envoy_Config_Core_V3_PathConfigSource)
+    case apiConfigSource(Outrider_Unmodelled)
+    case ads(Outrider_Unmodelled)
+    case self_p(Outrider_Unmodelled)
+
+  }
+
+  public init() {}
+
+  fileprivate var _initialFetchTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
 public nonisolated struct Envoy_Config_Core_V3_DataSource: Sendable {
@@ -1687,6 +1801,29 @@ public nonisolated struct Envoy_Config_Core_V3_Node: Sendable {
   fileprivate var _locality: Envoy_Config_Core_V3_Locality? = nil
 }
 
+public nonisolated struct Envoy_Config_Core_V3_PathConfigSource: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var path: String = String()
+
+  public var watchedDirectory: Envoy_Config_Core_V3_WatchedDirectory {
+    get {_watchedDirectory ?? Envoy_Config_Core_V3_WatchedDirectory()}
+    set {_watchedDirectory = newValue}
+  }
+  /// Returns true if `watchedDirectory` has been explicitly set.
+  public var hasWatchedDirectory: Bool {self._watchedDirectory != nil}
+  /// Clears the value of `watchedDirectory`. Subsequent reads from it will return its default value.
+  public mutating func clearWatchedDirectory() {self._watchedDirectory = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _watchedDirectory: Envoy_Config_Core_V3_WatchedDirectory? = nil
+}
+
 public nonisolated struct Envoy_Config_Core_V3_Pipe: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -2419,6 +2556,10 @@ public nonisolated struct Envoy_Config_Core_V3_WatchedDirectory: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.core.v3"
 
+nonisolated extension Envoy_Config_Core_V3_ApiVersion: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0AUTO\0\u{1}V2\0\u{1}V3\0")
+}
+
 nonisolated extension Envoy_Config_Core_V3_HealthStatus: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0UNKNOWN\0\u{1}HEALTHY\0\u{1}UNHEALTHY\0\u{1}DRAINING\0\u{1}TIMEOUT\0\u{1}DEGRADED\0")
 }
@@ -2690,6 +2831,132 @@ nonisolated extension Envoy_Config_Core_V3_CidrRange: SwiftProtobuf.Message, Swi
   public static func ==(lhs: Envoy_Config_Core_V3_CidrRange, rhs: Envoy_Config_Core_V3_CidrRange) -> Bool {
     if lhs.addressPrefix != rhs.addressPrefix {return false}
     if lhs._prefixLen != rhs._prefixLen {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_ConfigSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ConfigSource"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{3}api_config_source\0\u{1}ads\0\u{3}initial_fetch_timeout\0\u{1}self\0\u{3}resource_api_version\0\u{1}authorities\0\u{3}path_config_source\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.configSourceSpecifier != nil {try decoder.handleConflictingOneOf()}
+          self.configSourceSpecifier = .path(v)
+        }
+      }()
+      case 2: try {
+        var v: Outrider_Unmodelled?
+        var hadOneofValue = false
+        if let current = self.configSourceSpecifier {
+          hadOneofValue = true
+          if case .apiConfigSource(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.configSourceSpecifier = .apiConfigSource(v)
+        }
+      }()
+      case 3: try {
+        var v: Outrider_Unmodelled?
+        var hadOneofValue = false
+        if let current = self.configSourceSpecifier {
+          hadOneofValue = true
+          if case .ads(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.configSourceSpecifier = .ads(v)
+        }
+      }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._initialFetchTimeout) }()
+      case 5: try {
+        var v: Outrider_Unmodelled?
+        var hadOneofValue = false
+        if let current = self.configSourceSpecifier {
+          hadOneofValue = true
+          if case .self_p(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.configSourceSpecifier = .self_p(v)
+        }
+      }()
+      case 6: try { try decoder.decodeSingularEnumField(value: &self.resourceApiVersion) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.authorities) }()
+      case 8: try {
+        var v: Envoy_Config_Core_V3_PathConfigSource?
+        var hadOneofValue = false
+        if let current = self.configSourceSpecifier {
+          hadOneofValue = true
+          if case .pathConfigSource(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.configSourceSpecifier = .pathConfigSource(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.configSourceSpecifier {
+    case .path?: try {
+      guard case .path(let v)? = self.configSourceSpecifier else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+    }()
+    case .apiConfigSource?: try {
+      guard case .apiConfigSource(let v)? = self.configSourceSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .ads?: try {
+      guard case .ads(let v)? = self.configSourceSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    default: break
+    }
+    try { if let v = self._initialFetchTimeout {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try { if case .self_p(let v)? = self.configSourceSpecifier {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    if self.resourceApiVersion != .auto {
+      try visitor.visitSingularEnumField(value: self.resourceApiVersion, fieldNumber: 6)
+    }
+    if !self.authorities.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.authorities, fieldNumber: 7)
+    }
+    try { if case .pathConfigSource(let v)? = self.configSourceSpecifier {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_ConfigSource, rhs: Envoy_Config_Core_V3_ConfigSource) -> Bool {
+    if lhs.authorities != rhs.authorities {return false}
+    if lhs.configSourceSpecifier != rhs.configSourceSpecifier {return false}
+    if lhs._initialFetchTimeout != rhs._initialFetchTimeout {return false}
+    if lhs.resourceApiVersion != rhs.resourceApiVersion {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4519,6 +4786,45 @@ nonisolated extension Envoy_Config_Core_V3_Node: SwiftProtobuf.Message, SwiftPro
     if lhs.extensions != rhs.extensions {return false}
     if lhs.clientFeatures != rhs.clientFeatures {return false}
     if lhs.listeningAddresses != rhs.listeningAddresses {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_PathConfigSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PathConfigSource"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{3}watched_directory\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.path) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._watchedDirectory) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.path.isEmpty {
+      try visitor.visitSingularStringField(value: self.path, fieldNumber: 1)
+    }
+    try { if let v = self._watchedDirectory {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_PathConfigSource, rhs: Envoy_Config_Core_V3_PathConfigSource) -> Bool {
+    if lhs.path != rhs.path {return false}
+    if lhs._watchedDirectory != rhs._watchedDirectory {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -529,8 +529,8 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConf
 
   public var name: String = String()
 
-  public var sdsConfig: Outrider_Unmodelled {
-    get {_sdsConfig ?? Outrider_Unmodelled()}
+  public var sdsConfig: Envoy_Config_Core_V3_ConfigSource {
+    get {_sdsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
     set {_sdsConfig = newValue}
   }
   /// Returns true if `sdsConfig` has been explicitly set.
@@ -542,7 +542,7 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConf
 
   public init() {}
 
-  fileprivate var _sdsConfig: Outrider_Unmodelled? = nil
+  fileprivate var _sdsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
 }
 
 public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_Secret: @unchecked Sendable {

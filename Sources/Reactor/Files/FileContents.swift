@@ -3,9 +3,12 @@ import Glibc
 
 /// Reads and writes files in one piece. Blocks: main thread only, never a worker.
 public enum FileContents {
-    /// All bytes of a file. A file longer than `limit` bytes is refused with EFBIG.
-    public static func read(_ path: String, limit: Int = 64 << 20) throws(SystemError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    /// All bytes of a file. A file longer than `limit` bytes is refused with EFBIG. Of a pipe, which may have a writer some
+    /// day, what is there now is read unless `waits`.
+    public static func read(
+        _ path: String, limit: Int = 64 << 20, waits: Bool = true
+    ) throws(SystemError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | (waits ? 0 : O_NONBLOCK))
         guard descriptor >= 0 else { throw SystemError("open", subject: path) }
         defer { close(descriptor) }
         var contents: [UInt8] = []

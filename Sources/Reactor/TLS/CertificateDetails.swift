@@ -45,6 +45,24 @@ public struct CertificateDetails: Sendable, Equatable {
         }
         return nil
     }
+
+    /// What to say at `now` (unix seconds) of a certificate that should have been renewed: two thirds of its life are over.
+    public func renewalWarning(now: Int64) -> String? {
+        let (life, overflow) = expirationTime.subtractingReportingOverflow(validFrom)
+        guard !overflow, life > 0, now <= expirationTime, now >= expirationTime - life / 3 else { return nil }
+        let left = expirationTime - now
+        let time =
+            left >= 2 * 86_400
+            ? "\(left / 86_400) days" : left >= 7200 ? "\(left / 3600) hours" : "\(left / 60) minutes"
+        return "certificate \(subject) of \(path) has lived two thirds of its time and was not renewed: it expires on "
+            + "\(X509Text.timestamp(expirationTime)), in \(time)"
+    }
+
+    /// One line for a log: `CN=app of /etc/app.crt: serial 3f, valid from … until …`.
+    public var summary: String {
+        "\(subject) of \(path): serial \(serialNumber), valid from \(X509Text.timestamp(validFrom)) until "
+            + X509Text.timestamp(expirationTime)
+    }
 }
 
 extension TLSContextSpec {

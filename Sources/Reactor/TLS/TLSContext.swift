@@ -1,8 +1,8 @@
 // A TLS context: one role, one worker, one SSL_CTX, from which every connection's session is made.
 import COpenSSL
 
-/// What sessions share: certificates, trust, versions, suites, tickets. One per worker and spec; used on one thread, so
-/// that OpenSSL's locks are never contended.
+/// What sessions share: certificates, trust, versions, suites, tickets. One per worker and spec; used on one thread (it may
+/// have been made on another), so that OpenSSL's locks are never contended.
 public final class TLSContext {
     public let spec: TLSContextSpec
     /// Whether sessions of this context are servers.
@@ -11,7 +11,7 @@ public final class TLSContext {
     // Invariant: ours from init to deinit. Sessions hold the context, so callbacks find it alive.
     let sslContext: OpaquePointer
     let verifier: PeerVerifier
-    let stats: TLSStats?
+    private(set) var stats: TLSStats?
     /// Our certificates, in the spec's order.
     let certificates: [LoadedCertificate]
     /// Server with several certificates, or one that insists on a server name.
@@ -73,6 +73,9 @@ public final class TLSContext {
         transport.deallocate()
         alpnWire.deallocate()
     }
+
+    /// Counts where the context did whose place it takes.
+    public func succeed(_ older: TLSContext) { stats = older.stats }
 
     /// A session for one connection.
     ///

@@ -42,15 +42,15 @@ public final class TLSStats {
         }
     }
 
-    /// Shows what Envoy counts of secrets that come while it runs; there are none here yet.
+    /// Shows what Envoy counts of secrets that come while it runs.
     ///
     /// - Parameter prefix: `listener.0.0.0.0_443.server_` or `cluster.app.client_`.
     public static func showSecretUpdates(cells: StatCells, prefix: String) {
-        for name in [
-            "ssl_context_update_by_sds", "upstream_context_secrets_not_ready", "downstream_context_secrets_not_ready",
-        ] {
+        // Stays 0: nothing is served before every certificate is there.
+        for name in ["upstream_context_secrets_not_ready", "downstream_context_secrets_not_ready"] {
             _ = cells.counter(prefix + "ssl_socket_factory." + name)
         }
+        _ = TLSUpdateStats(cells: cells, prefix: prefix)
     }
 
     /// Shows when the certificates of the specs expire: gauges `certificate.<name>.expiration_unix_time_seconds` under

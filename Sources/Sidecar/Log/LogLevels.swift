@@ -42,7 +42,7 @@ final class LogComponent: Sendable {
 /// The levels of all components. Thread-safe.
 public final class LogLevels: Sendable {
     /// What Envoy calls its loggers, in its order: all of them, so that its command lines and scripts work here too.
-    /// Outrider writes under `main`, `config`, `upstream` and `connection`.
+    /// Outrider writes under `main`, `config`, `upstream`, `connection` and `secret`.
     public static let names = [
         "a2a", "admin", "ai_protocol_manager", "alternate_protocols_cache", "aws", "assert", "backtrace", "basic_auth",
         "cache_filter", "client", "config", "connection", "conn_handler", "compression", "credential_injector",

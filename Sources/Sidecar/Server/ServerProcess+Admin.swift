@@ -26,6 +26,8 @@ extension ServerProcess: AdminBackend {
             allocated: memory.allocated, heap: memory.heap, physical: memory.resident, limit: memoryLimit)
     }
 
+    var tlsContexts: [TLSContextSpec] { certificates.all }
+
     var logLevels: [(name: String, level: String)] { levels.list() }
 
     func setLogLevel(_ level: String, of component: String?) -> Bool {
@@ -40,7 +42,7 @@ extension ServerProcess: AdminBackend {
     /// Gauges that nobody keeps up to date as things happen.
     func publishGauges() {
         clusters.publishGauges()
-        expirations.publish(now: loop.wallNow.unixSeconds)
+        certificates.publish(now: loop.wallNow.unixSeconds)
         let memory = self.memory
         serverStats.uptime.set(uptime.seconds)
         serverStats.memoryAllocated.set(Int64(clamping: memory.allocated))

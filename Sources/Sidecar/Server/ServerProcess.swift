@@ -29,6 +29,8 @@ final class ServerProcess {
     private let configLog = Logger(label: "config")
     /// What is said about clusters.
     let upstreamLog = Logger(label: "upstream")
+    /// What is said about certificates and keys.
+    let secretLog = Logger(label: "secret")
     let loop: EventLoop
     let stats: StatStore
     let cells: StatCells
@@ -38,7 +40,11 @@ final class ServerProcess {
     /// Where ejections of hosts are written, if the file asks for it.
     private let outlierEvents: OutlierEventLog?
     private(set) var sockets: [ListenerSockets]
-    let expirations: CertificateExpirations
+    let certificates: CertificatesInUse
+    let certificateAges: CertificateAges
+    var ageCheck: Tick?
+    /// nil: no TLS context depends on a file, or `outrider.tls.reload_files` is off.
+    var certificateReload: CertificateReload?
     let began: MonotonicTime
     let loadedAt: WallTime
     var workers: [WorkerThread] = []
@@ -130,7 +136,8 @@ final class ServerProcess {
             }
         }
         for listener in sockets { clusters.loops.add(listener) }
-        expirations = CertificateExpirations(listeners: sockets, clusters: clusters, cells: cells)
+        certificates = CertificatesInUse(listeners: sockets, clusters: clusters, cells: cells)
+        certificateAges = CertificateAges(log: secretLog)
     }
 
     /// How many hot restarts there were before this process.
@@ -191,6 +198,7 @@ final class ServerProcess {
         state = .initializing
         try startWorkers()
         for index in sockets.indices { sockets[index].forgetRoutes() }
+        try followCertificates()
         if !configuration.spec.stats.flushOnAdmin {
             flush = Tick(loop: loop, every: configuration.spec.stats.flushInterval) { [unowned self] in
                 publishGauges()
@@ -216,6 +224,7 @@ final class ServerProcess {
         guard life != .ended else { return }
         life = .ended
         clusters.stop()
+        certificateReload?.close()
         loop.stop()
     }
 }

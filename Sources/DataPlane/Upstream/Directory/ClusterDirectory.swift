@@ -116,8 +116,24 @@ public final class ClusterDirectory {
         }
     }
 
-    /// The TLS contexts of all clusters that have one, in the order of the configuration.
-    public var tlsContexts: [TLSContextSpec] { entries.compactMap(\.shared.spec.tls) }
+    /// The TLS contexts of all clusters that have one, as they are now, in the order of the configuration.
+    public var tlsContexts: [TLSContextSpec] { entries.compactMap(\.tls) }
+
+    /// What cluster `index` connects with now; nil: plain text, or no such cluster.
+    public func tlsContext(ofCluster index: Int) -> TLSContextSpec? {
+        entries.indices.contains(index) ? entries[index].tls : nil
+    }
+
+    /// What `/certs` and the gauges show of cluster `index` from now on. The workers are told by `Worker.replaceTLS`.
+    public func replaceTLS(_ tls: TLSContextSpec, ofCluster index: Int, cells: StatCells) {
+        guard entries.indices.contains(index) else { return }
+        entries[index].replaceTLS(tls, cells: cells)
+    }
+
+    /// The name of cluster `index`, and the one it has in stats.
+    public func names(ofCluster index: Int) -> (name: String, statName: String)? {
+        entries.indices.contains(index) ? (entries[index].shared.name, entries[index].shared.statName) : nil
+    }
 
     /// When the first certificate of any cluster expires, unix seconds; nil: there is none.
     public var firstCertificateExpiration: Int64? { entries.compactMap(\.stats.firstExpiration).min() }

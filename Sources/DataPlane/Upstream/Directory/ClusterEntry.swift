@@ -18,6 +18,8 @@ final class ClusterEntry {
     /// Where the cluster has outlier detection.
     let outliers: OutlierDetector?
     private(set) var hosts = HostSet([])
+    /// In place of the spec's, since certificates have changed.
+    @Rare private var replacedTLS: TLSContextSpec?
     private var sources: [Source] = []
     private let workers: Int
     /// Of the membership of an ORIGINAL_DST cluster.
@@ -98,6 +100,15 @@ final class ClusterEntry {
         return hasLookedUp
             ? "the first health checks are not over yet; serving with the hosts as they are"
             : "no answer from DNS yet; serving without its hosts"
+    }
+
+    /// The TLS context that connections are made with, if the cluster has one.
+    var tls: TLSContextSpec? { replacedTLS ?? shared.spec.tls }
+
+    func replaceTLS(_ tls: TLSContextSpec, cells: StatCells) {
+        replacedTLS = tls
+        checker?.replaceTLS(tls)
+        stats.publishExpirations(of: tls, cells: cells, cluster: shared.statName)
     }
 
     private func lookedUp(_ addressesChanged: Bool) {

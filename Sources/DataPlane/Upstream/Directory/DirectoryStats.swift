@@ -11,7 +11,7 @@ final class DirectoryStats {
     private let breakers: [BreakerGauges]
     private let endpoints: EndpointStats?
     /// When the first of the cluster's certificates expires, unix seconds; nil: it has none.
-    let firstExpiration: Int64?
+    private(set) var firstExpiration: Int64?
 
     /// `names`: for what only workers write.
     init(cells: StatCells, names: StatCells, shared: ClusterShared) {
@@ -52,9 +52,12 @@ final class DirectoryStats {
             _ = TLSStats(cells: names, prefix: prefix + "ssl.")
             TLSStats.showSecretUpdates(cells: cells, prefix: prefix + "client_")
             firstExpiration = TLSStats.publishExpirations(of: [tls], cells: cells, prefix: prefix + "ssl.")
-        } else {
-            firstExpiration = nil
         }
+    }
+
+    /// The cluster's certificates are these from now on.
+    func publishExpirations(of tls: TLSContextSpec, cells: StatCells, cluster: String) {
+        firstExpiration = TLSStats.publishExpirations(of: [tls], cells: cells, prefix: "cluster.\(cluster).ssl.")
     }
 
     func setMembership(_ hosts: HostSet) {

@@ -20,7 +20,8 @@ final class CheckAsking {
     private let spec: HealthCheckSpec
     private let cells: StatCells
     private let socketOptions: SocketOptions
-    private lazy var tls = CheckAsking.context(cluster, cells)
+    /// What connections that are opened now are made with; nil: plain text.
+    private lazy var tls = cluster.spec.tls.map(makeContext)
     /// Shared by all HTTP/2 connections to the cluster's hosts.
     private(set) lazy var http2Settings = HTTP2ClientSettings(
         cluster.spec, cells: cells, statPrefix: "cluster.\(cluster.statName).")
@@ -50,17 +51,14 @@ final class CheckAsking {
             }
     }
 
-    private static func context(_ cluster: ClusterShared, _ cells: StatCells) -> Result<
-        TLSContext, TLSConfigurationError
-    >? {
-        guard let tls = cluster.spec.tls else { return nil }
-        do throws(TLSConfigurationError) {
-            return .success(
-                try TLSContext.client(tls, stats: TLSStats(cells: cells, prefix: "cluster.\(cluster.statName).ssl.")))
-        } catch {
-            return .failure(error)
+    private func makeContext(_ spec: TLSContextSpec) -> Result<TLSContext, TLSConfigurationError> {
+        Result { () throws(TLSConfigurationError) in
+            try TLSContext.client(spec, stats: TLSStats(cells: cells, prefix: "cluster.\(cluster.statName).ssl."))
         }
     }
+
+    /// Connections that are opened from now on are made with this: certificates have changed.
+    func replaceTLS(_ spec: TLSContextSpec) { tls = makeContext(spec) }
 
     // MARK: - Connecting
 

@@ -74,6 +74,9 @@ final class HealthChecker {
         }
     }
 
+    /// Checks that connect from now on do it with this.
+    func replaceTLS(_ spec: TLSContextSpec) { asking.replaceTLS(spec) }
+
     func stop() {
         isStarted = false
         cluster.immediateFailures?.attach(nil)

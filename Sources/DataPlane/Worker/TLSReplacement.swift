@@ -1,0 +1,47 @@
+// A TLS context on its way to the worker that uses it from now on.
+import Reactor
+import Synchronization
+
+/// Carries a new context from the main thread, which reads and checks everything, to one worker, which only puts it in
+/// its place. Made on the main thread, taken once on the worker's.
+public final class TLSReplacement: Sendable {
+    public let owner: TLSContextOwner
+    // A context belongs to one thread: here to the one that takes it out.
+    private let context: Mutex<Passenger?>
+
+    private struct Passenger: @unchecked Sendable {
+        let context: TLSContext
+    }
+
+    public init(_ spec: TLSContextSpec, for owner: TLSContextOwner) throws(TLSConfigurationError) {
+        self.owner = owner
+        let made: TLSContext
+        switch owner {
+        case .filterChain: made = try TLSContext.server(spec)
+        case .cluster: made = try TLSContext.client(spec)
+        }
+        context = Mutex(Passenger(context: made))
+    }
+
+    fileprivate func take() -> TLSContext? {
+        context.withLock { passenger in
+            defer { passenger = nil }
+            return passenger?.context
+        }
+    }
+}
+
+extension Worker {
+    /// Handshakes that begin from now on use the new context. Connections keep the one that they began with, and let go of
+    /// it when they end. Loop thread only.
+    public func replaceTLS(_ replacement: TLSReplacement) {
+        guard let context = replacement.take() else { return }
+        switch replacement.owner {
+        case .cluster(let index):
+            clusters.apply(context, cluster: index)
+        case .filterChain(let listener, let chain):
+            guard listeners.indices.contains(listener) else { return }
+            listeners[listener].apply(context, chain: chain)
+        }
+    }
+}

@@ -1,0 +1,30 @@
+// What the process does about certificates while it runs: follows their files, and tells of their age.
+import DataPlane
+import Reactor
+
+extension ServerProcess {
+    /// How often the age of certificates is looked at.
+    private static let ageInterval = TimeAmount.minutes(1)
+
+    /// The workers were told to start: what is replaced reaches each after it was built.
+    func followCertificates() throws(SystemError) {
+        tellOfCertificates()
+        ageCheck = Tick(loop: loop, every: ServerProcess.ageInterval) { [unowned self] in
+            certificateAges.warn(now: loop.wallNow.unixSeconds)
+        }
+        guard !configuration.tlsSources.sources.isEmpty else { return }
+        certificateReload = try CertificateReload(
+            configuration.tlsSources, inUse: certificates, secretStats: SecretStats(cells),
+            workers: workers.count, loop: loop, log: secretLog,
+            replaced: { [unowned self] in tellOfCertificates() },
+            send: { [unowned self] replacements in
+                for (worker, replacement) in zip(workers, replacements) {
+                    worker.perform { $0.replaceTLS(replacement) }
+                }
+            })
+    }
+
+    private func tellOfCertificates() {
+        certificateAges.follow(certificates.all, now: loop.wallNow.unixSeconds)
+    }
+}
