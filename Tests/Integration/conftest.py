@@ -1,4 +1,4 @@
-"""Fixtures: proxies and upstreams that end with their test."""
+"""Fixtures: proxies and upstreams that end with their test, and certificates of its own."""
 import contextlib
 import pathlib
 import sys
@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from harness import Proxy, Upstream, ok_upstream  # noqa: E402
+from pki import Authority, Files  # noqa: E402
 
 ENVOY = pathlib.Path(sys.executable).with_name("envoy")
 
@@ -42,3 +43,18 @@ def upstream():
             return server
 
         yield launch
+
+
+@pytest.fixture
+def files(tmp_path):
+    return Files(tmp_path / "mounted")
+
+
+@pytest.fixture
+def ca(tmp_path):
+    return Authority(tmp_path, "first ca")
+
+
+@pytest.fixture
+def other_ca(tmp_path):
+    return Authority(tmp_path, "second ca")

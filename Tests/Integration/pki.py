@@ -93,3 +93,29 @@ def client_context(authority, leaf=None, alpn=(), check_hostname=True):
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+class Files:
+    """A folder of certificates, as what renews them leaves it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def put(self, name, data):
+        """By rename, as a careful writer does."""
+        new = self.folder / f".{name}.new"
+        new.write_bytes(data)
+        new.rename(self.folder / name)
+
+    def put_leaf(self, leaf, name="tls"):
+        self.put(f"{name}.key", leaf.key_path.read_bytes())
+        self.put(f"{name}.crt", leaf.certificate_path.read_bytes())
+
+    def pair(self, name="tls", **more):
+        return {"certificate_chain": {"filename": str(self.folder / f"{name}.crt")},
+                "private_key": {"filename": str(self.folder / f"{name}.key")}, **more}
+
+    def validation(self, crl=False, **more):
+        lists = {"crl": {"filename": str(self.folder / "crl.pem")}} if crl else {}
+        return {"trusted_ca": {"filename": str(self.folder / "ca.crt")}, **lists, **more}

@@ -6,7 +6,7 @@ import re
 import socket
 
 import pytest
-from bootstrap import FILE_LOG, address, bootstrap, cluster, forward, http, listener, manager, tcp_proxy
+from bootstrap import FILE_LOG, address, bootstrap, cluster, forward, listener, manager, tcp_proxy
 from harness import WAIT, connect, wait_until
 
 

@@ -12,53 +12,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 from harness import connect, response, serve, wait_until
-from pki import Authority, client_context
+from pki import Files, client_context
 from test_tls import ask, downstream, refused, tls_config, upstream_tls
 
 UPDATES = "server_ssl_socket_factory.ssl_context_update_by_sds"
 FAILURES = "server_ssl_socket_factory.key_rotation_failed"
 both_worker_counts = pytest.mark.parametrize("workers", [1, 2])
-
-
-class Files:
-    """A folder of certificates, as what renews them leaves it."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def put(self, name, data):
-        """By rename, as a careful writer does."""
-        new = self.folder / f".{name}.new"
-        new.write_bytes(data)
-        new.rename(self.folder / name)
-
-    def put_leaf(self, leaf, name="tls"):
-        self.put(f"{name}.key", leaf.key_path.read_bytes())
-        self.put(f"{name}.crt", leaf.certificate_path.read_bytes())
-
-    def pair(self, name="tls", **more):
-        return {"certificate_chain": {"filename": str(self.folder / f"{name}.crt")},
-                "private_key": {"filename": str(self.folder / f"{name}.key")}, **more}
-
-    def validation(self, crl=False, **more):
-        lists = {"crl": {"filename": str(self.folder / "crl.pem")}} if crl else {}
-        return {"trusted_ca": {"filename": str(self.folder / "ca.crt")}, **lists, **more}
-
-
-@pytest.fixture
-def files(tmp_path):
-    return Files(tmp_path / "mounted")
-
-
-@pytest.fixture
-def ca(tmp_path):
-    return Authority(tmp_path, "first ca")
-
-
-@pytest.fixture
-def other_ca(tmp_path):
-    return Authority(tmp_path, "second ca")
 
 
 def server(files, validation=None, **more):

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from bootstrap import FILE_LOG, bootstrap, cluster, forward, listener, manager, tcp_proxy
-from harness import connect, wait_until
+from harness import wait_until
 from pki import Authority, client_context
 
 LISTENER_FILTERS = "type.googleapis.com/envoy.extensions.filters.listener"

@@ -6,6 +6,7 @@ import select
 import socket
 
 import pytest
+from bad_servers import closes, cut, garbage, resets, silent
 from bootstrap import bootstrap, cluster, forward, http, listener, tcp_proxy
 from harness import WAIT, connect, response, serve, wait_until
 
@@ -84,30 +85,6 @@ def outliers(proxy, name="app"):
 
 
 # MARK: What counts as what
-
-def silent(peer, _number):
-    peer.request()
-    peer.rest()
-
-
-def closes(peer, _number):
-    peer.request()
-
-
-def resets(peer, _number):
-    peer.request()
-    peer.reset()
-
-
-def cut(peer, _number):
-    peer.request()
-    peer.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
-
-
-def garbage(peer, _number):
-    peer.request()
-    peer.send("nothing like HTTP\r\n\r\n")
-
 
 def answers(status, *headers):
     return serve(lambda _request: response(status, b"x", headers))

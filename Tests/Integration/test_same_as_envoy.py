@@ -13,6 +13,7 @@ import socket
 import tempfile
 
 import pytest
+from bad_servers import closes, cut, garbage, resets, silent
 from bootstrap import FILE_LOG, bootstrap, cluster, forward, listener, manager
 from conftest import ENVOY
 from harness import Message, Proxy, Upstream, connect, response, serve, wait_until
@@ -47,30 +48,6 @@ class Case:
     hangs_up: bool = False  # the client goes away without waiting for an answer
     reads_on: bool = False  # to the end of the connection
     lines: int = 1  # of access log
-
-
-def silent(peer, _number):
-    peer.request()
-    peer.rest()
-
-
-def closes(peer, _number):
-    peer.request()
-
-
-def resets(peer, _number):
-    peer.request()
-    peer.reset()
-
-
-def garbage(peer, _number):
-    peer.request()
-    peer.send("nothing like HTTP\r\n\r\n")
-
-
-def cut(peer, _number):
-    peer.request()
-    peer.send("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf")
 
 
 def until_close(peer, _number):

@@ -6,27 +6,12 @@ import pytest
 from bootstrap import UPSTREAM_TLS, cluster, http
 from cryptography.hazmat.primitives import serialization
 from harness import response, wait_until
-from pki import Authority, client_context
-from test_certificate_reload import Files, serials, total
+from pki import Files, client_context
+from test_certificate_reload import serials, total
 from test_tls import ask, downstream, refused, tls_config
 
 SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 NODE = ["--service-node", "node", "--service-cluster", "cluster"]
-
-
-@pytest.fixture
-def files(tmp_path):
-    return Files(tmp_path / "mounted")
-
-
-@pytest.fixture
-def ca(tmp_path):
-    return Authority(tmp_path, "first ca")
-
-
-@pytest.fixture
-def other_ca(tmp_path):
-    return Authority(tmp_path, "second ca")
 
 
 def put(files, name, version, *secrets):

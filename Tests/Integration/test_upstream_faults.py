@@ -1,6 +1,6 @@
 """Upstreams that misbehave: what the client sees, which flag is logged, which counter moves."""
 import pytest
-from bootstrap import cluster, forward, http
+from bootstrap import cluster, http
 from harness import response, serve
 
 FORMAT = {"log_format": {"text_format_source": {"inline_string": "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n"}}}
