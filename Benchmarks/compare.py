@@ -115,7 +115,8 @@ def versions(workshop):
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     said = {"Envoy": first([workshop.envoy or "envoy", "--version"], r"/(\d+\.\d+\.\d+)/"),
             "HAProxy": first(["haproxy", "-v"], r"version (\S+)"), "nginx": first(["nginx", "-v"], r"nginx/(\S+)")}
-    return ", ".join([model[1] if model else platform.machine(), f"Linux {platform.release()}"]
+    control = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    return ", ".join([model[1] if model else platform.machine(), f"Linux {platform.release()} with {control}"]
                      + [f"{name} {version}" for name, version in said.items() if version])
 
 

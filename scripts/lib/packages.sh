@@ -3,7 +3,7 @@
 BUILD_PACKAGES=(libssl-dev libyaml-dev libc-ares-dev libre2-dev libnghttp2-dev)
 TEST_PACKAGES=(python3 python3-venv curl openssl nginx-light prometheus nghttp2-client nghttp2-server
     iproute2 iptables nftables util-linux strace valgrind systemd)
-BENCHMARK_PACKAGES=(haproxy nginx-light wrk nghttp2-client procps openssl gcc libc6-dev)
+BENCHMARK_PACKAGES=(haproxy nginx-light wrk nghttp2-client procps iproute2 util-linux openssl gcc libc6-dev)
 
 # need_packages NAME...: installs what is missing, as root or through sudo; otherwise stops with the command to run.
 need_packages() {
