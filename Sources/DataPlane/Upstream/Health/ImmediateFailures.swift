@@ -15,8 +15,8 @@ public final class ImmediateFailures: Sendable {
 
     /// A response of `host` has `x-envoy-immediate-health-check-fail`.
     public func report(_ host: Host) {
-        // Once is enough, however many responses say so.
-        guard !host.healthFlags.contains(.excludedByImmediateHealthCheckFail) else { return }
+        // Once is enough, however many responses say so; of a host without checks nobody takes note.
+        guard !host.isExemptFromChecks, !host.healthFlags.contains(.excludedByImmediateHealthCheckFail) else { return }
         mailbox.post { [self] in checker?.failImmediately(host) }
     }
 }
