@@ -9,6 +9,8 @@ public struct BootstrapSpec: Sendable {
     public var admin: AdminSpec?
     public var listeners: [ListenerSpec] = []
     public var clusters: [ClusterSpec] = []
+    /// `dynamic_resources`
+    public var dynamic = DynamicResourcesSpec()
     public var stats = StatsSpec()
     public var runtime = RuntimeSpec()
     /// `cluster_manager.outlier_detection.event_log_path`; nil: ejections are not written to a file.

@@ -8,6 +8,8 @@ public struct ClusterSpec: Sendable {
     public var altStatName = ""
     public var discovery = Discovery.static
     public var endpoints: [LocalityEndpointsSpec] = []
+    /// For clusters of type EDS, and only for those.
+    @Rare public var endpointSource: EndpointSubscriptionSpec?
     public var balancer = BalancerSpec.roundRobin
     /// TCP and TLS together, 5 s.
     public var connectTimeout = TimeAmount.seconds(5)
@@ -44,7 +46,7 @@ public struct ClusterSpec: Sendable {
     public var trackRequestResponseSizes = false
     public var perEndpointStats = false
 
-    public enum Discovery: Sendable, Equatable { case `static`, strictDNS, logicalDNS, originalDestination }
+    public enum Discovery: Sendable, Equatable { case `static`, strictDNS, logicalDNS, originalDestination, eds }
 
     public init(name: String) { self.name = name }
 }

@@ -7,6 +7,8 @@ public struct HTTPConnectionManagerSpec: Sendable {
     public var statPrefix: String
     public var codec = Codec.auto
     public var routes: RouteConfigurationSpec
+    /// `rds`, in place of `routes`.
+    public var routeSource: RouteSubscriptionSpec?
     public var router = RouterSpec()
     /// Counts gRPC calls; nil: nobody asked for it.
     public var grpcStats: GRPCStatsSpec?

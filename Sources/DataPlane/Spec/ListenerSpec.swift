@@ -128,7 +128,7 @@ public struct TCPProxySpec: Sendable {
 }
 
 /// `BackoffStrategy` and `RetryBackOff`: exponential with full jitter between `base` and `max`.
-public struct BackoffSpec: Sendable, Equatable {
+public struct BackoffSpec: Sendable, Hashable {
     public var base: TimeAmount
     public var max: TimeAmount
     public init(base: TimeAmount, max: TimeAmount) {

@@ -139,7 +139,7 @@ final class ClusterEntry {
         case .static: newer = sources.compactMap(staticHost)
         case .strictDNS: newer = strictHosts()
         case .logicalDNS: newer = logicalHosts()
-        case .originalDestination: return false
+        case .originalDestination, .eds: return false
         }
         let old = hosts.hosts
         guard newer.count != old.count || zip(newer, old).contains(where: { $0 !== $1 }) else { return false }
