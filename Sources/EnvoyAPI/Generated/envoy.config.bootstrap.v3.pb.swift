@@ -81,8 +81,8 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   /// Clears the value of `staticResources`. Subsequent reads from it will return its default value.
   public mutating func clearStaticResources() {_uniqueStorage()._staticResources = nil}
 
-  public var dynamicResources: Outrider_Unmodelled {
-    get {_storage._dynamicResources ?? Outrider_Unmodelled()}
+  public var dynamicResources: Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources {
+    get {_storage._dynamicResources ?? Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources()}
     set {_uniqueStorage()._dynamicResources = newValue}
   }
   /// Returns true if `dynamicResources` has been explicitly set.
@@ -99,8 +99,8 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   /// Clears the value of `clusterManager`. Subsequent reads from it will return its default value.
   public mutating func clearClusterManager() {_uniqueStorage()._clusterManager = nil}
 
-  public var hdsConfig: Outrider_Unmodelled {
-    get {_storage._hdsConfig ?? Outrider_Unmodelled()}
+  public var hdsConfig: Envoy_Config_Core_V3_ApiConfigSource {
+    get {_storage._hdsConfig ?? Envoy_Config_Core_V3_ApiConfigSource()}
     set {_uniqueStorage()._hdsConfig = newValue}
   }
   /// Returns true if `hdsConfig` has been explicitly set.
@@ -402,46 +402,101 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
     public init() {}
   }
 
+  public nonisolated struct DynamicResources: @unchecked Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    public var ldsConfig: Envoy_Config_Core_V3_ConfigSource {
+      get {_storage._ldsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
+      set {_uniqueStorage()._ldsConfig = newValue}
+    }
+    /// Returns true if `ldsConfig` has been explicitly set.
+    public var hasLdsConfig: Bool {_storage._ldsConfig != nil}
+    /// Clears the value of `ldsConfig`. Subsequent reads from it will return its default value.
+    public mutating func clearLdsConfig() {_uniqueStorage()._ldsConfig = nil}
+
+    public var ldsResourcesLocator: String {
+      get {_storage._ldsResourcesLocator}
+      set {_uniqueStorage()._ldsResourcesLocator = newValue}
+    }
+
+    public var cdsConfig: Envoy_Config_Core_V3_ConfigSource {
+      get {_storage._cdsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
+      set {_uniqueStorage()._cdsConfig = newValue}
+    }
+    /// Returns true if `cdsConfig` has been explicitly set.
+    public var hasCdsConfig: Bool {_storage._cdsConfig != nil}
+    /// Clears the value of `cdsConfig`. Subsequent reads from it will return its default value.
+    public mutating func clearCdsConfig() {_uniqueStorage()._cdsConfig = nil}
+
+    public var cdsResourcesLocator: String {
+      get {_storage._cdsResourcesLocator}
+      set {_uniqueStorage()._cdsResourcesLocator = newValue}
+    }
+
+    public var adsConfig: Envoy_Config_Core_V3_ApiConfigSource {
+      get {_storage._adsConfig ?? Envoy_Config_Core_V3_ApiConfigSource()}
+      set {_uniqueStorage()._adsConfig = newValue}
+    }
+    /// Returns true if `adsConfig` has been explicitly set.
+    public var hasAdsConfig: Bool {_storage._adsConfig != nil}
+    /// Clears the value of `adsConfig`. Subsequent reads from it will return its default value.
+    public mutating func clearAdsConfig() {_uniqueStorage()._adsConfig = nil}
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+
+    fileprivate var _storage = _StorageClass.defaultInstance
+  }
+
   public init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-public nonisolated struct Envoy_Config_Bootstrap_V3_ClusterManager: Sendable {
+public nonisolated struct Envoy_Config_Bootstrap_V3_ClusterManager: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var localClusterName: String = String()
+  public var localClusterName: String {
+    get {_storage._localClusterName}
+    set {_uniqueStorage()._localClusterName = newValue}
+  }
 
   public var outlierDetection: Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection {
-    get {_outlierDetection ?? Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection()}
-    set {_outlierDetection = newValue}
+    get {_storage._outlierDetection ?? Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection()}
+    set {_uniqueStorage()._outlierDetection = newValue}
   }
   /// Returns true if `outlierDetection` has been explicitly set.
-  public var hasOutlierDetection: Bool {self._outlierDetection != nil}
+  public var hasOutlierDetection: Bool {_storage._outlierDetection != nil}
   /// Clears the value of `outlierDetection`. Subsequent reads from it will return its default value.
-  public mutating func clearOutlierDetection() {self._outlierDetection = nil}
+  public mutating func clearOutlierDetection() {_uniqueStorage()._outlierDetection = nil}
 
   public var upstreamBindConfig: Envoy_Config_Core_V3_BindConfig {
-    get {_upstreamBindConfig ?? Envoy_Config_Core_V3_BindConfig()}
-    set {_upstreamBindConfig = newValue}
+    get {_storage._upstreamBindConfig ?? Envoy_Config_Core_V3_BindConfig()}
+    set {_uniqueStorage()._upstreamBindConfig = newValue}
   }
   /// Returns true if `upstreamBindConfig` has been explicitly set.
-  public var hasUpstreamBindConfig: Bool {self._upstreamBindConfig != nil}
+  public var hasUpstreamBindConfig: Bool {_storage._upstreamBindConfig != nil}
   /// Clears the value of `upstreamBindConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearUpstreamBindConfig() {self._upstreamBindConfig = nil}
+  public mutating func clearUpstreamBindConfig() {_uniqueStorage()._upstreamBindConfig = nil}
 
-  public var loadStatsConfig: Outrider_Unmodelled {
-    get {_loadStatsConfig ?? Outrider_Unmodelled()}
-    set {_loadStatsConfig = newValue}
+  public var loadStatsConfig: Envoy_Config_Core_V3_ApiConfigSource {
+    get {_storage._loadStatsConfig ?? Envoy_Config_Core_V3_ApiConfigSource()}
+    set {_uniqueStorage()._loadStatsConfig = newValue}
   }
   /// Returns true if `loadStatsConfig` has been explicitly set.
-  public var hasLoadStatsConfig: Bool {self._loadStatsConfig != nil}
+  public var hasLoadStatsConfig: Bool {_storage._loadStatsConfig != nil}
   /// Clears the value of `loadStatsConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearLoadStatsConfig() {self._loadStatsConfig = nil}
+  public mutating func clearLoadStatsConfig() {_uniqueStorage()._loadStatsConfig = nil}
 
-  public var enableDeferredClusterCreation: Bool = false
+  public var enableDeferredClusterCreation: Bool {
+    get {_storage._enableDeferredClusterCreation}
+    set {_uniqueStorage()._enableDeferredClusterCreation = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -470,9 +525,7 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_ClusterManager: Sendable {
 
   public init() {}
 
-  fileprivate var _outlierDetection: Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection? = nil
-  fileprivate var _upstreamBindConfig: Envoy_Config_Core_V3_BindConfig? = nil
-  fileprivate var _loadStatsConfig: Outrider_Unmodelled? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct Envoy_Config_Bootstrap_V3_LayeredRuntime: Sendable {
@@ -670,9 +723,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
     var _node: Envoy_Config_Core_V3_Node? = nil
     var _nodeContextParams: [String] = []
     var _staticResources: Envoy_Config_Bootstrap_V3_Bootstrap.StaticResources? = nil
-    var _dynamicResources: Outrider_Unmodelled? = nil
+    var _dynamicResources: Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources? = nil
     var _clusterManager: Envoy_Config_Bootstrap_V3_ClusterManager? = nil
-    var _hdsConfig: Outrider_Unmodelled? = nil
+    var _hdsConfig: Envoy_Config_Core_V3_ApiConfigSource? = nil
     var _flagsPath: String = String()
     var _statsSinks: [Outrider_Unmodelled] = []
     var _deferredStatOptions: Outrider_Unmodelled? = nil
@@ -1064,55 +1117,197 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.StaticResources: Swift
   }
 }
 
-nonisolated extension Envoy_Config_Bootstrap_V3_ClusterManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".ClusterManager"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}local_cluster_name\0\u{3}outlier_detection\0\u{3}upstream_bind_config\0\u{3}load_stats_config\0\u{3}enable_deferred_cluster_creation\0")
+nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Envoy_Config_Bootstrap_V3_Bootstrap.protoMessageName + ".DynamicResources"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lds_config\0\u{3}cds_config\0\u{3}ads_config\0\u{4}\u{2}lds_resources_locator\0\u{3}cds_resources_locator\0")
+
+  fileprivate class _StorageClass {
+    var _ldsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
+    var _ldsResourcesLocator: String = String()
+    var _cdsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
+    var _cdsResourcesLocator: String = String()
+    var _adsConfig: Envoy_Config_Core_V3_ApiConfigSource? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _ldsConfig = source._ldsConfig
+      _ldsResourcesLocator = source._ldsResourcesLocator
+      _cdsConfig = source._cdsConfig
+      _cdsResourcesLocator = source._cdsResourcesLocator
+      _adsConfig = source._adsConfig
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.localClusterName) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._outlierDetection) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._upstreamBindConfig) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._loadStatsConfig) }()
-      case 5: try { try decoder.decodeSingularBoolField(value: &self.enableDeferredClusterCreation) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._ldsConfig) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._cdsConfig) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._adsConfig) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._ldsResourcesLocator) }()
+        case 6: try { try decoder.decodeSingularStringField(value: &_storage._cdsResourcesLocator) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.localClusterName.isEmpty {
-      try visitor.visitSingularStringField(value: self.localClusterName, fieldNumber: 1)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._ldsConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._cdsConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._adsConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if !_storage._ldsResourcesLocator.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._ldsResourcesLocator, fieldNumber: 5)
+      }
+      if !_storage._cdsResourcesLocator.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._cdsResourcesLocator, fieldNumber: 6)
+      }
     }
-    try { if let v = self._outlierDetection {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._upstreamBindConfig {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    try { if let v = self._loadStatsConfig {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    if self.enableDeferredClusterCreation != false {
-      try visitor.visitSingularBoolField(value: self.enableDeferredClusterCreation, fieldNumber: 5)
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources, rhs: Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._ldsConfig != rhs_storage._ldsConfig {return false}
+        if _storage._ldsResourcesLocator != rhs_storage._ldsResourcesLocator {return false}
+        if _storage._cdsConfig != rhs_storage._cdsConfig {return false}
+        if _storage._cdsResourcesLocator != rhs_storage._cdsResourcesLocator {return false}
+        if _storage._adsConfig != rhs_storage._adsConfig {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Bootstrap_V3_ClusterManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ClusterManager"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}local_cluster_name\0\u{3}outlier_detection\0\u{3}upstream_bind_config\0\u{3}load_stats_config\0\u{3}enable_deferred_cluster_creation\0")
+
+  fileprivate class _StorageClass {
+    var _localClusterName: String = String()
+    var _outlierDetection: Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection? = nil
+    var _upstreamBindConfig: Envoy_Config_Core_V3_BindConfig? = nil
+    var _loadStatsConfig: Envoy_Config_Core_V3_ApiConfigSource? = nil
+    var _enableDeferredClusterCreation: Bool = false
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _localClusterName = source._localClusterName
+      _outlierDetection = source._outlierDetection
+      _upstreamBindConfig = source._upstreamBindConfig
+      _loadStatsConfig = source._loadStatsConfig
+      _enableDeferredClusterCreation = source._enableDeferredClusterCreation
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._localClusterName) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._outlierDetection) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._upstreamBindConfig) }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._loadStatsConfig) }()
+        case 5: try { try decoder.decodeSingularBoolField(value: &_storage._enableDeferredClusterCreation) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._localClusterName.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._localClusterName, fieldNumber: 1)
+      }
+      try { if let v = _storage._outlierDetection {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._upstreamBindConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._loadStatsConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
+      if _storage._enableDeferredClusterCreation != false {
+        try visitor.visitSingularBoolField(value: _storage._enableDeferredClusterCreation, fieldNumber: 5)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Bootstrap_V3_ClusterManager, rhs: Envoy_Config_Bootstrap_V3_ClusterManager) -> Bool {
-    if lhs.localClusterName != rhs.localClusterName {return false}
-    if lhs._outlierDetection != rhs._outlierDetection {return false}
-    if lhs._upstreamBindConfig != rhs._upstreamBindConfig {return false}
-    if lhs._loadStatsConfig != rhs._loadStatsConfig {return false}
-    if lhs.enableDeferredClusterCreation != rhs.enableDeferredClusterCreation {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._localClusterName != rhs_storage._localClusterName {return false}
+        if _storage._outlierDetection != rhs_storage._outlierDetection {return false}
+        if _storage._upstreamBindConfig != rhs_storage._upstreamBindConfig {return false}
+        if _storage._loadStatsConfig != rhs_storage._loadStatsConfig {return false}
+        if _storage._enableDeferredClusterCreation != rhs_storage._enableDeferredClusterCreation {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

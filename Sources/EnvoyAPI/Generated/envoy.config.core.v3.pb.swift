@@ -294,6 +294,119 @@ public nonisolated struct Envoy_Config_Core_V3_Address: Sendable {
   public init() {}
 }
 
+public nonisolated struct Envoy_Config_Core_V3_AggregatedConfigSource: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct Envoy_Config_Core_V3_ApiConfigSource: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var apiType: Envoy_Config_Core_V3_ApiConfigSource.ApiType = .deprecatedAndUnavailableDoNotUse
+
+  public var transportApiVersion: Envoy_Config_Core_V3_ApiVersion = .auto
+
+  public var clusterNames: [String] = []
+
+  public var grpcServices: [Envoy_Config_Core_V3_GrpcService] = []
+
+  public var refreshDelay: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_refreshDelay ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_refreshDelay = newValue}
+  }
+  /// Returns true if `refreshDelay` has been explicitly set.
+  public var hasRefreshDelay: Bool {self._refreshDelay != nil}
+  /// Clears the value of `refreshDelay`. Subsequent reads from it will return its default value.
+  public mutating func clearRefreshDelay() {self._refreshDelay = nil}
+
+  public var requestTimeout: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_requestTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_requestTimeout = newValue}
+  }
+  /// Returns true if `requestTimeout` has been explicitly set.
+  public var hasRequestTimeout: Bool {self._requestTimeout != nil}
+  /// Clears the value of `requestTimeout`. Subsequent reads from it will return its default value.
+  public mutating func clearRequestTimeout() {self._requestTimeout = nil}
+
+  public var rateLimitSettings: Envoy_Config_Core_V3_RateLimitSettings {
+    get {_rateLimitSettings ?? Envoy_Config_Core_V3_RateLimitSettings()}
+    set {_rateLimitSettings = newValue}
+  }
+  /// Returns true if `rateLimitSettings` has been explicitly set.
+  public var hasRateLimitSettings: Bool {self._rateLimitSettings != nil}
+  /// Clears the value of `rateLimitSettings`. Subsequent reads from it will return its default value.
+  public mutating func clearRateLimitSettings() {self._rateLimitSettings = nil}
+
+  public var setNodeOnFirstMessageOnly: Bool = false
+
+  public var configValidators: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum ApiType: SwiftProtobuf.Enum, Swift.CaseIterable {
+    public typealias RawValue = Int
+    case deprecatedAndUnavailableDoNotUse // = 0
+    case rest // = 1
+    case grpc // = 2
+    case deltaGrpc // = 3
+    case aggregatedGrpc // = 5
+    case aggregatedDeltaGrpc // = 6
+    case UNRECOGNIZED(Int)
+
+    public init() {
+      self = .deprecatedAndUnavailableDoNotUse
+    }
+
+    public init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .deprecatedAndUnavailableDoNotUse
+      case 1: self = .rest
+      case 2: self = .grpc
+      case 3: self = .deltaGrpc
+      case 5: self = .aggregatedGrpc
+      case 6: self = .aggregatedDeltaGrpc
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    public var rawValue: Int {
+      switch self {
+      case .deprecatedAndUnavailableDoNotUse: return 0
+      case .rest: return 1
+      case .grpc: return 2
+      case .deltaGrpc: return 3
+      case .aggregatedGrpc: return 5
+      case .aggregatedDeltaGrpc: return 6
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    public static let allCases: [Envoy_Config_Core_V3_ApiConfigSource.ApiType] = [
+      .deprecatedAndUnavailableDoNotUse,
+      .rest,
+      .grpc,
+      .deltaGrpc,
+      .aggregatedGrpc,
+      .aggregatedDeltaGrpc,
+    ]
+
+  }
+
+  public init() {}
+
+  fileprivate var _refreshDelay: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _requestTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _rateLimitSettings: Envoy_Config_Core_V3_RateLimitSettings? = nil
+}
+
 public nonisolated struct Envoy_Config_Core_V3_BackoffStrategy: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -451,18 +564,18 @@ public nonisolated struct Envoy_Config_Core_V3_ConfigSource: Sendable {
     set {configSourceSpecifier = .pathConfigSource(newValue)}
   }
 
-  public var apiConfigSource: Outrider_Unmodelled {
+  public var apiConfigSource: Envoy_Config_Core_V3_ApiConfigSource {
     get {
       if case .apiConfigSource(let v)? = configSourceSpecifier {return v}
-      return Outrider_Unmodelled()
+      return Envoy_Config_Core_V3_ApiConfigSource()
     }
     set {configSourceSpecifier = .apiConfigSource(newValue)}
   }
 
-  public var ads: Outrider_Unmodelled {
+  public var ads: Envoy_Config_Core_V3_AggregatedConfigSource {
     get {
       if case .ads(let v)? = configSourceSpecifier {return v}
-      return Outrider_Unmodelled()
+      return Envoy_Config_Core_V3_AggregatedConfigSource()
     }
     set {configSourceSpecifier = .ads(newValue)}
   }
@@ -491,8 +604,8 @@ public nonisolated struct Envoy_Config_Core_V3_ConfigSource: Sendable {
   public nonisolated enum OneOf_ConfigSourceSpecifier: Equatable, Sendable {
     case path(String)
     case pathConfigSource(Envoy_Config_Core_V3_PathConfigSource)
-    case apiConfigSource(Outrider_Unmodelled)
-    case ads(Outrider_Unmodelled)
+    case apiConfigSource(Envoy_Config_Core_V3_ApiConfigSource)
+    case ads(Envoy_Config_Core_V3_AggregatedConfigSource)
     case self_p(Outrider_Unmodelled)
 
   }
@@ -500,6 +613,18 @@ public nonisolated struct Envoy_Config_Core_V3_ConfigSource: Sendable {
   public init() {}
 
   fileprivate var _initialFetchTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+}
+
+public nonisolated struct Envoy_Config_Core_V3_ControlPlane: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var identifier: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
 }
 
 public nonisolated struct Envoy_Config_Core_V3_DataSource: Sendable {
@@ -715,6 +840,105 @@ public nonisolated struct Envoy_Config_Core_V3_GrpcMethodList: Sendable {
   }
 
   public init() {}
+}
+
+public nonisolated struct Envoy_Config_Core_V3_GrpcService: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var targetSpecifier: OneOf_TargetSpecifier? {
+    get {return _storage._targetSpecifier}
+    set {_uniqueStorage()._targetSpecifier = newValue}
+  }
+
+  public var envoyGrpc: Envoy_Config_Core_V3_GrpcService.EnvoyGrpc {
+    get {
+      if case .envoyGrpc(let v)? = _storage._targetSpecifier {return v}
+      return Envoy_Config_Core_V3_GrpcService.EnvoyGrpc()
+    }
+    set {_uniqueStorage()._targetSpecifier = .envoyGrpc(newValue)}
+  }
+
+  public var googleGrpc: Outrider_Unmodelled {
+    get {
+      if case .googleGrpc(let v)? = _storage._targetSpecifier {return v}
+      return Outrider_Unmodelled()
+    }
+    set {_uniqueStorage()._targetSpecifier = .googleGrpc(newValue)}
+  }
+
+  public var timeout: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_storage._timeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._timeout = newValue}
+  }
+  /// Returns true if `timeout` has been explicitly set.
+  public var hasTimeout: Bool {_storage._timeout != nil}
+  /// Clears the value of `timeout`. Subsequent reads from it will return its default value.
+  public mutating func clearTimeout() {_uniqueStorage()._timeout = nil}
+
+  public var initialMetadata: [Envoy_Config_Core_V3_HeaderValue] {
+    get {_storage._initialMetadata}
+    set {_uniqueStorage()._initialMetadata = newValue}
+  }
+
+  public var retryPolicy: Envoy_Config_Core_V3_RetryPolicy {
+    get {_storage._retryPolicy ?? Envoy_Config_Core_V3_RetryPolicy()}
+    set {_uniqueStorage()._retryPolicy = newValue}
+  }
+  /// Returns true if `retryPolicy` has been explicitly set.
+  public var hasRetryPolicy: Bool {_storage._retryPolicy != nil}
+  /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
+  public mutating func clearRetryPolicy() {_uniqueStorage()._retryPolicy = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum OneOf_TargetSpecifier: Equatable, Sendable {
+    case envoyGrpc(Envoy_Config_Core_V3_GrpcService.EnvoyGrpc)
+    case googleGrpc(Outrider_Unmodelled)
+
+  }
+
+  public nonisolated struct EnvoyGrpc: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    public var clusterName: String = String()
+
+    public var authority: String = String()
+
+    public var retryPolicy: Envoy_Config_Core_V3_RetryPolicy {
+      get {_retryPolicy ?? Envoy_Config_Core_V3_RetryPolicy()}
+      set {_retryPolicy = newValue}
+    }
+    /// Returns true if `retryPolicy` has been explicitly set.
+    public var hasRetryPolicy: Bool {self._retryPolicy != nil}
+    /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
+    public mutating func clearRetryPolicy() {self._retryPolicy = nil}
+
+    public var maxReceiveMessageLength: SwiftProtobuf.Google_Protobuf_UInt32Value {
+      get {_maxReceiveMessageLength ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+      set {_maxReceiveMessageLength = newValue}
+    }
+    /// Returns true if `maxReceiveMessageLength` has been explicitly set.
+    public var hasMaxReceiveMessageLength: Bool {self._maxReceiveMessageLength != nil}
+    /// Clears the value of `maxReceiveMessageLength`. Subsequent reads from it will return its default value.
+    public mutating func clearMaxReceiveMessageLength() {self._maxReceiveMessageLength = nil}
+
+    public var skipEnvoyHeaders: Bool = false
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+
+    fileprivate var _retryPolicy: Envoy_Config_Core_V3_RetryPolicy? = nil
+    fileprivate var _maxReceiveMessageLength: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  }
+
+  public init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct Envoy_Config_Core_V3_HeaderValue: Sendable {
@@ -1945,6 +2169,37 @@ public nonisolated struct Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs: Sen
   public init() {}
 }
 
+public nonisolated struct Envoy_Config_Core_V3_RateLimitSettings: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var maxTokens: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_maxTokens ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_maxTokens = newValue}
+  }
+  /// Returns true if `maxTokens` has been explicitly set.
+  public var hasMaxTokens: Bool {self._maxTokens != nil}
+  /// Clears the value of `maxTokens`. Subsequent reads from it will return its default value.
+  public mutating func clearMaxTokens() {self._maxTokens = nil}
+
+  public var fillRate: SwiftProtobuf.Google_Protobuf_DoubleValue {
+    get {_fillRate ?? SwiftProtobuf.Google_Protobuf_DoubleValue()}
+    set {_fillRate = newValue}
+  }
+  /// Returns true if `fillRate` has been explicitly set.
+  public var hasFillRate: Bool {self._fillRate != nil}
+  /// Clears the value of `fillRate`. Subsequent reads from it will return its default value.
+  public mutating func clearFillRate() {self._fillRate = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _maxTokens: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _fillRate: SwiftProtobuf.Google_Protobuf_DoubleValue? = nil
+}
+
 public nonisolated struct Envoy_Config_Core_V3_RetryPolicy: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -2660,6 +2915,103 @@ nonisolated extension Envoy_Config_Core_V3_Address: SwiftProtobuf.Message, Swift
   }
 }
 
+nonisolated extension Envoy_Config_Core_V3_AggregatedConfigSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".AggregatedConfigSource"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_AggregatedConfigSource, rhs: Envoy_Config_Core_V3_AggregatedConfigSource) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_ApiConfigSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ApiConfigSource"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}api_type\0\u{3}cluster_names\0\u{3}refresh_delay\0\u{3}grpc_services\0\u{3}request_timeout\0\u{3}rate_limit_settings\0\u{3}set_node_on_first_message_only\0\u{3}transport_api_version\0\u{3}config_validators\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.apiType) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.clusterNames) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._refreshDelay) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.grpcServices) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._requestTimeout) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._rateLimitSettings) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.setNodeOnFirstMessageOnly) }()
+      case 8: try { try decoder.decodeSingularEnumField(value: &self.transportApiVersion) }()
+      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.configValidators) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.apiType != .deprecatedAndUnavailableDoNotUse {
+      try visitor.visitSingularEnumField(value: self.apiType, fieldNumber: 1)
+    }
+    if !self.clusterNames.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.clusterNames, fieldNumber: 2)
+    }
+    try { if let v = self._refreshDelay {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.grpcServices.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.grpcServices, fieldNumber: 4)
+    }
+    try { if let v = self._requestTimeout {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._rateLimitSettings {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    if self.setNodeOnFirstMessageOnly != false {
+      try visitor.visitSingularBoolField(value: self.setNodeOnFirstMessageOnly, fieldNumber: 7)
+    }
+    if self.transportApiVersion != .auto {
+      try visitor.visitSingularEnumField(value: self.transportApiVersion, fieldNumber: 8)
+    }
+    if !self.configValidators.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.configValidators, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_ApiConfigSource, rhs: Envoy_Config_Core_V3_ApiConfigSource) -> Bool {
+    if lhs.apiType != rhs.apiType {return false}
+    if lhs.transportApiVersion != rhs.transportApiVersion {return false}
+    if lhs.clusterNames != rhs.clusterNames {return false}
+    if lhs.grpcServices != rhs.grpcServices {return false}
+    if lhs._refreshDelay != rhs._refreshDelay {return false}
+    if lhs._requestTimeout != rhs._requestTimeout {return false}
+    if lhs._rateLimitSettings != rhs._rateLimitSettings {return false}
+    if lhs.setNodeOnFirstMessageOnly != rhs.setNodeOnFirstMessageOnly {return false}
+    if lhs.configValidators != rhs.configValidators {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_ApiConfigSource.ApiType: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE\0\u{1}REST\0\u{1}GRPC\0\u{1}DELTA_GRPC\0\u{2}\u{2}AGGREGATED_GRPC\0\u{1}AGGREGATED_DELTA_GRPC\0")
+}
+
 nonisolated extension Envoy_Config_Core_V3_BackoffStrategy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".BackoffStrategy"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}base_interval\0\u{3}max_interval\0")
@@ -2855,7 +3207,7 @@ nonisolated extension Envoy_Config_Core_V3_ConfigSource: SwiftProtobuf.Message, 
         }
       }()
       case 2: try {
-        var v: Outrider_Unmodelled?
+        var v: Envoy_Config_Core_V3_ApiConfigSource?
         var hadOneofValue = false
         if let current = self.configSourceSpecifier {
           hadOneofValue = true
@@ -2868,7 +3220,7 @@ nonisolated extension Envoy_Config_Core_V3_ConfigSource: SwiftProtobuf.Message, 
         }
       }()
       case 3: try {
-        var v: Outrider_Unmodelled?
+        var v: Envoy_Config_Core_V3_AggregatedConfigSource?
         var hadOneofValue = false
         if let current = self.configSourceSpecifier {
           hadOneofValue = true
@@ -2957,6 +3309,36 @@ nonisolated extension Envoy_Config_Core_V3_ConfigSource: SwiftProtobuf.Message, 
     if lhs.configSourceSpecifier != rhs.configSourceSpecifier {return false}
     if lhs._initialFetchTimeout != rhs._initialFetchTimeout {return false}
     if lhs.resourceApiVersion != rhs.resourceApiVersion {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_ControlPlane: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ControlPlane"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}identifier\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.identifier) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.identifier.isEmpty {
+      try visitor.visitSingularStringField(value: self.identifier, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_ControlPlane, rhs: Envoy_Config_Core_V3_ControlPlane) -> Bool {
+    if lhs.identifier != rhs.identifier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3326,6 +3708,184 @@ nonisolated extension Envoy_Config_Core_V3_GrpcMethodList.Service: SwiftProtobuf
   public static func ==(lhs: Envoy_Config_Core_V3_GrpcMethodList.Service, rhs: Envoy_Config_Core_V3_GrpcMethodList.Service) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.methodNames != rhs.methodNames {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_GrpcService: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".GrpcService"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}envoy_grpc\0\u{3}google_grpc\0\u{1}timeout\0\u{4}\u{2}initial_metadata\0\u{3}retry_policy\0")
+
+  fileprivate class _StorageClass {
+    var _targetSpecifier: Envoy_Config_Core_V3_GrpcService.OneOf_TargetSpecifier?
+    var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _initialMetadata: [Envoy_Config_Core_V3_HeaderValue] = []
+    var _retryPolicy: Envoy_Config_Core_V3_RetryPolicy? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _targetSpecifier = source._targetSpecifier
+      _timeout = source._timeout
+      _initialMetadata = source._initialMetadata
+      _retryPolicy = source._retryPolicy
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try {
+          var v: Envoy_Config_Core_V3_GrpcService.EnvoyGrpc?
+          var hadOneofValue = false
+          if let current = _storage._targetSpecifier {
+            hadOneofValue = true
+            if case .envoyGrpc(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._targetSpecifier = .envoyGrpc(v)
+          }
+        }()
+        case 2: try {
+          var v: Outrider_Unmodelled?
+          var hadOneofValue = false
+          if let current = _storage._targetSpecifier {
+            hadOneofValue = true
+            if case .googleGrpc(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._targetSpecifier = .googleGrpc(v)
+          }
+        }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._timeout) }()
+        case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._initialMetadata) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicy) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      switch _storage._targetSpecifier {
+      case .envoyGrpc?: try {
+        guard case .envoyGrpc(let v)? = _storage._targetSpecifier else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      }()
+      case .googleGrpc?: try {
+        guard case .googleGrpc(let v)? = _storage._targetSpecifier else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      }()
+      case nil: break
+      }
+      try { if let v = _storage._timeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      if !_storage._initialMetadata.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._initialMetadata, fieldNumber: 5)
+      }
+      try { if let v = _storage._retryPolicy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_GrpcService, rhs: Envoy_Config_Core_V3_GrpcService) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._targetSpecifier != rhs_storage._targetSpecifier {return false}
+        if _storage._timeout != rhs_storage._timeout {return false}
+        if _storage._initialMetadata != rhs_storage._initialMetadata {return false}
+        if _storage._retryPolicy != rhs_storage._retryPolicy {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Core_V3_GrpcService.EnvoyGrpc: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Envoy_Config_Core_V3_GrpcService.protoMessageName + ".EnvoyGrpc"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_name\0\u{1}authority\0\u{3}retry_policy\0\u{3}max_receive_message_length\0\u{3}skip_envoy_headers\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.clusterName) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.authority) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._retryPolicy) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._maxReceiveMessageLength) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.skipEnvoyHeaders) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.clusterName.isEmpty {
+      try visitor.visitSingularStringField(value: self.clusterName, fieldNumber: 1)
+    }
+    if !self.authority.isEmpty {
+      try visitor.visitSingularStringField(value: self.authority, fieldNumber: 2)
+    }
+    try { if let v = self._retryPolicy {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._maxReceiveMessageLength {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    if self.skipEnvoyHeaders != false {
+      try visitor.visitSingularBoolField(value: self.skipEnvoyHeaders, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_GrpcService.EnvoyGrpc, rhs: Envoy_Config_Core_V3_GrpcService.EnvoyGrpc) -> Bool {
+    if lhs.clusterName != rhs.clusterName {return false}
+    if lhs.authority != rhs.authority {return false}
+    if lhs._retryPolicy != rhs._retryPolicy {return false}
+    if lhs._maxReceiveMessageLength != rhs._maxReceiveMessageLength {return false}
+    if lhs.skipEnvoyHeaders != rhs.skipEnvoyHeaders {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4950,6 +5510,45 @@ nonisolated extension Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs: SwiftPr
 
 nonisolated extension Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs.PassTLVsMatchType: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0INCLUDE_ALL\0\u{1}INCLUDE\0")
+}
+
+nonisolated extension Envoy_Config_Core_V3_RateLimitSettings: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RateLimitSettings"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_tokens\0\u{3}fill_rate\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._maxTokens) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._fillRate) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._maxTokens {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._fillRate {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_RateLimitSettings, rhs: Envoy_Config_Core_V3_RateLimitSettings) -> Bool {
+    if lhs._maxTokens != rhs._maxTokens {return false}
+    if lhs._fillRate != rhs._fillRate {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Config_Core_V3_RetryPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -40,10 +40,10 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
     set {_uniqueStorage()._routeSpecifier = newValue}
   }
 
-  public var rds: Outrider_Unmodelled {
+  public var rds: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds {
     get {
       if case .rds(let v)? = _storage._routeSpecifier {return v}
-      return Outrider_Unmodelled()
+      return Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds()
     }
     set {_uniqueStorage()._routeSpecifier = .rds(newValue)}
   }
@@ -456,7 +456,7 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_RouteSpecifier: Equatable, Sendable {
-    case rds(Outrider_Unmodelled)
+    case rds(Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds)
     case routeConfig(Envoy_Config_Route_V3_RouteConfiguration)
     case scopedRoutes(Outrider_Unmodelled)
 
@@ -873,6 +873,32 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   fileprivate var _bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
+public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var configSource: Envoy_Config_Core_V3_ConfigSource {
+    get {_storage._configSource ?? Envoy_Config_Core_V3_ConfigSource()}
+    set {_uniqueStorage()._configSource = newValue}
+  }
+  /// Returns true if `configSource` has been explicitly set.
+  public var hasConfigSource: Bool {_storage._configSource != nil}
+  /// Clears the value of `configSource`. Subsequent reads from it will return its default value.
+  public mutating func clearConfigSource() {_uniqueStorage()._configSource = nil}
+
+  public var routeConfigName: String {
+    get {_storage._routeConfigName}
+    set {_uniqueStorage()._routeConfigName = newValue}
+  }
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
 public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1099,7 +1125,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 1: try { try decoder.decodeSingularEnumField(value: &_storage._codecType) }()
         case 2: try { try decoder.decodeSingularStringField(value: &_storage._statPrefix) }()
         case 3: try {
-          var v: Outrider_Unmodelled?
+          var v: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds?
           var hadOneofValue = false
           if let current = _storage._routeSpecifier {
             hadOneofValue = true
@@ -1887,6 +1913,83 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
   public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig) -> Bool {
     if lhs.mappers != rhs.mappers {return false}
     if lhs._bodyFormat != rhs._bodyFormat {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Rds"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}config_source\0\u{3}route_config_name\0")
+
+  fileprivate class _StorageClass {
+    var _configSource: Envoy_Config_Core_V3_ConfigSource? = nil
+    var _routeConfigName: String = String()
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _configSource = source._configSource
+      _routeConfigName = source._routeConfigName
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._configSource) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._routeConfigName) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._configSource {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if !_storage._routeConfigName.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._routeConfigName, fieldNumber: 2)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._configSource != rhs_storage._configSource {return false}
+        if _storage._routeConfigName != rhs_storage._routeConfigName {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -522,27 +522,30 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret
   fileprivate var _secret: Envoy_Config_Core_V3_DataSource? = nil
 }
 
-public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig: Sendable {
+public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var name: String = String()
+  public var name: String {
+    get {_storage._name}
+    set {_uniqueStorage()._name = newValue}
+  }
 
   public var sdsConfig: Envoy_Config_Core_V3_ConfigSource {
-    get {_sdsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
-    set {_sdsConfig = newValue}
+    get {_storage._sdsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
+    set {_uniqueStorage()._sdsConfig = newValue}
   }
   /// Returns true if `sdsConfig` has been explicitly set.
-  public var hasSdsConfig: Bool {self._sdsConfig != nil}
+  public var hasSdsConfig: Bool {_storage._sdsConfig != nil}
   /// Clears the value of `sdsConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearSdsConfig() {self._sdsConfig = nil}
+  public mutating func clearSdsConfig() {_uniqueStorage()._sdsConfig = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _sdsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_Secret: @unchecked Sendable {
@@ -1532,36 +1535,74 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig: 
   public static let protoMessageName: String = _protobuf_package + ".SdsSecretConfig"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}sds_config\0")
 
+  fileprivate class _StorageClass {
+    var _name: String = String()
+    var _sdsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _name = source._name
+      _sdsConfig = source._sdsConfig
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._sdsConfig) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._sdsConfig) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.name.isEmpty {
-      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._name.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 1)
+      }
+      try { if let v = _storage._sdsConfig {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
     }
-    try { if let v = self._sdsConfig {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig, rhs: Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs._sdsConfig != rhs._sdsConfig {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._name != rhs_storage._name {return false}
+        if _storage._sdsConfig != rhs_storage._sdsConfig {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
