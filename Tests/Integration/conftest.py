@@ -32,6 +32,12 @@ def start_envoy(start):
     return lambda config, **settings: start(config, binary=str(ENVOY), **settings)
 
 
+@pytest.fixture(params=["outrider", "envoy"])
+def either(request, start, start_envoy):
+    """The same test for both proxies."""
+    return start if request.param == "outrider" else start_envoy
+
+
 @pytest.fixture
 def upstream():
     """upstream(script) -> a scripted server; without a script it answers 200 "hello"."""
@@ -39,6 +45,19 @@ def upstream():
 
         def launch(script=None, tls=None):
             server = Upstream(script, tls) if script else ok_upstream()
+            stack.callback(server.close)
+            return server
+
+        yield launch
+
+
+@pytest.fixture
+def named():
+    """named(b"x") -> a server that answers with its name."""
+    with contextlib.ExitStack() as stack:
+
+        def launch(name):
+            server = ok_upstream(name)
             stack.callback(server.close)
             return server
 

@@ -61,12 +61,6 @@ def server():
         yield launch
 
 
-@pytest.fixture(params=["outrider", "envoy"])
-def either(request, start, start_envoy):
-    """The same test for both proxies."""
-    return start if request.param == "outrider" else start_envoy
-
-
 def flags(proxy, name="app"):
     """The flags of each host, in the order of the file."""
     lines = [line.split("::") for line in proxy.get_admin("/clusters").body.decode().splitlines()]
