@@ -10,12 +10,25 @@ public final class StatCells: Sendable {
     let pages: CellPages
     /// Where writes to refused stats go.
     private nonisolated(unsafe) let sink: StatCell?
+    /// What keeps the stats that are asked for here; nil: the thread, until `release`.
+    private let hold: StatHold?
 
     init(store: StatStore, pages: CellPages) {
         self.store = store
         self.pages = pages
         self.sink = CellPages.allocate(1)
+        hold = nil
     }
+
+    private init(_ other: StatCells, _ hold: StatHold) {
+        store = other.store
+        pages = other.pages
+        sink = other.sink
+        self.hold = hold
+    }
+
+    /// The same cells, for stats that are there as long as `hold` is, or anybody else who has asked for them.
+    public func held(by hold: StatHold) -> StatCells { StatCells(self, hold) }
 
     /// The counter `name`, dots and all: `cluster.web.upstream_cx_total`.
     public func counter(_ name: String) -> Counter {
@@ -29,12 +42,12 @@ public final class StatCells: Sendable {
 
     /// The histogram `name`; its unit is decided by whoever asks first.
     public func histogram(_ name: String, unit: HistogramUnit = .unspecified) -> Histogram {
-        Histogram(cell: store.findOrMake(name, .histogram, unit: unit, for: pages)?.cell)
+        Histogram(cell: store.findOrMake(name, .histogram, unit: unit, for: pages, hold)?.cell)
     }
 
     /// The text readout `name`.
     public func textReadout(_ name: String) -> TextReadout {
-        TextReadout(store: store, id: store.findOrMake(name, .textReadout, unit: .unspecified, for: pages)?.id)
+        TextReadout(store: store, id: store.findOrMake(name, .textReadout, unit: .unspecified, for: pages, hold)?.id)
     }
 
     /// Gives up every stat whose name starts with `prefix`. The owner thread must not write those cells afterwards. When
@@ -46,7 +59,7 @@ public final class StatCells: Sendable {
     }
 
     private func cell(_ name: String, _ kind: StatKind) -> StatCell {
-        if let cell = store.findOrMake(name, kind, unit: .unspecified, for: pages)?.cell ?? sink { return cell }
+        if let cell = store.findOrMake(name, kind, unit: .unspecified, for: pages, hold)?.cell ?? sink { return cell }
         fatalError("out of memory for stats")
     }
 }

@@ -16,7 +16,7 @@ struct StatRecord: Sendable {
     var back: UInt32
     /// The same in every thread's `CellPages`. A text readout has one only to be held by.
     var slot: UInt32
-    /// Threads that hold it; 0 marks a free record.
+    /// Threads and holds that it is there for; 0 marks a free record.
     var holders: UInt16 = 0
     var kind: StatKind
     var unit: HistogramUnit

@@ -27,13 +27,15 @@ struct StatState: Sendable {
 
     // MARK: Finding and making
 
-    /// The stat if it exists; it is then held by `pages`.
-    mutating func find(_ name: String, _ kind: StatKind, for pages: CellPages) -> (id: UInt32, cell: StatCell?)? {
+    /// The stat if it exists; it is then held by `hold`, or by `pages`.
+    mutating func find(
+        _ name: String, _ kind: StatKind, for pages: CellPages, _ hold: StatHold?
+    ) -> (id: UInt32, cell: StatCell?)? {
         let id = StatState.withParts(of: name) { front, back -> UInt32? in
             guard let front = fronts.find(front), let back = backs.find(back) else { return nil }
             return find(front, back, kind)
         }
-        return id.map { hold($0, for: pages) }
+        return id.map { take($0, for: pages, hold) }
     }
 
     private func find(_ front: UInt32, _ back: UInt32, _ kind: StatKind) -> UInt32? {
@@ -43,7 +45,7 @@ struct StatState: Sendable {
     }
 
     mutating func findOrMake(
-        _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages
+        _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages, _ hold: StatHold?
     ) -> (id: UInt32, cell: StatCell?) {
         let id = StatState.withParts(of: name) { front, back in
             let (knownFront, knownBack) = (fronts.find(front), backs.find(back))
@@ -53,7 +55,7 @@ struct StatState: Sendable {
                     front: fronts.acquire(front, known: knownFront), back: backs.acquire(back, known: knownBack),
                     slot: slots.take(isNameOnly: pages.areNamesOnly), kind: kind, unit: unit))
         }
-        return hold(id, for: pages)
+        return take(id, for: pages, hold)
     }
 
     private mutating func add(_ record: StatRecord) -> UInt32 {
@@ -73,9 +75,13 @@ struct StatState: Sendable {
         return id
     }
 
-    private mutating func hold(_ id: UInt32, for pages: CellPages) -> (id: UInt32, cell: StatCell?) {
+    private mutating func take(
+        _ id: UInt32, for pages: CellPages, _ hold: StatHold?
+    ) -> (id: UInt32, cell: StatCell?) {
         let record = records[Int(id)]
-        if pages.hold(slot: record.slot) { records[Int(id)].holders += 1 }
+        let isNew = hold?.note(id) ?? pages.hold(slot: record.slot)
+        // A number that is at its end stays there, and so does the stat.
+        if isNew, record.holders < .max { records[Int(id)].holders += 1 }
         return (id, pages.makeCell(slot: record.slot))
     }
 
@@ -97,9 +103,18 @@ struct StatState: Sendable {
         for place in records.indices where records[place].isAlive {
             let record = records[place]
             guard hasPrefix(record, prefix), pages.release(slot: record.slot) else { continue }
-            records[place].holders -= 1
-            if records[place].holders == 0 { drop(UInt32(truncatingIfNeeded: place)) }
+            release(UInt32(truncatingIfNeeded: place))
         }
+    }
+
+    mutating func release(_ ids: StatIDs) {
+        for id in ids.all { release(id) }
+    }
+
+    private mutating func release(_ id: UInt32) {
+        guard records[Int(id)].holders < .max else { return }
+        records[Int(id)].holders -= 1
+        if records[Int(id)].holders == 0 { drop(id) }
     }
 
     private func hasPrefix(_ record: StatRecord, _ prefix: String) -> Bool {

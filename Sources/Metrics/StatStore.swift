@@ -60,14 +60,21 @@ public final class StatStore: Sendable {
         return snapshot
     }
 
+    /// For stats that are to go before the process ends: see `StatCells.held`.
+    public func makeHold() -> StatHold { StatHold(self) }
+
     func findOrMake(
-        _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages
+        _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages, _ hold: StatHold?
     ) -> (id: UInt32, cell: StatCell?)? {
         if let accepts = options.accepts {
-            if let found = state.withLock({ $0.find(name, kind, for: pages) }) { return found }
+            if let found = state.withLock({ $0.find(name, kind, for: pages, hold) }) { return found }
             guard accepts(name) else { return nil }
         }
-        return state.withLock { $0.findOrMake(name, kind, unit: unit, for: pages) }
+        return state.withLock { $0.findOrMake(name, kind, unit: unit, for: pages, hold) }
+    }
+
+    func release(_ ids: StatIDs) {
+        state.withLock { $0.release(ids) }
     }
 
     func release(prefix: String, for pages: CellPages) {
