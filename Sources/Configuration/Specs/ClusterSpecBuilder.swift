@@ -24,12 +24,12 @@ struct ClusterSpecBuilder {
                 }
                 names[cluster.name] = names[cluster.name] ?? path[index]
             }
-            specs.append(self.cluster(cluster, path[index], index: index))
+            specs.append(self.cluster(cluster, path[index]))
         }
         return specs
     }
 
-    private func cluster(_ cluster: API.Cluster, _ path: FieldPath, index: Int) -> ClusterSpec {
+    private func cluster(_ cluster: API.Cluster, _ path: FieldPath) -> ClusterSpec {
         var spec = ClusterSpec(name: cluster.name)
         spec.altStatName = cluster.altStatName
         let dns = DNSSpecBuilder(context: context, standard: standardDNS)
@@ -63,8 +63,7 @@ struct ClusterSpecBuilder {
             cluster.transportSocket, isSet: cluster.hasTransportSocket, path.field("transport_socket"))
         spec.proxyProtocol = transport.header
         spec.tls = tls(
-            cluster, transport.socket, isSet: transport.isSet, options.message, spec.http.protocol, transport.path,
-            index: index)
+            cluster, transport.socket, isSet: transport.isSet, options.message, spec.http.protocol, transport.path)
         if spec.tls == nil {
             for (name, isSet) in [
                 ("auto_sni", spec.http.autoSNI), ("auto_san_validation", spec.http.autoSANValidation),
@@ -104,10 +103,10 @@ struct ClusterSpecBuilder {
 
     private func tls(
         _ cluster: API.Cluster, _ socket: API.TransportSocket, isSet: Bool, _ http: API.UpstreamHTTP?,
-        _ spoken: UpstreamProtocol, _ place: FieldPath, index: Int
+        _ spoken: UpstreamProtocol, _ place: FieldPath
     ) -> TLSContextSpec? {
         var tls = TLSSpecBuilder(context: context).upstream(
-            socket, isSet: isSet, TLSSpecBuilder.AutoNames(http), place, .cluster(index))
+            socket, isSet: isSet, TLSSpecBuilder.AutoNames(http), place, .cluster(cluster.name))
         if spoken == .http1, tls?.alpn.contains("h2") == true, !context.rawClusters.contains(cluster.name) {
             tls?.alpn.removeAll { $0 == "h2" }
             context.report.warn(

@@ -57,7 +57,7 @@ extension HTTPConnectionManager {
         forwarding spec: HTTPConnectionManagerSpec, _ environment: HTTPEnvironment, clusters: ClusterSet,
         runtime: RuntimeSpec = RuntimeSpec(), upstreamLogs: [AccessLogger] = []
     ) throws(FormatError) {
-        let table = try RouteTable(spec.routes, runtime: runtime, clusterIndex: { clusters.index(of: $0) })
+        let table = try RouteTable(spec.routes, runtime: runtime, clusters: clusters)
         let config = RouterConfig(
             spec.router, statPrefix: spec.statPrefix, routes: table, clusters: clusters, cells: environment.cells,
             bufferLimit: environment.bufferLimit, upstreamLogs: upstreamLogs)

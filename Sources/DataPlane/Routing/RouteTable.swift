@@ -14,6 +14,8 @@ public final class RouteTable {
     private let ignorePathParameters: Bool
     private let internalOnlyHeaders: [HeaderKey]
     private let scratch = RouteScratch()
+    /// Keeps the places of the clusters that the routes name.
+    private var clusterNames: ClusterNames?
 
     private final class Table {
         let virtualHost: VirtualHost
@@ -39,6 +41,15 @@ public final class RouteTable {
         func route(_ question: borrowing RouteQuestion) -> Route? {
             index.firstMatch(question).map { routes[$0] }
         }
+    }
+
+    /// A table whose routes go to a worker's clusters, whether these are there already or not.
+    public convenience init(
+        _ spec: RouteConfigurationSpec, runtime: RuntimeSpec, clusters: ClusterSet
+    ) throws(FormatError) {
+        let names = clusters.makeNames()
+        try self.init(spec, runtime: runtime, clusterIndex: { names.place(of: $0) })
+        clusterNames = names
     }
 
     /// - Parameters:

@@ -1,8 +1,9 @@
 // Whose a TLS context is.
 
-/// What of the configuration a TLS context belongs to, by positions in the `BootstrapSpec`.
+/// What of the configuration a TLS context belongs to.
 public enum TLSContextOwner: Sendable, Hashable {
-    /// `chain` is a position in `filterChains`; nil: the default chain.
+    /// By positions in the `BootstrapSpec`: `chain` in `filterChains`; nil: the default chain.
     case filterChain(listener: Int, chain: Int?)
-    case cluster(Int)
+    /// By name.
+    case cluster(String)
 }

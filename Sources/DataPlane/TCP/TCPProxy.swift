@@ -10,12 +10,15 @@ public final class TCPProxy {
     let stats: TCPProxyStats
     let accessLogs: [AccessLogger]
     let bufferLimit: Int
-    /// With the share of 2^32 up to and with each; the last share is 2^32.
-    private let clusters: [(cluster: Cluster, upTo: UInt64)]
+    private let set: ClusterSet
+    private let names: ClusterNames
+    /// By place, with the share of 2^32 up to and with each; the last share is 2^32.
+    private let clusters: [(place: Int, upTo: UInt64)]
     private var random = FastRandom()
     private var sessions: [TCPSession] = []
 
-    /// `bufferLimit` is the listener's soft watermark in bytes. Clusters that do not exist were refused with the file.
+    /// `bufferLimit` is the listener's soft watermark in bytes. Clusters may come and go; connections to one that is not there
+    /// are closed.
     public init(
         _ spec: TCPProxySpec, loop: EventLoop, cells: StatCells, clusters: ClusterSet, accessLogs: [AccessLogger],
         bufferLimit: Int
@@ -27,10 +30,12 @@ public final class TCPProxy {
         stats = TCPProxyStats(prefix: spec.statPrefix, cells: cells)
         let total = spec.clusters.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
         var sum: UInt64 = 0
-        self.clusters = spec.clusters.compactMap { choice in
-            guard let cluster = clusters.cluster(choice.name) else { return nil }
+        let names = clusters.makeNames()
+        set = clusters
+        self.names = names
+        self.clusters = spec.clusters.map { choice in
             sum += UInt64(choice.weight)
-            return (cluster, sum * (1 << 32) / max(1, total))
+            return (names.place(of: choice.name), sum * (1 << 32) / max(1, total))
         }
     }
 
@@ -56,10 +61,11 @@ public final class TCPProxy {
         for session in sessions { session.closeNow("connection_manager_closed") }
     }
 
+    /// nil: there is no cluster of the chosen name now.
     func chooseCluster() -> Cluster? {
-        if clusters.count == 1 { return clusters[0].cluster }
+        if clusters.count == 1 { return set.cluster(at: clusters[0].place) }
         let draw = random.next() & 0xffff_ffff
-        return clusters.first { draw < $0.upTo }?.cluster
+        return clusters.first { draw < $0.upTo }.flatMap { set.cluster(at: $0.place) }
     }
 
     /// Milliseconds to wait before connect attempt `attempt + 1`: exponential with full jitter.

@@ -83,7 +83,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
     private func connect() {
         guard let cluster else {
             proxy.stats.noRoute.increment()
-            end(flags: .noRouteFound, details: "cluster_not_found")
+            end(flags: .noClusterFound, details: "cluster_not_found")
             return
         }
         countAttempt(of: cluster)

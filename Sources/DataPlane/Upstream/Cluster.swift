@@ -25,6 +25,8 @@ public final class Cluster {
     private var balancer: Balancer
     /// In place of hosts and balancer, where the cluster is of type ORIGINAL_DST.
     private var originalDestinations: OriginalDestinationPlaces?
+    /// Set once another has taken its place, or nobody: who knows what stands there now.
+    private var retiredFrom: ClusterSet?
     /// Whether a stream's origin decides where its connection goes, where it comes from, or how it begins.
     @exclusivity(unchecked) private var goesByOrigin: Bool
     private var random: FastRandom
@@ -61,6 +63,12 @@ public final class Cluster {
         originalDestinations = shared.originalDestinations.map {
             OriginalDestinationPlaces(self, shared: $0, cells: cells)
         }
+        if tls != nil { tls?.count(in: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl.")) }
+    }
+
+    deinit {
+        // Who has just let go of it may count something yet in this turn.
+        loop.later { [cells] in withExtendedLifetime(cells) {} }
     }
 
     public var spec: ClusterSpec { shared.spec }
@@ -97,7 +105,11 @@ public final class Cluster {
         }
         guard let place = choosePlace(avoiding: avoiding, attempts: selectionAttempts),
             let pool = place.pool(priority, wanted, serverName: serverName)
-        else { return .noHealthyHost }
+        else {
+            return successor?.newStream(
+                waiter, priority: priority, version: version, authority: authority, avoiding: avoiding,
+                selectionAttempts: selectionAttempts, fresh: fresh) ?? .noHealthyHost
+        }
         return pool.newStream(waiter, fresh: fresh)
     }
 
@@ -131,6 +143,10 @@ public final class Cluster {
     public func connectTCP(
         _ waiter: any TCPWaiter, avoiding: [Host] = [], selectionAttempts: Int = 1
     ) -> ConnectTCPOutcome {
+        if retiredFrom != nil {
+            return successor?.connectTCP(waiter, avoiding: avoiding, selectionAttempts: selectionAttempts)
+                ?? .noHealthyHost
+        }
         let origin = waiter.origin
         let place: WorkerHost
         switch choosePlace(origin, avoiding: avoiding, attempts: selectionAttempts) {
@@ -179,7 +195,7 @@ public final class Cluster {
             avoiding: avoiding, attempts: attempts, random: &random, panicPicks: &panicPicks)
         if panicPicks > 0 { stats.lbHealthyPanic.add(panicPicks) }
         guard let position else {
-            stats.cxNoneHealthy.increment()
+            if retiredFrom == nil { stats.cxNoneHealthy.increment() }
             return nil
         }
         return places[position]
@@ -227,8 +243,27 @@ public final class Cluster {
     /// A host was taken out for its health.
     func hostFailed(_ host: Host) { places.first { $0.host.state === host.state }?.healthFailed() }
 
-    /// Connections that are opened from now on use another TLS context.
-    func apply(_ tls: TLSContext) { self.tls = tls }
+    /// Connections that are opened from now on use another TLS context, which counts where the one before did.
+    func apply(_ newer: TLSContext) {
+        if let tls { newer.succeed(tls) }
+        tls = newer
+    }
+
+    /// The cluster was replaced or removed. What runs on its connections goes on, idle ones close. Streams that are asked
+    /// for from now on (retries of what runs) are its successor's.
+    func retire(from set: ClusterSet) {
+        retiredFrom = set
+        goesByOrigin = false
+        apply(HostSet([]))
+        originalDestinations?.retire()
+        originalDestinations = nil
+    }
+
+    /// The cluster that has its name now, if it was replaced.
+    private var successor: Cluster? {
+        guard let next = retiredFrom?.cluster(name), next !== self else { return nil }
+        return next
+    }
 
     /// Closes everything at once, for the end of the worker.
     func shutDown() {

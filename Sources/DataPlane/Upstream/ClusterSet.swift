@@ -3,101 +3,188 @@ import HTTPWire
 import Metrics
 import Reactor
 
-/// One worker's clusters. Loop thread only. Found by name when routes are compiled; by bytes for `cluster_header`.
+/// One worker's clusters. Loop thread only. Found by place where routes were compiled (`ClusterNames`); by bytes for
+/// `cluster_header`.
 ///
-/// A cluster takes no memory of the worker's before something goes to it: most workers never use most clusters.
+/// A name has a place while there is a cluster of that name or somebody refers to it; then the place is given to another.
+/// Clusters come, are replaced and go by what the directory sends. A cluster takes no memory of the worker's before
+/// something goes to it: most workers never use most clusters.
 public final class ClusterSet {
-    /// What a cluster is made of.
-    private struct Source {
-        let shared: ClusterShared
+    private struct Place {
+        let name: String
+        /// nil: there is no cluster of that name now.
+        var shared: ClusterShared?
         /// As the directory sent them last.
-        var hosts: HostSet
+        var hosts: HostSet?
         /// Made ahead: it can fail. As it was replaced last.
         var tls: TLSContext?
+        /// References by `ClusterNames`.
+        var users: Int32 = 0
+
+        init(_ name: String) { self.name = name }
     }
 
-    private var sources: [Source] = []
-    private var made: [Cluster?]
+    private var places: [Place] = []
+    /// By place; nil: not used yet, or not there.
+    private var made: [Cluster?] = []
+    private var freePlaces: [Int] = []
+    private var table = ClusterPlaces()
     private var followsSources = false
     private let workerIndex: Int
     private let loop: EventLoop
     private let cells: StatCells
-    /// Open addressing over the names: 1 + index, 0 for empty; twice as many slots as names at least.
-    private let table: [Int32]
-    /// Request headers choose the name: seeded, so that nobody can make names collide.
-    private let hashSeed: UInt64
+    private let inflated: Gauge
+    /// How many clusters there are.
+    public private(set) var count = 0
 
     /// Fails when a TLS context cannot be made; the configuration check has already made them all once.
     public init(_ seed: ClusterSeed, loop: EventLoop, cells: StatCells) throws(TLSConfigurationError) {
         workerIndex = seed.workerIndex
         self.loop = loop
         self.cells = cells
-        hashSeed = UInt64.random(in: .min ... .max)
-        made = Array(repeating: nil, count: seed.clusters.count)
-        sources.reserveCapacity(seed.clusters.count)
-        var slots = 4
-        while slots < seed.clusters.count * 2 { slots *= 2 }
-        var table = Array(repeating: Int32(0), count: slots)
-        for (index, (shared, hosts)) in seed.clusters.enumerated() {
-            var tls: TLSContext?
-            if let spec = shared.spec.tls {
-                tls = try TLSContext.client(
-                    spec, stats: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl."))
-            }
-            sources.append(Source(shared: shared, hosts: hosts, tls: tls))
-            var slot = ClusterSet.hash(shared.name, hashSeed) & (slots - 1)
-            while table[slot] != 0 { slot = (slot + 1) & (slots - 1) }
-            table[slot] = Int32(index + 1)
+        inflated = cells.gauge("thread_local_cluster_manager.worker_\(workerIndex).clusters_inflated")
+        places.reserveCapacity(seed.clusters.count)
+        made.reserveCapacity(seed.clusters.count)
+        for (shared, hosts, tls) in seed.clusters {
+            var context: TLSContext?
+            if let tls { context = try TLSContext.client(tls) }
+            put(shared, hosts, context)
         }
-        self.table = table
-        // As Envoy without deferred creation: what a worker keeps back is no concern of the reader's.
-        cells.gauge("thread_local_cluster_manager.worker_\(workerIndex).clusters_inflated").set(Int64(made.count))
+        inflated.set(Int64(count))
         seed.port.attach(self)
     }
 
-    /// How many there are.
-    public var count: Int { made.count }
+    // MARK: - Finding
 
-    /// A cluster by its position, or nil.
-    public func cluster(at index: Int) -> Cluster? {
-        guard made.indices.contains(index) else { return nil }
-        return made[index] ?? make(index)
+    /// For who will refer to clusters by place.
+    public func makeNames() -> ClusterNames { ClusterNames(self) }
+
+    /// The cluster at a place, or nil.
+    public func cluster(at place: Int) -> Cluster? {
+        guard made.indices.contains(place) else { return nil }
+        return made[place] ?? make(place)
     }
-
-    /// The position of a cluster, or nil.
-    public func index(of name: String) -> Int? { FixedBytes(name).withView { index(of: $0) } }
 
     /// A cluster by name, or nil.
-    public func cluster(_ name: String) -> Cluster? { index(of: name).flatMap { cluster(at: $0) } }
+    public func cluster(_ name: String) -> Cluster? { FixedBytes(name).withView { cluster(named: $0) } }
 
     /// A cluster by the bytes of its name, or nil (`cluster_header`). Allocates nothing.
-    public func cluster(named name: ByteView) -> Cluster? { index(of: name).flatMap { cluster(at: $0) } }
+    public func cluster(named name: ByteView) -> Cluster? { place(of: name).flatMap { cluster(at: $0) } }
 
-    private func index(of name: ByteView) -> Int? {
-        let mask = table.count - 1
-        var slot = Int(truncatingIfNeeded: name.hash(seed: hashSeed)) & mask
-        while table[slot] != 0 {
-            let index = Int(table[slot]) - 1
-            if name.equals(text: sources[index].shared.name) { return index }
-            slot = (slot + 1) & mask
-        }
-        return nil
-    }
+    private func place(of name: ByteView) -> Int? { table.find(name) { name.equals(text: places[$0].name) } }
 
-    private static func hash(_ name: String, _ seed: UInt64) -> Int {
-        FixedBytes(name).withView { Int(truncatingIfNeeded: $0.hash(seed: seed)) }
+    private func place(of name: String) -> Int? { FixedBytes(name).withView { place(of: $0) } }
+
+    /// The place of this very cluster; nil: it was replaced or removed.
+    private func place(of shared: ClusterShared) -> Int? {
+        place(of: shared.name).flatMap { places[$0].shared === shared ? $0 : nil }
     }
 
     @inline(never)
-    private func make(_ index: Int) -> Cluster {
-        let source = sources[index]
+    private func make(_ place: Int) -> Cluster? {
+        guard let shared = places[place].shared, let hosts = places[place].hosts else { return nil }
+        // As Envoy without deferred creation, the gauge does not tell: what a worker keeps back is no concern of the reader's.
         let cluster = Cluster(
-            source.shared, hosts: source.hosts, workerIndex: workerIndex, loop: loop, cells: cells, tls: source.tls,
-            random: FastRandom())
+            shared, hosts: hosts, workerIndex: workerIndex, loop: loop, cells: cells.held(by: cells.store.makeHold()),
+            tls: places[place].tls, random: FastRandom())
         if followsSources { cluster.followSources() }
-        made[index] = cluster
+        made[place] = cluster
         return cluster
     }
+
+    // MARK: - Places
+
+    /// Refers to a name once more; it gets a place if it has none.
+    func hold(_ name: String) -> Int {
+        let place = place(of: name) ?? makePlace(name)
+        places[place].users += 1
+        return place
+    }
+
+    func letGo(_ held: [Int32]) {
+        for place in held {
+            places[Int(place)].users -= 1
+            giveBackIfUnused(Int(place))
+        }
+    }
+
+    private func makePlace(_ name: String) -> Int {
+        let place: Int
+        if let free = freePlaces.popLast() {
+            place = free
+            places[place] = Place(name)
+        } else {
+            place = places.count
+            places.append(Place(name))
+            made.append(nil)
+        }
+        table.insert(name, place) { places[$0].name }
+        return place
+    }
+
+    private func giveBackIfUnused(_ place: Int) {
+        guard places[place].users == 0, places[place].shared == nil else { return }
+        table.remove(places[place].name, place) { places[$0].name }
+        places[place] = Place("")
+        freePlaces.append(place)
+    }
+
+    /// How many places there are, in use or not, for tests of what it takes.
+    var placeCount: Int { places.count }
+
+    // MARK: - What the directory sends
+
+    /// A cluster that is there from now on, maybe in place of another of its name.
+    func take(_ arrival: ClusterArrival) {
+        put(arrival.shared, arrival.hosts, arrival.takeTLS())
+        inflated.set(Int64(count))
+    }
+
+    private func put(_ shared: ClusterShared, _ hosts: HostSet, _ tls: TLSContext?) {
+        let place = place(of: shared.name) ?? makePlace(shared.name)
+        if places[place].shared == nil { count += 1 }
+        places[place].shared = shared
+        places[place].hosts = hosts
+        places[place].tls = tls
+        retire(at: place)
+    }
+
+    /// A cluster goes.
+    func remove(_ shared: ClusterShared) {
+        guard let place = place(of: shared) else { return }
+        count -= 1
+        inflated.set(Int64(count))
+        places[place].shared = nil
+        places[place].hosts = nil
+        places[place].tls = nil
+        retire(at: place)
+        giveBackIfUnused(place)
+    }
+
+    private func retire(at place: Int) {
+        let old = made[place]
+        made[place] = nil
+        old?.retire(from: self)
+    }
+
+    func apply(_ hosts: HostSet, to shared: ClusterShared) {
+        guard let place = place(of: shared) else { return }
+        places[place].hosts = hosts
+        made[place]?.apply(hosts)
+    }
+
+    func hostFailed(_ host: Host, of shared: ClusterShared) {
+        if let place = place(of: shared) { made[place]?.hostFailed(host) }
+    }
+
+    /// Takes over a TLS context in place of the one that the cluster has.
+    func apply(_ tls: TLSContext, to shared: ClusterShared) {
+        guard let place = place(of: shared), places[place].tls != nil else { return }
+        places[place].tls = tls
+        made[place]?.apply(tls)
+    }
+
+    // MARK: - The worker
 
     /// Has connections bound to their clients' addresses where a listener asks for it (`original_src`).
     func followSources() {
@@ -105,27 +192,9 @@ public final class ClusterSet {
         for cluster in made { cluster?.followSources() }
     }
 
-    func apply(_ hosts: HostSet, cluster index: Int) {
-        guard sources.indices.contains(index) else { return }
-        sources[index].hosts = hosts
-        made[index]?.apply(hosts)
-    }
-
-    func hostFailed(_ host: Host, cluster index: Int) {
-        if made.indices.contains(index) { made[index]?.hostFailed(host) }
-    }
-
-    /// Takes over a TLS context in place of the one that the cluster has, and goes on with its counters.
-    func apply(_ tls: TLSContext, cluster index: Int) {
-        guard sources.indices.contains(index), let old = sources[index].tls else { return }
-        tls.succeed(old)
-        sources[index].tls = tls
-        made[index]?.apply(tls)
-    }
-
     /// Closes every upstream connection at once, for the end of the worker.
     public func shutDown() {
-        for index in sources.indices { sources[index].hosts = HostSet([]) }
+        for place in places.indices where places[place].shared != nil { places[place].hosts = HostSet([]) }
         for cluster in made { cluster?.shutDown() }
     }
 }

@@ -1,9 +1,9 @@
-// A TLS context on its way to the worker that uses it from now on.
+// A filter chain's TLS context on its way to the worker that uses it from now on.
 import Reactor
 import Synchronization
 
 /// Carries a new context from the main thread, which reads and checks everything, to one worker, which only puts it in
-/// its place. Made on the main thread, taken once on the worker's.
+/// its place. Made on the main thread, taken once on the worker's. Those of clusters go by way of the `ClusterDirectory`.
 public final class TLSReplacement: Sendable {
     public let owner: TLSContextOwner
     // A context belongs to one thread: here to the one that takes it out.
@@ -15,12 +15,7 @@ public final class TLSReplacement: Sendable {
 
     public init(_ spec: TLSContextSpec, for owner: TLSContextOwner) throws(TLSConfigurationError) {
         self.owner = owner
-        let made: TLSContext
-        switch owner {
-        case .filterChain: made = try TLSContext.server(spec)
-        case .cluster: made = try TLSContext.client(spec)
-        }
-        context = Mutex(Passenger(context: made))
+        context = Mutex(Passenger(context: try TLSContext.server(spec)))
     }
 
     fileprivate func take() -> TLSContext? {
@@ -36,12 +31,10 @@ extension Worker {
     /// it when they end. Loop thread only.
     public func replaceTLS(_ replacement: TLSReplacement) {
         guard let context = replacement.take() else { return }
-        switch replacement.owner {
-        case .cluster(let index):
-            clusters.apply(context, cluster: index)
-        case .filterChain(let listener, let chain):
-            guard listeners.indices.contains(listener) else { return }
-            listeners[listener].apply(context, chain: chain)
+        guard case .filterChain(let listener, let chain) = replacement.owner, listeners.indices.contains(listener)
+        else {
+            return
         }
+        listeners[listener].apply(context, chain: chain)
     }
 }

@@ -74,6 +74,9 @@ public final class TLSContext {
         alpnWire.deallocate()
     }
 
+    /// Counts here from now on.
+    public func count(in stats: TLSStats) { self.stats = stats }
+
     /// Counts where the context did whose place it takes.
     public func succeed(_ older: TLSContext) { stats = older.stats }
 

@@ -16,10 +16,18 @@ final class CertificateReload: TimerTarget {
     /// How long changes may go on before files are read all the same.
     static let patience = TimeAmount.seconds(1)
 
+    /// A TLS context that depends on files.
+    private struct Followed {
+        let source: TLSContextSource
+        /// The places that it depends on, as it was read last, by the watch's numbers.
+        var places: [Int]
+        /// Contexts are read in the order in which they came.
+        let order: Int
+    }
+
     private let loop: EventLoop
-    private let sources: [TLSContextSource]
-    /// By source: the places that it depends on, as it was read last.
-    private var places: [[Int]]
+    private var followed: [TLSContextOwner: Followed] = [:]
+    private var nextOrder = 0
     /// The watch's number of each place.
     private var numbers: [WatchedPlace: Int] = [:]
     private let inUse: CertificatesInUse
@@ -38,8 +46,8 @@ final class CertificateReload: TimerTarget {
     /// One look at the files, a context a turn of the loop: there may be thousands.
     private struct Look {
         var reader = TLSContextReader()
-        /// Positions in `sources`, the next one last.
-        var rest: [Int]
+        /// The next one last.
+        var rest: [TLSContextOwner]
         /// Places that have changed.
         let changed: Set<Int>
         let began: MonotonicTime
@@ -52,7 +60,8 @@ final class CertificateReload: TimerTarget {
     }
 
     /// - Parameters:
-    ///   - workers: how many there are; `send` gets one replacement for each.
+    ///   - configured: of the bootstrap. Others come by `add`.
+    ///   - workers: how many there are; `send` gets one replacement for each, of a filter chain.
     ///   - blind: see `FileWatch`.
     init(
         _ configured: TLSContextSources, inUse: CertificatesInUse, secretStats: SecretStats, workers: Int,
@@ -60,26 +69,52 @@ final class CertificateReload: TimerTarget {
         log: Logger, replaced: @escaping () -> Void, send: @escaping (_ replacements: [TLSReplacement]) -> Void
     ) throws(SystemError) {
         self.loop = loop
-        sources = configured.sources
-        places = sources.map(\.places)
-        for (number, one) in configured.places.enumerated() { numbers[one.place] = number }
         self.inUse = inUse
         self.secretStats = secretStats
         self.log = log
         self.send = send
         self.workers = workers
         self.replaced = replaced
-        for (subscription, version) in configured.versions {
-            secretStats.ended(subscription.name, .updated(version: version), now: loop.wallNow, took: .zero)
-        }
         timer = LoopTimer(loop: loop, target: self)
         let interval = configured.pollInterval
-        watch = try FileWatch(configured.places, loop: loop, pollInterval: interval) { blind in
+        watch = try FileWatch([], loop: loop, pollInterval: interval) { blind in
             let rest = interval.map { "it is looked at every \($0)" } ?? "and it is not polled either"
             log.warning("the kernel does not tell of changes in \(blind.folder) (\(blind.error)): \(rest)")
         } changed: { [unowned self] in
             noteChange($0)
         }
+        add([configured])
+    }
+
+    /// Follows the files of more contexts, in place of those that their owners had before.
+    func add(_ configured: [TLSContextSources]) {
+        watchPlaces(configured.flatMap(\.places))
+        for sources in configured {
+            for source in sources.sources {
+                let places = source.places.compactMap { numbers[sources.places[$0].place] }
+                followed[source.owner] = Followed(source: source, places: places, order: nextOrder)
+                nextOrder += 1
+            }
+            for (subscription, version) in sources.versions {
+                secretStats.ended(subscription.name, .updated(version: version), now: loop.wallNow, took: .zero)
+            }
+        }
+        forgetUnused()
+    }
+
+    /// At once, however many there are: each call looks at all of them.
+    private func watchPlaces(_ places: [(place: WatchedPlace, stamp: FileStamp)]) {
+        guard let watch else { return }
+        var seen: Set<WatchedPlace> = []
+        let unknown = places.filter { numbers[$0.place] == nil && seen.insert($0.place).inserted }
+        if unknown.isEmpty { return }
+        for (one, number) in zip(unknown, watch.add(unknown)) { numbers[one.place] = number }
+    }
+
+    /// Leaves the files of these alone: they are gone, or depend on none any more.
+    func remove(_ owners: [TLSContextOwner]) {
+        for owner in owners { followed[owner] = nil }
+        forgetUnused()
     }
 
     /// Files are left alone from now on. Needed before the last reference is dropped.
@@ -100,8 +135,9 @@ final class CertificateReload: TimerTarget {
     func timerFired(_ timer: LoopTimer) {
         // Of the look that is under way some files have been read.
         if look != nil { return timer.arm(after: CertificateReload.quietTime) }
-        let due = sources.indices.filter { !changed.isDisjoint(with: places[$0]) }
-        look = Look(rest: due.reversed(), changed: changed, began: loop.now)
+        let due = followed.filter { !changed.isDisjoint(with: $0.value.places) }
+        let rest = due.sorted { $0.value.order > $1.value.order }.map(\.key)
+        look = Look(rest: rest, changed: changed, began: loop.now)
         changed = []
         firstChange = nil
         step()
@@ -113,13 +149,13 @@ final class CertificateReload: TimerTarget {
         loop.later { [weak self] in self?.step() }
     }
 
-    private func read(_ index: Int) {
-        let source = sources[index]
-        guard let current = inUse.context(of: source.owner), let reader = look?.reader else { return }
+    private func read(_ owner: TLSContextOwner) {
+        guard let source = followed[owner]?.source, let current = inUse.context(of: owner), let reader = look?.reader
+        else { return }
         let reading = reader.read(source, replacing: current)
         if !source.subscriptions.isEmpty {
             noteOutcomes(reading, source)
-            follow(reading, index)
+            follow(reading, owner)
         }
         switch reading.spec {
         case .failure(let errors):
@@ -129,9 +165,9 @@ final class CertificateReload: TimerTarget {
                     issue.message
                 )
             }
-            note(faults, of: source.owner)
+            note(faults, of: owner)
         case .success(let newer) where newer != current:
-            replace(newer, of: source.owner)
+            replace(newer, of: owner)
         case .success: break
         }
     }
@@ -139,13 +175,15 @@ final class CertificateReload: TimerTarget {
     private func replace(_ newer: TLSContextSpec, of owner: TLSContextOwner) {
         var replacements: [TLSReplacement] = []
         do throws(TLSConfigurationError) {
-            for _ in 0..<workers { replacements.append(try TLSReplacement(newer, for: owner)) }
+            if case .filterChain = owner {
+                for _ in 0..<workers { replacements.append(try TLSReplacement(newer, for: owner)) }
+            }
+            try inUse.replace(newer, of: owner)
         } catch {
             return note([(error.field, error.message)], of: owner)
         }
-        send(replacements)
-        inUse.replace(newer, of: owner)
-        inUse.updateStats(of: owner).updated.increment()
+        if !replacements.isEmpty { send(replacements) }
+        inUse.updateStats(of: owner)?.updated.increment()
         look?.replaced.append(inUse.name(of: owner))
     }
 
@@ -170,20 +208,19 @@ final class CertificateReload: TimerTarget {
     }
 
     /// A newer secret may name other files. Those of before are followed on while the newer one is no good.
-    private func follow(_ reading: TLSContextReading, _ index: Int) {
-        guard let watch else { return }
-        let unknown = reading.places.filter { numbers[$0.place] == nil }
-        for (one, number) in zip(unknown, watch.add(unknown)) { numbers[one.place] = number }
+    private func follow(_ reading: TLSContextReading, _ owner: TLSContextOwner) {
+        watchPlaces(reading.places)
         let now = Set(reading.places.compactMap { numbers[$0.place] })
         if case .success = reading.spec {
-            places[index] = now.sorted()
+            followed[owner]?.places = now.sorted()
         } else {
-            places[index] = now.union(places[index]).sorted()
+            let before = followed[owner]?.places ?? []
+            followed[owner]?.places = now.union(before).sorted()
         }
     }
 
     private func forgetUnused() {
-        let used = Set(places.joined())
+        let used = Set(followed.values.lazy.flatMap(\.places))
         let unused = numbers.filter { !used.contains($0.value) }
         guard !unused.isEmpty else { return }
         watch?.remove(Set(unused.values))
@@ -193,7 +230,7 @@ final class CertificateReload: TimerTarget {
     // MARK: - What is said
 
     private func note(_ faults: [(place: String, message: String)], of owner: TLSContextOwner) {
-        inUse.updateStats(of: owner).failed.increment()
+        inUse.updateStats(of: owner)?.failed.increment()
         let name = inUse.name(of: owner)
         for fault in faults {
             if let known = look?.faults.firstIndex(where: { $0.message == fault.message }) {
@@ -211,7 +248,7 @@ final class CertificateReload: TimerTarget {
             secretStats.ended(secret.name, outcome, now: loop.wallNow, took: loop.now - done.began)
         }
         for secret in done.failedRotations { secretStats.rotationFailed(secret.name) }
-        if sources.contains(where: { !$0.subscriptions.isEmpty }) { forgetUnused() }
+        forgetUnused()
         for fault in done.faults {
             log.error(
                 "\(fault.place): \(fault.message). What \(CertificateReload.list(fault.owners)) had before stays in use"

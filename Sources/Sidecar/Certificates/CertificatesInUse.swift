@@ -51,7 +51,7 @@ final class CertificatesInUse {
     /// nil: plain text, or nobody of this configuration.
     func context(of owner: TLSContextOwner) -> TLSContextSpec? {
         switch owner {
-        case .cluster(let index): return clusters.tlsContext(ofCluster: index)
+        case .cluster(let name): return clusters.tlsContext(ofCluster: name)
         case .filterChain(let listener, let chain):
             guard listeners.indices.contains(listener) else { return nil }
             guard let chain else { return listeners[listener].defaultChain }
@@ -60,10 +60,11 @@ final class CertificatesInUse {
         }
     }
 
-    /// What is shown from now on.
-    func replace(_ context: TLSContextSpec, of owner: TLSContextOwner) {
+    /// What is shown from now on; what a cluster's connections are made with, too. Throws, and changes nothing, where no
+    /// context can be made of it.
+    func replace(_ context: TLSContextSpec, of owner: TLSContextOwner) throws(TLSConfigurationError) {
         switch owner {
-        case .cluster(let index): clusters.replaceTLS(context, ofCluster: index, cells: cells)
+        case .cluster(let name): try clusters.replaceTLS(context, ofCluster: name)
         case .filterChain(let listener, let chain):
             guard self.context(of: owner) != nil else { return }
             if let chain {
@@ -78,16 +79,15 @@ final class CertificatesInUse {
     /// As a person calls it: `listener 'main'`, `cluster 'app'`.
     func name(of owner: TLSContextOwner) -> String {
         switch owner {
-        case .cluster(let index): "cluster '\(clusters.names(ofCluster: index)?.name ?? "")'"
+        case .cluster(let name): "cluster '\(name)'"
         case .filterChain(let listener, _): "listener '\(listeners[listener].name)'"
         }
     }
 
-    /// Where replacements are counted.
-    func updateStats(of owner: TLSContextOwner) -> TLSUpdateStats {
+    /// Where replacements are counted; nil: nobody of this configuration.
+    func updateStats(of owner: TLSContextOwner) -> TLSUpdateStats? {
         switch owner {
-        case .cluster(let index):
-            TLSUpdateStats(cells: cells, prefix: "cluster.\(clusters.names(ofCluster: index)?.statName ?? "").client_")
+        case .cluster(let name): clusters.tlsUpdateStats(ofCluster: name)
         case .filterChain(let listener, _):
             TLSUpdateStats(cells: cells, prefix: listeners[listener].statPrefix + "server_")
         }

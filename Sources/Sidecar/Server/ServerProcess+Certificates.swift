@@ -12,7 +12,10 @@ extension ServerProcess {
         ageCheck = Tick(loop: loop, every: ServerProcess.ageInterval) { [unowned self] in
             certificateAges.warn(now: loop.wallNow.unixSeconds)
         }
-        guard !configuration.tlsSources.sources.isEmpty else { return }
+        let dynamic = configuration.spec.dynamic
+        guard !configuration.tlsSources.sources.isEmpty || dynamic.clusters != nil || dynamic.listeners != nil else {
+            return
+        }
         certificateReload = try CertificateReload(
             configuration.tlsSources, inUse: certificates, secretStats: SecretStats(cells),
             workers: workers.count, loop: loop, log: secretLog,

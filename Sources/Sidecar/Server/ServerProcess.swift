@@ -43,7 +43,7 @@ final class ServerProcess {
     let certificates: CertificatesInUse
     let certificateAges: CertificateAges
     var ageCheck: Tick?
-    /// nil: no TLS context depends on a file, or `outrider.tls.reload_files` is off.
+    /// nil: no TLS context depends on a file that is followed, nor can one that comes later.
     var certificateReload: CertificateReload?
     let began: MonotonicTime
     let loadedAt: WallTime

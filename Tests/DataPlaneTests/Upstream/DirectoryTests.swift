@@ -217,7 +217,7 @@ struct DirectoryTests {
     @Test func clustersAreFoundByNameAndByBytes() throws {
         let fixture = try UpstreamFixture((0..<50).map { ClusterSpec(name: "cluster-\($0)") })
         let set = fixture.sets[0]
-        #expect(set.index(of: "cluster-7") == 7)
+        #expect(set.makeNames().place(of: "cluster-7") == 7)
         #expect(set.cluster("cluster-49")?.name == "cluster-49")
         #expect(set.cluster("nobody") == nil)
         for number in 0..<50 {
@@ -232,10 +232,13 @@ struct DirectoryTests {
         let fixture = try UpstreamFixture([SocketAddress("1.2.3.4", 80)])
         let set = fixture.sets[0]
         let newer = Host(address: SocketAddress("1.2.3.5", 80))
-        set.apply(HostSet([newer]), cluster: 0)
+        let shared = ClusterShared(
+            spec: ClusterSpec(name: "c"), workers: 1, loops: fixture.directory.loops, main: fixture.loop.mailbox)
+        set.take(ClusterArrival(shared, HostSet([]), nil))
+        set.apply(HostSet([newer]), to: shared)
         #expect(set.cluster(at: 0)?.hosts.hosts.map(\.address) == [newer.address])
         let newest = Host(address: SocketAddress("1.2.3.6", 80))
-        set.apply(HostSet([newest]), cluster: 0)
+        set.apply(HostSet([newest]), to: shared)
         #expect(set.cluster("c")?.hosts.hosts.map(\.address) == [newest.address])
         #expect(set.cluster(at: 0) === set.cluster("c"))
         #expect(set.cluster(at: 1) == nil)

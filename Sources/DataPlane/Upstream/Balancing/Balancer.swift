@@ -10,7 +10,10 @@ public struct Balancer {
 
     /// Reads the hosts' health as `set` has it, and takes starting points from `random`, so that workers differ.
     public init(_ spec: ClusterSpec, _ set: HostSet, random: inout FastRandom) {
-        load = PriorityLoad(set, panicThreshold: spec.panicThreshold, overprovisioning: spec.overprovisioningFactor)
+        let factor = set.overprovisioningFactor
+        load = PriorityLoad(
+            set, panicThreshold: spec.panicThreshold,
+            overprovisioning: factor == 0 ? spec.overprovisioningFactor : Int(factor))
         only = load.only
         hosts = set.hosts
         pickers = []

@@ -3,63 +3,99 @@ import Metrics
 import Reactor
 
 /// The process's clusters. Main thread only; workers have their own `ClusterSet` each, which this one keeps up to date.
+///
+/// Those of the bootstrap are there from the beginning. Those of a control plane come (`put`), are replaced and go
+/// (`remove`): a new one is hidden until it is warm, which is when its endpoints are known (or did not come in time) and
+/// have had their first checks; the one whose place it takes serves until then. Envoy page: "Cluster warming".
 public final class ClusterDirectory {
-    private let entries: [ClusterEntry]
-    private let loop: EventLoop
-    private var ports: [ClusterSetPort] = []
+    let loop: EventLoop
+    private let cells: StatCells
+    /// For what only workers write.
+    private let names: StatCells
     private let workers: Int
+    private let logs: AccessLogSinks?
+    private let outlierEvents: OutlierEventLog?
+    private let resolvers: SharedResolvers
+    private let stats: DirectoryTotals
+    /// Those that workers know, and those that are warming up to take a place among them.
+    private(set) var active: [String: ClusterEntry] = [:]
+    private(set) var warming: [String: ClusterEntry] = [:]
+    private var nextOrder = 0
+    private(set) var ports: [ClusterSetPort] = []
+    private var waits = ClusterWaits()
+    private var subscriptions = EndpointSubscriptions()
     /// Has to know all listeners before a worker serves.
     public let loops = LoopGuard()
     private var timeoutTimer: DeadlineOnce?
     private var isStarted = false
-    /// The first lookups of all clusters are over, or were given up.
+    /// The first lookups of the bootstrap's clusters are over, or were given up.
     public private(set) var isInitialised = false
 
-    /// `workers`: how many `addWorker` calls there will be. `resolver` is called once for each different set of
-    /// resolver addresses and transport. Fails when a resolver cannot be made, or a file of health check events cannot be
-    /// opened among `logs`. `outlierEvents`: where ejections are noted.
+    /// Calls back whenever other EDS subscriptions are wanted: a cluster has come, has gone, or has changed its source. What
+    /// is wanted already is told when this is set.
+    public var endpointsWanted: (_ added: [EndpointSubscriptionSpec], _ removed: [EndpointSubscriptionSpec]) -> Void = {
+        _, _ in
+    }
+    {
+        didSet {
+            let all = subscriptions.all
+            if !all.isEmpty { endpointsWanted(all, []) }
+        }
+    }
+
+    /// `specs`: the bootstrap's. `workers`: how many `addWorker` calls there will be. `resolver` is called once for each
+    /// different set of resolver addresses and transport. Fails when a resolver cannot be made, or a file of health check
+    /// events cannot be opened among `logs`. `outlierEvents`: where ejections are noted.
     public init(
         _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, logs: AccessLogSinks? = nil,
         outlierEvents: OutlierEventLog? = nil,
-        resolver: (DNSSpec) throws(SystemError) -> any NameResolver
+        resolver: @escaping (DNSSpec) throws(SystemError) -> any NameResolver
     ) throws(SystemError) {
         self.loop = loop
+        self.cells = cells
         self.workers = workers
-        var resolvers: [ResolverKey: any NameResolver] = [:]
-        var made: [ClusterEntry] = []
-        let names = cells.store.makeNames()
-        for (index, spec) in specs.enumerated() {
-            let shared = ClusterShared(
-                spec: spec, index: index, workers: workers, loops: loops, main: loop.mailbox)
-            let entry = try ClusterEntry(
-                shared, loop: loop, cells: cells, names: names, workers: workers, logs: logs,
-                outlierEvents: outlierEvents
-            ) { dns throws(SystemError) in
-                let key = ResolverKey(dns)
-                if let known = resolvers[key] { return known }
-                let new = try resolver(dns)
-                resolvers[key] = new
-                return new
-            }
-            made.append(entry)
+        self.logs = logs
+        self.outlierEvents = outlierEvents
+        names = cells.store.makeNames()
+        resolvers = SharedResolvers(resolver)
+        stats = DirectoryTotals(cells)
+        active.reserveCapacity(specs.count)
+        for spec in specs {
+            let entry = try makeEntry(spec, isAddedByAPI: false)
+            entry.order = takeOrder()
+            active[spec.name] = entry
+            _ = subscriptions.add(entry)
         }
-        entries = made
-        for name in [
-            "cluster_modified", "cluster_removed", "cluster_updated", "cluster_updated_via_merge",
-            "update_merge_cancelled", "update_out_of_merge_window",
-        ] { _ = cells.counter("cluster_manager." + name) }
-        cells.counter("cluster_manager.cluster_added").add(UInt64(specs.count))
-        cells.gauge("cluster_manager.active_clusters").set(Int64(specs.count))
-        cells.gauge("cluster_manager.warming_clusters").set(0)
-        for entry in entries {
-            entry.changed = { [unowned self, unowned entry] in
-                for port in ports { port.send(entry.hosts, cluster: entry.shared.index) }
-            }
-            entry.hostFailed = { [unowned self, unowned entry] host in
-                for port in ports { port.sendFailure(of: host, cluster: entry.shared.index) }
-            }
+        stats.added.add(UInt64(specs.count))
+        showCounts()
+    }
+
+    private func makeEntry(_ spec: ClusterSpec, isAddedByAPI: Bool) throws(SystemError) -> ClusterEntry {
+        let shared = ClusterShared(spec: spec, workers: workers, loops: loops, main: loop.mailbox)
+        let resolver = spec.hasNames ? try resolvers.take(spec.dns) : nil
+        do throws(SystemError) {
+            return try ClusterEntry(
+                shared, isAddedByAPI: isAddedByAPI, owner: self, loop: loop, cells: cells, names: names,
+                workers: workers, logs: logs, outlierEvents: outlierEvents, resolver: resolver)
+        } catch {
+            if spec.hasNames { resolvers.giveBack(spec.dns) }
+            throw error
         }
     }
+
+    private func takeOrder() -> Int {
+        nextOrder += 1
+        return nextOrder
+    }
+
+    private func showCounts() {
+        let hidden = warming.keys.count { active[$0] == nil }
+        // As Envoy, which warms nothing up before it serves.
+        stats.active.set(Int64(isInitialised ? active.count : active.count + hidden))
+        stats.warming.set(Int64(isInitialised ? warming.count : 0))
+    }
+
+    // MARK: - Workers
 
     /// Registers a worker and gives it what it builds its `ClusterSet` from. Updates that happen from now on reach it
     /// through `mailbox`. The `ClusterSet` has to be made before the worker's loop first turns.
@@ -67,115 +103,250 @@ public final class ClusterDirectory {
         precondition(ports.count < workers, "more workers than announced")
         let port = ClusterSetPort(mailbox: mailbox)
         let seed = ClusterSeed(
-            workerIndex: ports.count, clusters: entries.map { ($0.shared, $0.hosts) }, port: port)
+            workerIndex: ports.count, clusters: ordered.map { ($0.shared, $0.hosts, $0.tls) }, port: port)
         ports.append(port)
         return seed
     }
 
-    /// Begins to look names up and to check hosts. `initialised` is called once: when every cluster had its first answer
-    /// (or failure) and its hosts their first checks, or after `timeout`.
-    public func start(timeout: TimeAmount, _ initialised: @escaping () -> Void) {
-        guard !isStarted else { return }
-        isStarted = true
-        var waiting = entries.count
-        let finish = { [unowned self] in
-            guard !isInitialised else { return }
-            isInitialised = true
-            timeoutTimer = nil
-            initialised()
+    // MARK: - Clusters that come and go
+
+    /// Adds a cluster, or replaces the one of that name, once the new one is warm. Requests and TCP sessions of the old one
+    /// go on with what they have; its idle connections close. The same cluster once more is a change like any other: the
+    /// caller knows which specs are equal. Every worker has to be there.
+    ///
+    /// - Returns: false for a name that the bootstrap has, whose cluster stays as it is, as in Envoy.
+    @discardableResult
+    public func put(_ spec: ClusterSpec) throws(ClusterError) -> Bool {
+        precondition(ports.count == workers, "a cluster of the control plane before the workers")
+        let known = active[spec.name]
+        if known?.isAddedByAPI == false { return false }
+        let parcels: [TLSContextParcel]
+        do throws(TLSConfigurationError) {
+            parcels = try spec.tls.map(makeParcels) ?? []
+        } catch {
+            throw .tls(error)
         }
-        if waiting == 0 {
-            finish()
-            return
+        let entry: ClusterEntry
+        do throws(SystemError) {
+            entry = try makeEntry(spec, isAddedByAPI: true)
+        } catch {
+            throw .system(error)
         }
-        timeoutTimer = DeadlineOnce(loop: loop, after: timeout, finish)
-        for entry in entries {
-            entry.start {
-                waiting -= 1
-                if waiting == 0 { finish() }
+        entry.parcels = parcels
+        let older = warming.updateValue(entry, forKey: spec.name)
+        (known == nil && older == nil ? stats.added : stats.modified).increment()
+        let added = subscriptions.add(entry)
+        let removed = older.flatMap { drop($0) }
+        showCounts()
+        if isStarted { begin(entry) }
+        if added != nil || removed != nil {
+            endpointsWanted(added.map { [$0] } ?? [], removed.map { [$0] } ?? [])
+        }
+        return true
+    }
+
+    /// Removes a cluster of the control plane, warm or not. Its requests and TCP sessions end in peace; new ones find no
+    /// cluster. False: there is none, or it is the bootstrap's.
+    @discardableResult
+    public func remove(_ name: String) -> Bool {
+        let entries = [warming[name], active[name]].compactMap { $0 }.filter(\.isAddedByAPI)
+        guard !entries.isEmpty else { return false }
+        warming[name] = nil
+        if let old = active.removeValue(forKey: name) {
+            for port in ports { port.sendRemoval(of: old.shared) }
+        }
+        let removed = entries.compactMap { drop($0) }
+        stats.removed.increment()
+        showCounts()
+        if !removed.isEmpty { endpointsWanted([], removed) }
+        finishWaits(for: [name])
+        return true
+    }
+
+    /// One for each worker.
+    private func makeParcels(_ tls: TLSContextSpec) throws(TLSConfigurationError) -> [TLSContextParcel] {
+        var parcels: [TLSContextParcel] = []
+        for _ in ports { parcels.append(try TLSContextParcel(tls)) }
+        return parcels
+    }
+
+    /// Ends an entry. Returns the subscription that nobody needs any more.
+    private func drop(_ entry: ClusterEntry) -> EndpointSubscriptionSpec? {
+        entry.stop()
+        if entry.shared.spec.hasNames { resolvers.giveBack(entry.shared.spec.dns) }
+        // Whatever of it is just being called ends in this turn.
+        loop.later { withExtendedLifetime(entry) {} }
+        return subscriptions.remove(entry)
+    }
+
+    private func begin(_ entry: ClusterEntry) {
+        entry.start { [unowned self, unowned entry] in becameWarm(entry) }
+        if let elder = subscriptions.elder(of: entry) { entry.assign(elder.assignment) }
+    }
+
+    private func becameWarm(_ entry: ClusterEntry) {
+        if warming[entry.name] === entry { activate(entry) }
+        finishWaits(for: [entry.name])
+    }
+
+    /// From now on requests go to it.
+    private func activate(_ entry: ClusterEntry) {
+        warming[entry.name] = nil
+        let old = active.updateValue(entry, forKey: entry.name)
+        entry.order = old?.order ?? takeOrder()
+        for (index, port) in ports.enumerated() {
+            let parcel = entry.parcels.indices.contains(index) ? entry.parcels[index] : nil
+            port.send(ClusterArrival(entry.shared, entry.hosts, parcel))
+        }
+        entry.parcels = []
+        let removed = old.flatMap { drop($0) }
+        entry.publishMembership()
+        showCounts()
+        if let removed { endpointsWanted([], [removed]) }
+    }
+
+    // MARK: - Endpoints
+
+    /// What EDS says of a service; all clusters with that subscription take it. nil: there is no such resource, or none came
+    /// within `initial_fetch_timeout`.
+    public func assign(_ assignment: EndpointAssignment?, to subscription: EndpointSubscriptionSpec) {
+        subscriptions.noteAnswer(to: subscription)
+        for entry in subscriptions.users(of: subscription) { entry.assign(assignment) }
+    }
+
+    /// Counts an answer that was no good, or that could not be had. Hosts stay as they are.
+    public func assignmentFailed(_ subscription: EndpointSubscriptionSpec, isRejected: Bool) {
+        for entry in subscriptions.users(of: subscription) {
+            entry.stats.updateAttempt.increment()
+            if isRejected {
+                entry.stats.assignments?.rejected.increment()
+            } else {
+                entry.stats.updateFailure.increment()
             }
         }
     }
 
-    /// Clusters whose first lookups or first health checks are not over, for the log.
+    // MARK: - Beginning and end
+
+    /// Begins to look names up and to check hosts. `initialised` is called once: when each of the bootstrap's clusters had
+    /// its first answer (or failure) and its hosts their first checks, or after `timeout`.
+    public func start(timeout: TimeAmount, _ initialised: @escaping () -> Void) {
+        guard !isStarted else { return }
+        isStarted = true
+        let finish = { [unowned self] in
+            guard !isInitialised else { return }
+            isInitialised = true
+            timeoutTimer = nil
+            showCounts()
+            initialised()
+        }
+        let bootstrap = ordered
+        timeoutTimer = DeadlineOnce(loop: loop, after: timeout) { [unowned self] in
+            finish()
+            finishWaits(for: bootstrap.map(\.name))
+        }
+        waits.add(Set(bootstrap.map(\.name)), finish)
+        for entry in bootstrap { begin(entry) }
+        for entry in warming.values { begin(entry) }
+        finishWaits(for: [])
+    }
+
+    /// Calls back when everything that was put so far is warm or removed: at once if it is.
+    public func whenWarm(_ done: @escaping () -> Void) {
+        var missing = Set(warming.keys)
+        if !isInitialised { for entry in active.values where !entry.isInitialised { missing.insert(entry.name) } }
+        if missing.isEmpty { done() } else { waits.add(missing, done) }
+    }
+
+    private func finishWaits(for names: [String]) {
+        for body in waits.over(names) { body() }
+    }
+
+    /// Clusters whose first endpoints or first health checks are missing, for the log.
     public var uninitialised: [(cluster: String, reason: String)] {
-        entries.compactMap { entry in entry.whatIsMissing.map { (entry.shared.name, $0) } }
+        (ordered + warming.values).compactMap { entry in entry.whatIsMissing.map { (entry.name, $0) } }
     }
 
     /// Stops looking names up and checking hosts.
     public func stop() {
         timeoutTimer = nil
-        for entry in entries { entry.stop() }
+        for entry in active.values { entry.stop() }
+        for entry in warming.values { entry.stop() }
     }
 
-    /// What `/clusters` shows, in the order of the configuration.
+    // MARK: - What admin shows
+
+    /// In the order in which they came.
+    var ordered: [ClusterEntry] { active.values.sorted { $0.order < $1.order } }
+
+    /// What `/clusters` shows, in the order in which they came.
     public var reports: [ClusterReport] {
-        entries.map { entry in
+        ordered.map { entry in
             entry.followOriginalDestinations()
-            return ClusterReport(entry.shared, entry.hosts, entry.outliers)
+            return ClusterReport(entry)
         }
     }
-
-    /// The TLS contexts of all clusters that have one, as they are now, in the order of the configuration.
-    public var tlsContexts: [TLSContextSpec] { entries.compactMap(\.tls) }
-
-    /// What cluster `index` connects with now; nil: plain text, or no such cluster.
-    public func tlsContext(ofCluster index: Int) -> TLSContextSpec? {
-        entries.indices.contains(index) ? entries[index].tls : nil
-    }
-
-    /// What `/certs` and the gauges show of cluster `index` from now on. The workers are told by `Worker.replaceTLS`.
-    public func replaceTLS(_ tls: TLSContextSpec, ofCluster index: Int, cells: StatCells) {
-        guard entries.indices.contains(index) else { return }
-        entries[index].replaceTLS(tls, cells: cells)
-    }
-
-    /// The name of cluster `index`, and the one it has in stats.
-    public func names(ofCluster index: Int) -> (name: String, statName: String)? {
-        entries.indices.contains(index) ? (entries[index].shared.name, entries[index].shared.statName) : nil
-    }
-
-    /// When the first certificate of any cluster expires, unix seconds; nil: there is none.
-    public var firstCertificateExpiration: Int64? { entries.compactMap(\.stats.firstExpiration).min() }
 
     /// Brings the `circuit_breakers.*` gauges, the membership of ORIGINAL_DST clusters and the stats of endpoints up to
     /// date. To be called before stats are shown or flushed: what is behind them are atomics and locks, which no request
     /// turns into gauges.
     public func publishGauges() {
-        for entry in entries {
+        for entry in active.values {
             entry.followOriginalDestinations()
             entry.stats.publish()
         }
     }
 
     /// The hosts of a cluster now, or nil.
-    public func hosts(of cluster: String) -> HostSet? { entries.first { $0.shared.name == cluster }?.hosts }
+    public func hosts(of cluster: String) -> HostSet? { active[cluster]?.hosts }
+
+    // MARK: - Certificates
+
+    /// The TLS contexts of all clusters that have one, as they are now, in the order in which these came.
+    public var tlsContexts: [TLSContextSpec] { (ordered + warming.values).compactMap(\.tls) }
+
+    /// What a cluster connects with, or will when it is warm; nil: plain text, or no such cluster.
+    public func tlsContext(ofCluster name: String) -> TLSContextSpec? { newest(name)?.tls }
+
+    /// Connections that a cluster makes from now on use this context, and `/certs` and the gauges show it. One that is being
+    /// replaced goes on with what it has until the new one is warm. Throws, and changes nothing, where no context can be
+    /// made of it.
+    public func replaceTLS(_ tls: TLSContextSpec, ofCluster name: String) throws(TLSConfigurationError) {
+        guard let entry = newest(name), entry.tls != nil else { return }
+        let parcels = try makeParcels(tls)
+        entry.replaceTLS(tls, cells: cells)
+        if warming[name] === entry {
+            entry.parcels = parcels
+        } else {
+            for (port, parcel) in zip(ports, parcels) { port.send(parcel, of: entry.shared) }
+        }
+    }
+
+    private func newest(_ name: String) -> ClusterEntry? { warming[name] ?? active[name] }
+
+    /// Where replacements of a cluster's context are counted; nil: no such cluster.
+    public func tlsUpdateStats(ofCluster name: String) -> TLSUpdateStats? { newest(name)?.tlsUpdateStats(cells) }
+
+    /// When the first certificate of any cluster expires, unix seconds; nil: there is none.
+    public var firstCertificateExpiration: Int64? { active.values.compactMap(\.stats.firstExpiration).min() }
 }
 
-/// What makes two resolvers different.
-private struct ResolverKey: Hashable {
-    var resolvers: [SocketAddress]
-    var useTCP: Bool
-    var noDefaultSearchDomain: Bool
+extension ClusterDirectory {
+    /// A cluster's hosts were replaced.
+    func hostsChanged(_ entry: ClusterEntry) {
+        guard active[entry.name] === entry else { return }
+        if isInitialised { stats.updated.increment() }
+        for port in ports { port.send(entry.hosts, of: entry.shared) }
+    }
 
-    init(_ dns: DNSSpec) {
-        resolvers = dns.resolvers
-        useTCP = dns.useTCP
-        noDefaultSearchDomain = dns.noDefaultSearchDomain
+    /// A host was taken out for its health.
+    func hostFailed(_ host: Host, of entry: ClusterEntry) {
+        guard active[entry.name] === entry else { return }
+        for port in ports { port.sendFailure(of: host, of: entry.shared) }
     }
 }
 
-/// Calls a closure once after a time, unless it is dropped before.
-private final class DeadlineOnce: TimerTarget {
-    private var timer: LoopTimer?
-    private let body: () -> Void
-
-    init(loop: EventLoop, after amount: TimeAmount, _ body: @escaping () -> Void) {
-        self.body = body
-        let timer = LoopTimer(loop: loop, target: self)
-        timer.arm(after: amount)
-        self.timer = timer
-    }
-
-    func timerFired(_ timer: LoopTimer) { body() }
+extension ClusterSpec {
+    /// Some of its endpoints have to be looked up.
+    fileprivate var hasNames: Bool { discovery == .strictDNS || discovery == .logicalDNS }
 }

@@ -2,10 +2,10 @@
 import Metrics
 import Reactor
 
-/// The source of a cluster's host set. Main thread only.
+/// The source of a cluster's host set. Main thread only. `ClusterEntry+Hosts.swift` makes the hosts.
 final class ClusterEntry {
     /// An endpoint of the configuration, with the name behind it if it has one.
-    private struct Source {
+    struct Source {
         var endpoint: EndpointSpec
         var locality: Locality
         var priority: Int
@@ -14,33 +14,45 @@ final class ClusterEntry {
     }
 
     let shared: ClusterShared
+    /// It came from the control plane.
+    let isAddedByAPI: Bool
+    /// Keeps the main thread's stats of the cluster.
+    private let hold: StatHold
     let stats: DirectoryStats
     /// Where the cluster has outlier detection.
     let outliers: OutlierDetector?
-    private(set) var hosts = HostSet([])
+    var hosts = HostSet([])
     /// In place of the spec's, since certificates have changed.
     @Rare private var replacedTLS: TLSContextSpec?
-    private var sources: [Source] = []
-    private let workers: Int
+    /// What workers get with it when it is warm: one for each, if it has TLS.
+    var parcels: [TLSContextParcel] = []
+    var sources: [Source] = []
+    /// For clusters of type EDS.
+    let assigned: AssignedEndpoints?
+    let workers: Int
     /// Of the membership of an ORIGINAL_DST cluster.
     private var changesSeen: UInt64 = 0
-    private let checker: HealthChecker?
-    /// Called when `hosts` was replaced.
-    var changed: () -> Void = {}
-    /// Called when a host is taken out for its health.
-    var hostFailed: (Host) -> Void = { _ in }
-    /// Called when the first lookup of every name is over, and then the first check of every host.
+    let checker: HealthChecker?
+    /// Is told when `hosts` was replaced, and when a host is taken out for its health.
+    unowned let owner: ClusterDirectory
+    /// Position among all clusters, for who lists them.
+    var order = 0
+    /// Called when the first answer for every name is there, and then the first check of every host.
     private var initialised: (() -> Void)?
-    private var hasLookedUp = false
-    private var isInitialised = false
+    private var hasEndpoints = false
+    private(set) var isInitialised = false
 
     init(
-        _ shared: ClusterShared, loop: EventLoop, cells: StatCells, names: StatCells, workers: Int,
-        logs: AccessLogSinks?, outlierEvents: OutlierEventLog?,
-        resolver: (DNSSpec) throws(SystemError) -> any NameResolver
+        _ shared: ClusterShared, isAddedByAPI: Bool, owner: ClusterDirectory, loop: EventLoop, cells: StatCells,
+        names: StatCells, workers: Int, logs: AccessLogSinks?, outlierEvents: OutlierEventLog?,
+        resolver: (any NameResolver)?
     ) throws(SystemError) {
         self.shared = shared
+        self.isAddedByAPI = isAddedByAPI
+        self.owner = owner
         self.workers = workers
+        hold = cells.store.makeHold()
+        let (cells, names) = (cells.held(by: hold), names.held(by: hold))
         stats = DirectoryStats(cells: cells, names: names, shared: shared)
         outliers = shared.outliers.map { watch in
             OutlierDetector(
@@ -50,29 +62,32 @@ final class ClusterEntry {
         checker = try shared.spec.healthCheck.map { spec throws(SystemError) in
             try HealthChecker(spec, cluster: shared, loop: loop, cells: cells, logs: logs)
         }
+        assigned = shared.spec.discovery == .eds ? AssignedEndpoints(loop: loop) : nil
         for group in shared.spec.endpoints {
             for endpoint in group.endpoints {
                 var source = Source(
                     endpoint: endpoint, locality: group.locality, priority: group.priority, port: 0)
-                if case .name(let name, let port) = endpoint.address {
+                if case .name(let name, let port) = endpoint.address, let resolver {
                     source.port = port
                     source.refresher = NameRefresher(
-                        name: name, spec: shared.spec.dns, resolver: try resolver(shared.spec.dns), loop: loop,
-                        stats: stats)
+                        name: name, spec: shared.spec.dns, resolver: resolver, loop: loop, stats: stats)
                 }
                 sources.append(source)
             }
         }
         _ = rebuild()
         outliers?.changed = { [unowned self] in healthChanged() }
-        outliers?.hostFailed = { [unowned self] in hostFailed($0) }
+        outliers?.hostFailed = { [unowned self] in self.owner.hostFailed($0, of: self) }
         outliers?.refresh = { [unowned self] in followOriginalDestinations() }
         // Nothing changes these hosts any more.
         if shared.spec.discovery == .static { sources = [] }
         checker?.changed = { [unowned self] in healthChanged() }
-        checker?.hostFailed = { [unowned self] in hostFailed($0) }
+        checker?.hostFailed = { [unowned self] in self.owner.hostFailed($0, of: self) }
         checker?.hostPassed = { [unowned self] in outliers?.healthCheckPassed($0) }
+        assigned?.expired = { [unowned self] in endpointsExpired() }
     }
+
+    var name: String { shared.name }
 
     /// Begins to look names up and to check hosts; `initialised` is called once, maybe before this returns.
     func start(_ initialised: @escaping () -> Void) {
@@ -88,18 +103,28 @@ final class ClusterEntry {
         checkInitialised()
     }
 
+    /// The end: nobody is told anything any more.
     func stop() {
+        initialised = nil
         outliers?.stop()
+        outliers?.changed = {}
+        outliers?.hostFailed = { _ in }
+        outliers?.refresh = {}
         for source in sources { source.refresher?.stop() }
         checker?.stop()
+        checker?.changed = {}
+        checker?.hostFailed = { _ in }
+        checker?.hostPassed = { _ in }
+        assigned?.stop()
     }
 
     /// Why it is not initialised, for the log; nil: it is.
     var whatIsMissing: String? {
         if isInitialised { return nil }
-        return hasLookedUp
-            ? "the first health checks are not over yet; serving with the hosts as they are"
-            : "no answer from DNS yet; serving without its hosts"
+        if hasEndpoints { return "the first health checks are not over yet; serving with the hosts as they are" }
+        return assigned == nil
+            ? "no answer from DNS yet; serving without its hosts"
+            : "no endpoints from the control plane yet; serving without hosts"
     }
 
     /// The TLS context that connections are made with, if the cluster has one.
@@ -108,7 +133,18 @@ final class ClusterEntry {
     func replaceTLS(_ tls: TLSContextSpec, cells: StatCells) {
         replacedTLS = tls
         checker?.replaceTLS(tls)
-        stats.publishExpirations(of: tls, cells: cells, cluster: shared.statName)
+        stats.publishExpirations(of: tls, cells: cells.held(by: hold), cluster: shared.statName)
+    }
+
+    /// Where changes of the context are counted.
+    func tlsUpdateStats(_ cells: StatCells) -> TLSUpdateStats {
+        TLSUpdateStats(cells: cells.held(by: hold), prefix: "cluster.\(shared.statName).client_")
+    }
+
+    /// Shows its own state in the stats, which it may have shared with the one whose place it has taken.
+    func publishMembership() {
+        stats.setMembership(hosts)
+        outliers?.follow(hosts)
     }
 
     private func lookedUp(_ addressesChanged: Bool) {
@@ -116,49 +152,31 @@ final class ClusterEntry {
         checkInitialised()
     }
 
-    private func checkInitialised() {
-        guard !hasLookedUp,
-            !shared.spec.waitsForNames || sources.allSatisfy({ $0.refresher?.isInitialised ?? true })
-        else { return }
-        hasLookedUp = true
-        let finish = { [unowned self] in
+    func checkInitialised() {
+        guard !hasEndpoints, initialised != nil, isAnswered else { return }
+        hasEndpoints = true
+        let finish = { [weak self] in
+            guard let self, let told = initialised else { return }
+            initialised = nil
             isInitialised = true
             stats.warmingState.set(0)
-            initialised?()
-            initialised = nil
+            told()
         }
         if let checker { checker.afterFirstRound(finish) } else { finish() }
     }
 
-    // MARK: - Hosts
-
-    /// Makes the host set anew; hosts that are in the old one stay the same objects. False when nothing changed.
-    private func rebuild() -> Bool {
-        let newer: [Host]
-        switch shared.spec.discovery {
-        case .static: newer = sources.compactMap(staticHost)
-        case .strictDNS: newer = strictHosts()
-        case .logicalDNS: newer = logicalHosts()
-        case .originalDestination, .eds: return false
-        }
-        let old = hosts.hosts
-        guard newer.count != old.count || zip(newer, old).contains(where: { $0 !== $1 }) else { return false }
-        hosts = HostSet(newer)
-        outliers?.follow(hosts)
-        stats.membershipChange.increment()
-        stats.setMembership(hosts)
-        changed()
-        checker?.follow(hosts.hosts)
-        return true
+    private var isAnswered: Bool {
+        if let assigned { return assigned.isAnswered }
+        return !shared.spec.waitsForNames || sources.allSatisfy { $0.refresher?.isInitialised ?? true }
     }
 
     /// Sends the same hosts out again, with their health flags as they are now; without those that were kept only for
     /// passing their checks. Not those of an ORIGINAL_DST cluster, which goes to them whatever their health.
     func healthChanged() {
-        if checker != nil, shared.spec.discovery == .strictDNS, rebuild() { return }
-        hosts = HostSet(hosts.hosts)
+        if checker != nil, shared.spec.discovery != .static, rebuild() { return }
+        hosts = HostSet(hosts.hosts, overprovisioningFactor: hosts.overprovisioningFactor)
         stats.setMembership(hosts)
-        if shared.originalDestinations == nil { changed() }
+        if shared.originalDestinations == nil { owner.hostsChanged(self) }
     }
 
     /// Takes over the hosts that the workers of an ORIGINAL_DST cluster have made or given up by themselves.
@@ -169,77 +187,5 @@ final class ClusterEntry {
         hosts = HostSet(newer.hosts)
         outliers?.follow(hosts)
         stats.setMembership(hosts)
-    }
-
-    private func staticHost(_ source: Source) -> Host? {
-        guard case .socket(let address) = source.endpoint.address else { return nil }
-        return makeHost(source, address, state: newState(source))
-    }
-
-    /// All addresses of all names, each address once.
-    private func strictHosts() -> [Host] {
-        var known: [SocketAddress: Host] = [:]
-        for host in hosts.hosts { known[host.address] = host }
-        var seen: Set<SocketAddress> = []
-        var newer: [Host] = []
-        for source in sources {
-            for address in addresses(of: source) where seen.insert(address).inserted {
-                let host = known[address] ?? makeHost(source, address, state: newState(source))
-                host.set(.pendingDynamicRemoval, false)
-                newer.append(host)
-            }
-        }
-        return newer + lingering(without: seen)
-    }
-
-    /// Hosts that no name stands for any more and that pass their checks: DNS may be wrong, and they are seen to serve.
-    private func lingering(without current: Set<SocketAddress>) -> [Host] {
-        guard checker != nil, !shared.spec.removesHealthyHosts else { return [] }
-        let staying = hosts.hosts.filter {
-            !current.contains($0.address) && !$0.isExemptFromChecks
-                && $0.healthFlags.isDisjoint(with: [.failedActiveHealthCheck, .failedEDSHealth])
-        }
-        for host in staying { host.set(.pendingDynamicRemoval, true) }
-        return staying
-    }
-
-    /// One host, which moves on to the first address of the latest answer and takes its connections along.
-    private func logicalHosts() -> [Host] {
-        guard let source = sources.first else { return [] }
-        let old = hosts.hosts.first
-        guard let address = addresses(of: source).first else { return [] }
-        if let old, old.address == address { return [old] }
-        return [makeHost(source, address, state: old?.state ?? newState(source))]
-    }
-
-    private func addresses(of source: Source) -> [SocketAddress] {
-        switch source.endpoint.address {
-        case .socket(let address): return [address]
-        case .name: return (source.refresher?.addresses ?? []).map { SocketAddress($0, port: source.port) }
-        }
-    }
-
-    private func makeHost(_ source: Source, _ address: SocketAddress, state: HostState) -> Host {
-        var hostname = source.endpoint.hostname
-        if hostname.isEmpty, case .name(let name, _) = source.endpoint.address { hostname = name }
-        return Host(
-            address: address, hostname: hostname, locality: source.locality, weight: source.endpoint.weight,
-            priority: source.priority, check: source.endpoint.healthCheck, state: state)
-    }
-
-    private func newState(_ source: Source) -> HostState {
-        var flags: HostHealthFlags
-        switch source.endpoint.health {
-        case .unknown, .healthy: flags = []
-        case .unhealthy, .timeout: flags = .failedEDSHealth
-        case .draining: flags = .edsStatusDraining
-        case .degraded: flags = .degradedEDSHealth
-        }
-        if checker != nil, source.endpoint.healthCheck?.isDisabled != true {
-            // Nobody knows it to be healthy before its first check.
-            flags.insert(.failedActiveHealthCheck)
-            if shared.spec.ignoresUncheckedHosts, source.refresher != nil { flags.insert(.pendingActiveHealthCheck) }
-        }
-        return HostState(flags: flags, workers: workers, watch: shared.outliers)
     }
 }

@@ -13,13 +13,14 @@ public struct ClusterReport: Sendable {
     /// Where the cluster has outlier detection.
     public var outliers: OutlierReport?
 
-    init(_ shared: ClusterShared, _ hosts: HostSet, _ detector: OutlierDetector?) {
+    init(_ entry: ClusterEntry) {
+        let (shared, detector) = (entry.shared, entry.outliers)
         name = shared.name
         observabilityName = shared.spec.altStatName.isEmpty ? shared.name : shared.spec.altStatName
         defaultThresholds = shared.spec.breakers.default
         highThresholds = shared.spec.breakers.high
-        addedViaAPI = false
-        self.hosts = hosts.hosts.map { HostReport($0, detector?.subject(of: $0)) }
+        addedViaAPI = entry.isAddedByAPI
+        hosts = entry.hosts.hosts.map { HostReport($0, detector?.subject(of: $0)) }
         outliers = detector.map(OutlierReport.init)
     }
 }

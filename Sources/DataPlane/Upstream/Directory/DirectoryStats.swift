@@ -8,6 +8,8 @@ final class DirectoryStats {
     let updateAttempt, updateSuccess, updateFailure, updateEmpty, updateNoRebuild, membershipChange: Counter
     let membershipTotal, membershipHealthy, membershipDegraded, membershipExcluded, maxHostWeight: Gauge
     let warmingState: Gauge
+    /// Of a cluster of type EDS.
+    let assignments: AssignmentStats?
     private let breakers: [BreakerGauges]
     private let endpoints: EndpointStats?
     /// When the first of the cluster's certificates expires, unix seconds; nil: it has none.
@@ -31,6 +33,8 @@ final class DirectoryStats {
         membershipExcluded = gauge("membership_excluded")
         maxHostWeight = gauge("max_host_weight")
         warmingState = gauge("warming_state")
+        // Before the same names are made below for nobody to write.
+        assignments = shared.spec.discovery == .eds ? AssignmentStats(cells, prefix: prefix) : nil
         for name in ClusterStats.alwaysZero { _ = names.counter(prefix + name) }
         // Stays 0: extensions that would not fit are refused with the file.
         if shared.spec.proxyProtocol != nil {
@@ -73,6 +77,17 @@ final class DirectoryStats {
     func publish() {
         for gauges in breakers { gauges.publish() }
         endpoints?.publish()
+    }
+}
+
+/// What is counted only of endpoints that are assigned (EDS).
+final class AssignmentStats {
+    let rejected, stale, staleAfterReceived: Counter
+
+    init(_ cells: StatCells, prefix: String) {
+        rejected = cells.counter(prefix + "update_rejected")
+        stale = cells.counter(prefix + "assignment_stale")
+        staleAfterReceived = cells.counter(prefix + "assignment_timeout_received")
     }
 }
 

@@ -5,14 +5,16 @@ import Metrics
 final class EndpointStats {
     private struct Handles {
         let host: Host
-        let prefix: String
+        /// The stats go with the host.
+        let hold: StatHold
         let cxConnectFail, cxTotal, rqError, rqSuccess, rqTimeout, rqTotal: Counter
         let cxActive, rqActive, rqPendingActive, healthy: Gauge
         var published = HostTotals()
 
         init(_ cells: StatCells, _ prefix: String, _ host: Host) {
             self.host = host
-            self.prefix = prefix
+            hold = cells.store.makeHold()
+            let cells = cells.held(by: hold)
             cxConnectFail = cells.counter(prefix + "cx_connect_fail")
             cxTotal = cells.counter(prefix + "cx_total")
             rqError = cells.counter(prefix + "rq_error")
@@ -52,12 +54,10 @@ final class EndpointStats {
 
     /// Follows the cluster's hosts; stats of those that left are given up.
     func follow(_ hosts: HostSet) {
-        let staying = handles.filter { old in hosts.hosts.contains { $0 === old.host } }
-        for old in handles where !staying.contains(where: { $0.host === old.host }) {
-            cells.release(prefix: old.prefix)
-        }
+        var known: [ObjectIdentifier: Handles] = [:]
+        for one in handles { known[ObjectIdentifier(one.host.state)] = one }
         handles = hosts.hosts.map { host in
-            if let known = staying.first(where: { $0.host === host }) { return known }
+            if let known = known[ObjectIdentifier(host.state)], known.host.address == host.address { return known }
             let name = String(host.address.description.map { $0 == ":" ? "_" : $0 })
             return Handles(cells, "\(prefix)\(name).", host)
         }

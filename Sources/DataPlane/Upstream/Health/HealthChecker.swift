@@ -67,11 +67,14 @@ final class HealthChecker {
                 check.start()
             }
         }
-        for (key, check) in leaving {
-            checks[key] = nil
-            check.stop()
-            if check.isFirst { firstResultCame() }
-        }
+        for check in leaving.values { leave(check.host) }
+    }
+
+    /// Checks a host no more. Its flags are still those of its checks.
+    func leave(_ host: Host) {
+        guard let check = checks.removeValue(forKey: ObjectIdentifier(host.state)) else { return }
+        check.stop()
+        if check.isFirst { firstResultCame() }
     }
 
     /// Checks that connect from now on do it with this.

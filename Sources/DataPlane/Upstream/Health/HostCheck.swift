@@ -51,7 +51,8 @@ final class HostCheck: TimerTarget, HealthProbeOwner {
 
     /// The same host in a newer snapshot.
     func update(_ newer: Host) {
-        if newer.address != host.address { hasMoved = true }
+        let port = checker.spec.altPort
+        if newer.checkAddress(altPort: port) != host.checkAddress(altPort: port) { hasMoved = true }
         host = newer
     }
 

@@ -6,8 +6,6 @@ import Synchronization
 public final class ClusterShared: Sendable {
     public let spec: ClusterSpec
     public let breakers: CircuitBreakers
-    /// Position in every `ClusterSet`.
-    public let index: Int
 
     /// For clusters of type ORIGINAL_DST only.
     let originalDestinations: OriginalDestinations?
@@ -20,9 +18,8 @@ public final class ClusterShared: Sendable {
     private let sawTraffic = Atomic<Bool>(false)
 
     /// `main` is the main loop's mailbox.
-    init(spec: ClusterSpec, index: Int, workers: Int, loops: LoopGuard, main: Mailbox) {
+    init(spec: ClusterSpec, workers: Int, loops: LoopGuard, main: Mailbox) {
         self.spec = spec
-        self.index = index
         breakers = CircuitBreakers(spec.breakers)
         let watch = spec.outliers.map { OutlierWatch($0, mailbox: main) }
         outliers = watch

@@ -33,6 +33,11 @@ public struct HostHealthFlags: OptionSet, Sendable, Hashable {
     public static let activeHealthCheckTimeout = HostHealthFlags(rawValue: 1 << 8)
     public static let edsStatusDraining = HostHealthFlags(rawValue: 1 << 9)
 
+    /// What active health checks say.
+    static let ofActiveHealthChecks: HostHealthFlags = [
+        .failedActiveHealthCheck, .degradedActiveHealthCheck, .pendingActiveHealthCheck,
+        .excludedByImmediateHealthCheckFail, .activeHealthCheckTimeout,
+    ]
     /// Any of these takes the host out of rotation.
     public static let unhealthy: HostHealthFlags = [
         .failedActiveHealthCheck, .failedOutlierCheck, .failedEDSHealth, .edsStatusDraining,
@@ -40,7 +45,9 @@ public struct HostHealthFlags: OptionSet, Sendable, Hashable {
     /// Any of these (and none of `unhealthy`) makes the host second choice.
     public static let degraded: HostHealthFlags = [.degradedActiveHealthCheck, .degradedEDSHealth]
     /// Any of these and the host does not count where the share of healthy hosts is told.
-    public static let excluded: HostHealthFlags = [.pendingActiveHealthCheck, .excludedByImmediateHealthCheckFail]
+    public static let excluded: HostHealthFlags = [
+        .pendingActiveHealthCheck, .excludedByImmediateHealthCheckFail, .edsStatusDraining,
+    ]
 
     /// The words of `/clusters`, in Envoy's order.
     public static let names: [(flag: HostHealthFlags, name: String)] = [

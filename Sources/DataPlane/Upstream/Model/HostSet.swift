@@ -17,10 +17,13 @@ public final class HostSet: Sendable {
     public let hosts: [Host]
     /// Indexed by priority; levels without hosts are empty.
     public let priorities: [PriorityHosts]
+    /// Percent, as their assignment has it; 0: as the cluster has it.
+    let overprovisioningFactor: UInt32
 
     /// Reads each host's health as it is now.
-    public init(_ hosts: [Host]) {
+    public init(_ hosts: [Host], overprovisioningFactor: UInt32 = 0) {
         self.hosts = hosts
+        self.overprovisioningFactor = overprovisioningFactor
         var levels = Array(repeating: PriorityHosts(), count: max(1, (hosts.map(\.priority).max() ?? 0) + 1))
         for (index, host) in hosts.enumerated() {
             let level = max(0, host.priority)

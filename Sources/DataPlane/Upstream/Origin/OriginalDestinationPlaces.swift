@@ -106,6 +106,14 @@ final class OriginalDestinationPlaces: TimerTarget {
         if !places.isEmpty { armSweep() }
     }
 
+    /// The cluster has gone: connections end with what runs on them.
+    func retire() {
+        sweepTimer = nil
+        let leaving = places
+        places = [:]
+        for place in leaving.values { place.host.drain() }
+    }
+
     /// Closes everything at once.
     func shutDown() {
         sweepTimer = nil

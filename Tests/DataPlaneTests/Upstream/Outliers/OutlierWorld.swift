@@ -81,7 +81,7 @@ final class BareDetector {
         change(&outliers)
         var spec = ClusterSpec(name: "c")
         spec.outliers = outliers
-        let shared = ClusterShared(spec: spec, index: 0, workers: 1, loops: LoopGuard(), main: loop.mailbox)
+        let shared = ClusterShared(spec: spec, workers: 1, loops: LoopGuard(), main: loop.mailbox)
         let watch = try #require(shared.outliers)
         detector = OutlierDetector(
             shared, watch: watch, loop: loop, stats: OutlierStats(store.makeCells(), cluster: "c"), events: events)
