@@ -33,7 +33,8 @@ struct BootstrapReader {
         guard let root else { return [] }
         report.root = root
         let compiler = MessageCompiler(
-            schema: schema, support: SupportTables(), report: report, allowsUnknown: allowsUnknown)
+            schema: schema, support: SupportTables(), report: report,
+            unknownFields: allowsUnknown ? .takenWithUnacted : .refused)
         return compiler.message(root, index, path: FieldPath(), slot: "", care: .acted).bytes
     }
 }

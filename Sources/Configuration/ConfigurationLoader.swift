@@ -16,8 +16,21 @@ public enum ConfigurationLoader {
         public var serviceCluster = ""
         /// `node.locality.zone`; wins over the file's.
         public var serviceZone = ""
+        /// What becomes of fields that a control plane sends and Envoy's API does not have here.
+        public var unknownDynamicFields = UnknownDynamicFields.warned
+        /// What control planes are told.
+        public var version = (major: UInt32(0), minor: UInt32(0), patch: UInt32(0))
 
         public init() {}
+    }
+
+    public enum UnknownDynamicFields: Sendable {
+        /// They are warnings, so that a newer control plane can be followed.
+        case warned
+        /// `--reject-unknown-dynamic-fields`
+        case rejected
+        /// `--ignore-unknown-dynamic-fields`
+        case ignored
     }
 
     /// What all loads need of Envoy's API; made in about a millisecond, and kept by who loads many texts.
@@ -80,11 +93,12 @@ public enum ConfigurationLoader {
             throw report.errors
         }
         let context = SpecContext(report: report)
-        let spec = BootstrapSpecBuilder(context: context, options: options).bootstrap(message)
+        var builder = BootstrapSpecBuilder(context: context, options: options)
+        let spec = builder.bootstrap(message)
         if report.hasIssues { throw report.errors }
         return LoadedConfiguration(
             spec: spec, tlsSources: context.tlsSources, dump: ConfigurationDump(bootstrap: bytes),
-            warnings: report.warnings, skipped: report.skipped)
+            warnings: report.warnings, skipped: report.skipped, pending: builder.pending, basis: builder.basis)
     }
 }
 
@@ -99,4 +113,8 @@ public struct LoadedConfiguration: Sendable {
     public var warnings: [ConfigurationIssue]
     /// One line for each kind of field that was skipped on purpose, with its place and reason. To be logged once.
     public var skipped: [String]
+    /// Static listeners and clusters that are not in `spec`, because their secrets have to be asked for first.
+    public var pending: [PendingResource]
+    /// What it decides for resources that come later.
+    let basis: ResourceBasis
 }

@@ -33,6 +33,10 @@ final class ConfigurationReport {
         return sources.count - 1
     }
 
+    func rename(source: Int, _ name: String) {
+        if sources.indices.contains(source) { sources[source] = name }
+    }
+
     func add(document tree: ConfigNode, as source: Int) { documents[source] = tree }
 
     private func position(of path: FieldPath) -> ConfigPosition? {
@@ -40,7 +44,10 @@ final class ConfigurationReport {
     }
 
     /// Where something else stands, in the words of a problem.
-    func place(of path: FieldPath) -> String { position(of: path).map { "line \($0.line)" } ?? path.description }
+    func place(of path: FieldPath) -> String {
+        guard let position = position(of: path), position.line > 0 else { return path.description }
+        return "line \(position.line)"
+    }
 
     var hasIssues: Bool { !found.isEmpty }
     /// Problems so far, listed or not.
@@ -66,10 +73,13 @@ final class ConfigurationReport {
         if !known { add(kind, at: self.position(of: path), path: path, message) }
     }
 
-    func warn(at position: ConfigPosition? = nil, path: FieldPath, _ message: String) {
+    func warn(
+        _ kind: ConfigurationIssue.Kind = .badValue, at position: ConfigPosition? = nil, path: FieldPath,
+        _ message: String
+    ) {
         guard warnings.count < Self.maxIssues else { return }
         warnings.append(
-            issue(Found(kind: .badValue, position: position ?? self.position(of: path), path: path, message: message)))
+            issue(Found(kind: kind, position: position ?? self.position(of: path), path: path, message: message)))
     }
 
     /// Notes a field that is skipped on purpose; once for each field of each message type.
@@ -77,7 +87,8 @@ final class ConfigurationReport {
         guard skippedFields.insert(field).inserted else { return }
         var place = sources.first ?? ""
         if let position = position ?? self.position(of: path) {
-            place = "\(sourceName(position)):\(position.line):\(position.column)"
+            place = sourceName(position)
+            if position.line > 0 { place += ":\(position.line):\(position.column)" }
         }
         skipped.append(singleLine("\(place): \(path): skipped: \(reason)"))
     }

@@ -29,9 +29,6 @@ enum ExtensionSlots {
         "envoy.config.core.v3.HealthCheck.event_logger": [
             "envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink"
         ],
-        "envoy.service.discovery.v3.DiscoveryResponse.resources": [
-            "envoy.extensions.transport_sockets.tls.v3.Secret"
-        ],
         "envoy.config.accesslog.v3.AccessLog.typed_config": [
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",

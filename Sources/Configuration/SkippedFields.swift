@@ -8,17 +8,26 @@ enum SkippedFields {
         (bootstrap, "watchdogs", "watches Envoy's own threads; no request depends on it"),
         (bootstrap, "overload_manager", "Outrider's buffers and queues have bounds of their own"),
         (bootstrap, "enable_dispatcher_stats", "adds statistics of Envoy's event loop"),
-        (bootstrap, "node_context_params", "only told to a control plane"),
+        (bootstrap, "node_context_params", "only for resources by xdstp: names, and those are refused"),
         (bootstrap, "deferred_stat_options", "Outrider's statistics cost memory only once they are used"),
         (bootstrap, "stats_eviction_interval", "frees memory of unused statistics; no value changes"),
         (bootstrap, "memory_allocator_manager", "tunes the memory allocator of Envoy"),
         (bootstrap, "inline_headers", "a hint for Envoy's header storage; no header is treated otherwise"),
-        (bootstrap, "grpc_async_client_manager_config", "tunes gRPC clients, and none is configured"),
         (bootstrap, "perf_tracing_file_path", "only used by builds of Envoy with performance tracing"),
-        ("envoy.config.core.v3.ConfigSource", "initial_fetch_timeout", "a file is there at the start or never"),
+        (bootstrap, "grpc_async_client_manager_config", "tunes the caches of Envoy's gRPC clients"),
         (discovery, "canary", "only told to who asks"),
         (discovery, "nonce", "only told to a control plane"),
         (discovery, "control_plane", "only told to who asks"),
+        (resource, "aliases", "only for virtual hosts on demand, and those are refused"),
+        (resource, "metadata", "read by extensions that Outrider does not have"),
+        (resource, "cache_control", "for what lies between Envoy and the control plane"),
+        (apiSource, "refresh_delay", "how often REST asks; a stream is told"),
+        (apiSource, "request_timeout", "for REST; a stream has no end"),
+        ("envoy.config.core.v3.GrpcService", "timeout", "for single calls; a stream has no end"),
+        (
+            "envoy.config.core.v3.GrpcService.EnvoyGrpc", "skip_envoy_headers",
+            "Outrider puts no headers of its own on a stream to a control plane"
+        ),
         ("envoy.config.bootstrap.v3.Admin", "profile_path", "Outrider has no profiler that writes a file"),
         (
             "envoy.config.bootstrap.v3.Admin", "ignore_global_conn_limit",
@@ -33,15 +42,11 @@ enum SkippedFields {
             "only used by exporters other than Prometheus text"
         ),
 
-        // Who we are, in words that only a control plane reads.
-        (node, "metadata", "only told to a control plane"),
-        (node, "dynamic_parameters", "only told to a control plane"),
-        (node, "user_agent_name", "only told to a control plane"),
-        (node, "user_agent_version", "only told to a control plane"),
-        (node, "user_agent_build_version", "only told to a control plane"),
-        (node, "extensions", "only told to a control plane"),
-        (node, "client_features", "only told to a control plane"),
-        (node, "listening_addresses", "only told to a control plane"),
+        // Who we are. As in Envoy, what we can do is told by ourselves.
+        (node, "dynamic_parameters", "only for resources by xdstp: names, and those are refused"),
+        (node, "user_agent_version", "Outrider tells its own version"),
+        (node, "user_agent_build_version", "Outrider tells its own version"),
+        (node, "extensions", "Outrider tells what it has by its version"),
 
         // Listeners
         (listener, "metadata", "read by extensions that Outrider does not have"),
@@ -91,11 +96,7 @@ enum SkippedFields {
         (cluster, "metadata", "read by extensions that Outrider does not have"),
         (
             "envoy.config.cluster.v3.Cluster.CommonLbConfig", "update_merge_window",
-            "merges updates of a control plane, and there is none"
-        ),
-        (
-            "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy", "endpoint_stale_after",
-            "the life of endpoints from a control plane, and there is none"
+            "delays news of weights and health; Outrider takes them at once"
         ),
         ("envoy.config.endpoint.v3.LbEndpoint", "metadata", "selects subsets, and those are refused"),
         (locality, "metadata", "read by extensions that Outrider does not have"),
@@ -104,7 +105,9 @@ enum SkippedFields {
     ]
 
     private static let bootstrap = "envoy.config.bootstrap.v3.Bootstrap"
-    private static let discovery = SecretFile.messageName
+    private static let discovery = DiscoveryDocument.messageName
+    private static let resource = DiscoveryDocument.wrapperName
+    private static let apiSource = "envoy.config.core.v3.ApiConfigSource"
     private static let node = "envoy.config.core.v3.Node"
     private static let listener = "envoy.config.listener.v3.Listener"
     private static let route = "envoy.config.route.v3.Route"

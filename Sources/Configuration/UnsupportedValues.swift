@@ -2,8 +2,10 @@
 
 enum UnsupportedValues {
     static let table: [String: Set<String>] = [
-        "envoy.config.cluster.v3.Cluster.DiscoveryType": ["EDS"],
         "envoy.config.cluster.v3.Cluster.LbPolicy": ["RING_HASH", "MAGLEV"],
+        "envoy.config.core.v3.ApiConfigSource.ApiType": [
+            "DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE", "REST", "AGGREGATED_GRPC", "AGGREGATED_DELTA_GRPC",
+        ],
         "envoy.config.core.v3.ApiVersion": ["V2"],
         "envoy.config.core.v3.SocketAddress.Protocol": ["UDP"],
         "envoy.type.v3.CodecClientType": ["HTTP3"],

@@ -1,4 +1,5 @@
 // The command line's settings, in the form the server takes them.
+import Configuration
 
 /// What the command line asks of a run. Times as on the command line of Envoy.
 public struct ServerOptions: Sendable {
@@ -53,9 +54,8 @@ public struct ServerOptions: Sendable {
     /// KiB of buffered access log that flush at once.
     public var fileFlushMinSize = 64
     public var allowUnknownStaticFields = false
+    public var unknownDynamicFields = ConfigurationLoader.UnknownDynamicFields.warned
     public var localAddressIPVersion = IPVersion.v4
-    /// Flags that are taken for compatibility and do nothing here, with what is done instead; logged once each.
-    public var compatibilityNotes: [String] = []
 
     public init() {}
 }

@@ -147,16 +147,15 @@ struct CompatibilityFlags: ParsableArguments {
     @Option(help: "v4 or v6: the kind of address that stands for this proxy in headers and logs.")
     var localAddressIpVersion: ServerOptions.IPVersion = .v4
 
-    @Flag(help: .hidden) var rejectUnknownDynamicFields = false
-    @Flag(help: .hidden) var ignoreUnknownDynamicFields = false
+    @Flag(help: "Refuse what a control plane sends with fields that Envoy's API does not have. Default: a warning.")
+    var rejectUnknownDynamicFields = false
+
+    @Flag(help: "No warning of fields from a control plane that Envoy's API does not have.")
+    var ignoreUnknownDynamicFields = false
 
     func apply(to options: inout ServerOptions) {
         options.localAddressIPVersion = localAddressIpVersion
-        let dynamic = "there is no dynamic configuration yet, so no field of it can be unknown"
-        let given = [
-            ("--reject-unknown-dynamic-fields", rejectUnknownDynamicFields),
-            ("--ignore-unknown-dynamic-fields", ignoreUnknownDynamicFields),
-        ]
-        options.compatibilityNotes = given.filter(\.1).map { "\($0.0) is accepted and has no effect: \(dynamic)" }
+        options.unknownDynamicFields =
+            rejectUnknownDynamicFields ? .rejected : ignoreUnknownDynamicFields ? .ignored : .warned
     }
 }

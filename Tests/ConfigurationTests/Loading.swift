@@ -83,3 +83,14 @@ func http(route: String) -> String { http(hosts: "{name: v, domains: [\"*\"], ro
 
 let routePath =
     "static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0]"
+
+/// A small generator with a fixed seed, so that a failure comes again.
+struct Dice: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        return state
+    }
+}

@@ -4,17 +4,6 @@ import Testing
 @testable import Configuration
 
 @Suite struct RandomTreeTests {
-    /// A small generator with a fixed seed, so that a failure comes again.
-    private struct Dice: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state ^= state << 13
-            state ^= state >> 7
-            state ^= state << 17
-            return state
-        }
-    }
-
     private static let scalars = [
         "0", "-1", "1", "4294967296", "18446744073709551616", "1e400", "0x", "0xFF", "1.5", "true", "y", "~", "\"\"",
         "a",

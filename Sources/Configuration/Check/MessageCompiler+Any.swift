@@ -77,7 +77,7 @@ extension MessageCompiler {
 
     private func freeStruct(_ entries: [ConfigNode.Entry]) -> WireBuffer {
         var wire = WireBuffer()
-        for entry in entries {
+        for entry in entries.sorted(by: { $0.key < $1.key }) {
             var pair = WireBuffer()
             pair.field(1, delimited: entry.key.utf8)
             pair.field(2, delimited: freeValue(entry.value).bytes)

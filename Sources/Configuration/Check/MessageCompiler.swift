@@ -3,6 +3,9 @@
 /// Checks a tree as Envoy would (types, enums, ranges, oneofs, required fields) and as Outrider has to (fields, values
 /// and extensions that it does not act on are refused by name), and writes what is right in protobuf's wire format. A
 /// field with a problem is left out, so that the rest can still be checked for its meaning.
+///
+/// Fields are written in the order of their numbers and maps in that of their keys: what means the same has the same
+/// bytes, in whatever order it was written down.
 struct MessageCompiler {
     /// Whether the fields met here have to be acted on.
     enum Care: Equatable {
@@ -11,11 +14,21 @@ struct MessageCompiler {
         case skipped
     }
 
+    enum UnknownFields {
+        case refused
+        /// For what a newer control plane sends: fields that Envoy's API does not have here become warnings.
+        case taken
+        /// The same without a word.
+        case ignored
+        /// `--allow-unknown-static-fields`: fields that are not acted on become warnings as well.
+        case takenWithUnacted
+    }
+
     let schema: Schema
     let support: SupportTables
     let report: ConfigurationReport
-    /// `--allow-unknown-static-fields`: unknown fields, and fields that are not acted on, become warnings.
-    var allowsUnknown = false
+    /// What becomes of unknown fields.
+    var unknownFields = UnknownFields.refused
 
     /// The bytes of the message `index` that `node` describes. `slot` names the field that an extension stands in.
     func message(_ node: ConfigNode, _ index: Int, path: FieldPath, slot: String, care: Care) -> WireBuffer {
@@ -38,6 +51,7 @@ struct MessageCompiler {
         var set: [UInt32: ConfigPosition] = [:]
         var oneofs: [Int: (name: String, line: Int)] = [:]
         var mistyped: Set<String> = []
+        var order = WireBuffer.FieldOrder(after: wire)
         for entry in entries {
             guard let field = message.field(named: entry.key) else {
                 unknown(entry, in: message, path: path, mistyped: &mistyped)
@@ -64,8 +78,10 @@ struct MessageCompiler {
             guard let fieldCare = attention(to: field, entry, of: message, path: fieldPath, care: care) else {
                 continue
             }
+            order.note(field.number, from: wire)
             value(entry.value, of: field, in: message, path: fieldPath, slot: slot, care: fieldCare, into: &wire)
         }
+        wire.sort(order)
         for field in message.fields {
             guard let rules = field.rules, set[field.number] == nil, field.oneof == nil, !field.hasPresence,
                 rules.refusesAbsence(of: field), !mistyped.contains(field.name)
@@ -87,8 +103,10 @@ struct MessageCompiler {
     private func unknown(
         _ entry: ConfigNode.Entry, in message: MessageSchema, path: FieldPath, mistyped: inout Set<String>
     ) {
-        let names = message.fields.map(\.name)
-        let nearest = Suggestion.nearest(to: entry.key, among: names)
+        if unknownFields == .ignored { return }
+        // Wire format has no names, and a number is near to none.
+        let nearest =
+            WireTree.isNumber(entry.key) ? nil : Suggestion.nearest(to: entry.key, among: message.fields.map(\.name))
         if let nearest { mistyped.insert(nearest) }
         var text = "unknown field"
         if let nearest {
@@ -99,8 +117,9 @@ struct MessageCompiler {
             text += " of \(message.name)"
         }
         let fieldPath = path.field(named: entry.key)
-        if allowsUnknown {
-            report.warn(at: entry.keyPosition, path: fieldPath, text + " (skipped: unknown fields are allowed)")
+        if unknownFields != .refused {
+            report.warn(
+                .unknownField, at: entry.keyPosition, path: fieldPath, text + " (skipped: unknown fields are allowed)")
         } else {
             report.add(.unknownField, at: entry.keyPosition, path: fieldPath, text)
         }
@@ -119,7 +138,7 @@ struct MessageCompiler {
         // The default of a field without presence is the same as its absence, and so is an empty list or map.
         if isDefault(entry.value, field) { return nil }
         let text = "is an Envoy field that Outrider does not act on"
-        if allowsUnknown {
+        if unknownFields == .takenWithUnacted {
             report.warn(at: entry.keyPosition, path: path, text + " (skipped: unknown fields are allowed)")
         } else {
             report.add(.unsupported, at: entry.keyPosition, path: path, text)
@@ -175,7 +194,7 @@ struct MessageCompiler {
             guard case .map(let entries) = node.value else {
                 return problem(node, path, "expected a mapping, found \(node.kindName)")
             }
-            for entry in entries {
+            for entry in entries.sorted(by: { $0.key < $1.key }) {
                 var pair = WireBuffer()
                 pair.field(1, delimited: entry.key.utf8)
                 var value = field

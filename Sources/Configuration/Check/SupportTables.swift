@@ -6,7 +6,7 @@ struct SupportTables: Sendable {
     private var skipped: [String: [String: String]] = [:]
 
     init() {
-        for table in [SupportedFields.table, SupportedFields.healthChecks] { read(table) }
+        for table in SupportedFields.tables { read(table) }
         for (message, field, reason) in SkippedFields.table { skipped[message, default: [:]][field] = reason }
     }
 

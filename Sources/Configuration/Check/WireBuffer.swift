@@ -43,7 +43,29 @@ struct WireBuffer {
         bytes.append(contentsOf: content)
     }
 
-    mutating func append(_ other: WireBuffer) { bytes += other.bytes }
+    /// Which field begins where, as the fields of one message are written in turn.
+    struct FieldOrder {
+        fileprivate let start: Int
+        fileprivate var begins: [(number: UInt32, at: Int)] = []
+        fileprivate var isSorted = true
+
+        init(after buffer: WireBuffer) { start = buffer.bytes.count }
+
+        /// What is written to `buffer` from now on belongs to field `number`.
+        mutating func note(_ number: UInt32, from buffer: WireBuffer) {
+            if let last = begins.last, last.number > number { isSorted = false }
+            begins.append((number, buffer.bytes.count))
+        }
+    }
+
+    /// Puts the fields that `order` knows, which were the last to be written, in the order of their numbers.
+    mutating func sort(_ order: FieldOrder) {
+        guard !order.isSorted else { return }
+        let ends = order.begins.dropFirst().map(\.at) + [bytes.count]
+        let pieces = zip(order.begins, ends).map { (number: $0.number, bytes: bytes[$0.at..<$1]) }
+        let sorted = pieces.sorted { $0.number < $1.number }.map(\.bytes)
+        bytes.replaceSubrange(order.start..., with: sorted.joined())
+    }
 }
 
 /// Reads one message's fields in turn. Malformed bytes end it: nil, and `isBroken` is set.
@@ -56,6 +78,8 @@ struct WireReader {
 
     private var rest: ArraySlice<UInt8>
     private(set) var isBroken = false
+    /// How the last value was written.
+    private(set) var type = WireBuffer.WireType.varint
 
     init(_ bytes: ArraySlice<UInt8>) { rest = bytes }
 
@@ -64,6 +88,7 @@ struct WireReader {
         guard let tag = varint(), let number = UInt32(exactly: tag >> 3), number > 0,
             let type = WireBuffer.WireType(rawValue: UInt8(truncatingIfNeeded: tag & 7))
         else { return fail() }
+        self.type = type
         switch type {
         case .varint:
             guard let value = varint() else { return fail() }
@@ -80,6 +105,23 @@ struct WireReader {
             rest = rest.dropFirst(count)
             return (number, .delimited(content))
         }
+    }
+
+    /// The numbers of a packed list as bits; nil when the bytes are none, or more than `limit`.
+    static func unpack(_ packed: ArraySlice<UInt8>, _ type: WireBuffer.WireType, limit: Int = .max) -> [UInt64]? {
+        var reader = WireReader(packed)
+        var numbers: [UInt64] = []
+        while !reader.rest.isEmpty {
+            let number: UInt64? =
+                switch type {
+                case .fixed64: reader.fixed(8)
+                case .fixed32: reader.fixed(4)
+                default: reader.varint()
+                }
+            guard let number, numbers.count < limit else { return nil }
+            numbers.append(number)
+        }
+        return numbers
     }
 
     private mutating func fail() -> (number: UInt32, value: Value)? {

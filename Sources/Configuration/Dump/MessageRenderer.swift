@@ -48,25 +48,10 @@ struct MessageRenderer {
         default: return values
         }
         return values.flatMap { value -> [WireReader.Value] in
-            guard case .delimited(var packed) = value else { return [value] }
-            var elements: [WireReader.Value] = []
-            let width = kind == .scalar(.double) ? 8 : kind == .scalar(.float) ? 4 : 0
-            while !packed.isEmpty {
-                var bits: UInt64 = 0
-                if width == 0 {
-                    var shift: UInt64 = 0
-                    while let byte = packed.popFirst() {
-                        bits |= shift < 64 ? UInt64(byte & 0x7F) << shift : 0
-                        shift += 7
-                        if byte < 0x80 { break }
-                    }
-                } else {
-                    for (place, byte) in packed.prefix(width).enumerated() { bits |= UInt64(byte) << UInt64(8 * place) }
-                    packed = packed.dropFirst(width)
-                }
-                elements.append(.bits(bits))
-            }
-            return elements
+            guard case .delimited(let packed) = value else { return [value] }
+            let type: WireBuffer.WireType =
+                kind == .scalar(.double) ? .fixed64 : kind == .scalar(.float) ? .fixed32 : .varint
+            return (WireReader.unpack(packed, type) ?? []).map { .bits($0) }
         }
     }
 

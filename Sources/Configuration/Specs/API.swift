@@ -7,6 +7,7 @@ enum API {
     typealias Duration = Google_Protobuf_Duration
 
     typealias Bootstrap = Envoy_Config_Bootstrap_V3_Bootstrap
+    typealias DynamicResources = Bootstrap.DynamicResources
     typealias Admin = Envoy_Config_Bootstrap_V3_Admin
     typealias LayeredRuntime = Envoy_Config_Bootstrap_V3_LayeredRuntime
     typealias StatsConfig = Envoy_Config_Metrics_V3_StatsConfig
@@ -56,6 +57,7 @@ enum API {
     typealias NetworkFilter = Envoy_Config_Listener_V3_Filter
     typealias ConnectionManager = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager
     typealias LocalReplyConfig = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig
+    typealias RDS = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds
     typealias ResponseMapper = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper
     typealias HTTPFilter = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter
     typealias GRPCStats = Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig
@@ -97,6 +99,9 @@ enum API {
     typealias Secret = Envoy_Extensions_TransportSockets_Tls_V3_Secret
     typealias SecretConfig = Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig
     typealias ConfigSource = Envoy_Config_Core_V3_ConfigSource
+    typealias APIConfigSource = Envoy_Config_Core_V3_ApiConfigSource
+    typealias GRPCService = Envoy_Config_Core_V3_GrpcService
+    typealias Node = Envoy_Config_Core_V3_Node
     typealias DiscoveryResponse = Envoy_Service_Discovery_V3_DiscoveryResponse
     typealias TicketKeys = Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys
 }

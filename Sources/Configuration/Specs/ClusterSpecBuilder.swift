@@ -29,16 +29,14 @@ struct ClusterSpecBuilder {
         return specs
     }
 
-    private func cluster(_ cluster: API.Cluster, _ path: FieldPath) -> ClusterSpec {
+    /// One cluster.
+    func cluster(_ cluster: API.Cluster, _ path: FieldPath) -> ClusterSpec {
         var spec = ClusterSpec(name: cluster.name)
         spec.altStatName = cluster.altStatName
         let dns = DNSSpecBuilder(context: context, standard: standardDNS)
         (spec.discovery, spec.dns) = dns.discovery(cluster, path)
         spec.originalDestination = OriginalDestinationSpecBuilder(context: context).spec(cluster, spec.discovery, path)
-        spec.endpoints = EndpointSpecBuilder(context: context, discovery: spec.discovery).localities(
-            cluster.loadAssignment, isSet: cluster.hasLoadAssignment, path.field("load_assignment"))
-        let policy = cluster.loadAssignment.policy
-        if policy.hasOverprovisioningFactor { spec.overprovisioningFactor = Int(policy.overprovisioningFactor.value) }
+        endpoints(of: cluster, path, into: &spec)
         spec.balancer = balancer(cluster, path)
         if cluster.hasConnectTimeout { spec.connectTimeout = context.amount(cluster.connectTimeout) }
         if cluster.hasPerConnectionBufferLimitBytes {
@@ -99,6 +97,46 @@ struct ClusterSpecBuilder {
         spec.socketOptions.freebind = bind.freebind
         spec.socketOptions.raw = bind.options
         return spec
+    }
+
+    private func endpoints(of cluster: API.Cluster, _ path: FieldPath, into spec: inout ClusterSpec) {
+        let place = path.field("load_assignment")
+        if spec.discovery == .eds {
+            spec.endpointSource = endpointSource(cluster, path)
+            if cluster.hasLoadAssignment {
+                context.report.warn(
+                    path: place, "has no effect: the endpoints of a cluster of type EDS come from its eds_config")
+            }
+            return
+        }
+        if cluster.hasEdsClusterConfig {
+            context.inconsistent(path.field("eds_cluster_config"), "is set in a cluster that is not of type EDS")
+        }
+        spec.endpoints = EndpointSpecBuilder(context: context, discovery: spec.discovery).localities(
+            cluster.loadAssignment, isSet: cluster.hasLoadAssignment, place)
+        let policy = cluster.loadAssignment.policy
+        if policy.hasOverprovisioningFactor { spec.overprovisioningFactor = Int(policy.overprovisioningFactor.value) }
+        if policy.hasEndpointStaleAfter {
+            context.report.skip(
+                "load_assignment.policy.endpoint_stale_after", reason: "what the file says of endpoints does not age",
+                path: place.field("policy.endpoint_stale_after"))
+        }
+    }
+
+    private func endpointSource(_ cluster: API.Cluster, _ path: FieldPath) -> EndpointSubscriptionSpec? {
+        let place = path.field("eds_cluster_config")
+        guard cluster.hasEdsClusterConfig else {
+            context.missing(place, "is required: it says where the endpoints of an EDS cluster come from")
+            return nil
+        }
+        let config = cluster.edsClusterConfig
+        guard config.hasEdsConfig else {
+            context.missing(place.field("eds_config"))
+            return nil
+        }
+        let source = ConfigSourceSpecBuilder(context: context).source(config.edsConfig, place.field("eds_config"))
+        let service = config.serviceName.isEmpty ? cluster.name : config.serviceName
+        return source.map { EndpointSubscriptionSpec(service: service, source: $0) }
     }
 
     private func tls(

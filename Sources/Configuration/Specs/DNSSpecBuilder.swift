@@ -22,6 +22,7 @@ struct DNSSpecBuilder {
         case .strictDns: return (.strictDNS, dns(cluster, path))
         case .logicalDns: return (.logicalDNS, dns(cluster, path))
         case .originalDst: return (.originalDestination, standard)
+        case .eds: return (.eds, standard)
         default: return (.static, standard)
         }
     }

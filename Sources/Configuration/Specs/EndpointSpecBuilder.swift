@@ -86,10 +86,9 @@ struct EndpointSpecBuilder {
         if socket.address.isEmpty { return nil }
         if let found = SocketAddress(parsing: socket.address, port: port) { return .socket(found) }
         let name = quotedForMessage(socket.address)
-        if discovery == .static {
-            context.bad(
-                path.field("address"),
-                "\(name) is not an IP address; a name needs a cluster of type STRICT_DNS or LOGICAL_DNS")
+        if discovery == .static || discovery == .eds {
+            let types = "a name needs a cluster of type STRICT_DNS or LOGICAL_DNS"
+            context.bad(path.field("address"), "\(name) is not an IP address; \(types)")
             return nil
         }
         guard isHostName(socket.address) else {

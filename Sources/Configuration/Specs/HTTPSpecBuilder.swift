@@ -9,10 +9,17 @@ struct HTTPSpecBuilder {
     func manager(_ manager: API.ConnectionManager, _ path: FieldPath) -> HTTPConnectionManagerSpec? {
         let router = router(manager.httpFilters, path.field("http_filters"))
         var routes = RouteConfigurationSpec()
-        if case .routeConfig(let configuration)? = manager.routeSpecifier {
+        var source: RouteSubscriptionSpec?
+        switch manager.routeSpecifier {
+        case .routeConfig(let configuration)?:
             routes = RouteSpecBuilder(context: context).configuration(configuration, path.field("route_config"))
+        case .rds(let rds)?:
+            source = routeSource(rds, path.field("rds"))
+            routes.name = rds.routeConfigName
+        case .scopedRoutes?, nil: break
         }
         var spec = HTTPConnectionManagerSpec(statPrefix: manager.statPrefix, routes: routes)
+        spec.routeSource = source
         switch manager.codecType {
         case .http1: spec.codec = .http1
         case .http2: spec.codec = .http2
@@ -31,6 +38,16 @@ struct HTTPSpecBuilder {
         }
         spec.upgrades = upgrades(manager.upgradeConfigs, path.field("upgrade_configs"))
         return spec
+    }
+
+    private func routeSource(_ rds: API.RDS, _ path: FieldPath) -> RouteSubscriptionSpec? {
+        if rds.routeConfigName.isEmpty { context.missing(path.field("route_config_name")) }
+        guard rds.hasConfigSource else {
+            context.missing(path.field("config_source"))
+            return nil
+        }
+        let source = ConfigSourceSpecBuilder(context: context).source(rds.configSource, path.field("config_source"))
+        return source.map { RouteSubscriptionSpec(name: rds.routeConfigName, source: $0) }
     }
 
     // MARK: - Filters

@@ -42,7 +42,8 @@ struct ListenerSpecBuilder {
         return found
     }
 
-    private func listener(_ listener: API.Listener, _ path: FieldPath, index: Int) -> ListenerSpec? {
+    /// One listener; `index`: its position in the bootstrap.
+    func listener(_ listener: API.Listener, _ path: FieldPath, index: Int = 0) -> ListenerSpec? {
         let chains = path.field("filter_chains")
         let filterChains = listener.filterChains.enumerated().compactMap {
             chain($1, chains[$0], .filterChain(listener: index, chain: $0))

@@ -8,13 +8,18 @@ final class LoadedFiles {
 
     private let waits: Bool
     /// For files that hold messages.
-    private(set) lazy var schema = Schema.envoy()
+    private(set) lazy var schema = given ?? Schema.envoy()
+    private let given: Schema?
     private var contents: [String: [UInt8]] = [:]
     /// From before the file was read: what is written to it later shows.
     private var stamps: [WatchedPlace: FileStamp] = [:]
 
     /// - Parameter waits: for the writers of pipes, as a process that starts may; one that serves must not.
-    init(waits: Bool = true) { self.waits = waits }
+    /// - Parameter schema: where it is there already.
+    init(waits: Bool = true, schema: Schema? = nil) {
+        self.waits = waits
+        given = schema
+    }
 
     func read(_ path: String) throws(SystemError) -> [UInt8] {
         if let known = contents[path] { return known }

@@ -19,7 +19,7 @@ struct RouteSpecBuilder {
         spec.headers = HeaderMutationSpecBuilder(context: context).mutations(
             requestAdd: routes.requestHeadersToAdd, requestRemove: routes.requestHeadersToRemove,
             responseAdd: routes.responseHeadersToAdd, responseRemove: routes.responseHeadersToRemove, path)
-        let checksClusters = !routes.hasValidateClusters || routes.validateClusters.value
+        let checksClusters = routes.hasValidateClusters ? routes.validateClusters.value : context.validatesRoutes
         let actions = RouteActionSpecBuilder(
             context: context, checksClusters: checksClusters, maxBody: spec.maxDirectResponseBodySize)
         let hosts = path.field("virtual_hosts")

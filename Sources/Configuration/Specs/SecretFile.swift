@@ -1,22 +1,11 @@
 // Secrets from a file (SDS with a path_config_source): what a control plane would have answered.
+import DataPlane
 import EnvoyAPI
 import Reactor
 import SwiftProtobuf
 
-/// A secret that a TLS context takes from a file.
-public struct SecretSubscription: Sendable, Hashable {
-    /// The secret's name.
-    public let name: String
-    /// The file with the DiscoveryResponse.
-    public let path: String
-    /// What shows that there is a newer one.
-    public let place: WatchedPlace
-}
-
 /// A DiscoveryResponse, read and checked like the bootstrap.
 struct SecretFile {
-    static let messageName = "envoy.service.discovery.v3.DiscoveryResponse"
-
     let root: FieldPath
     /// `version_info`
     let version: String
@@ -36,31 +25,26 @@ struct SecretFile {
             return nil
         }
         let before = report.issueCount
-        guard let tree = YAMLReader.read(text, source: source, report: report) else { return nil }
-        report.add(document: tree, as: source)
-        guard case .map = tree.value, let index = context.files.schema.index(of: Self.messageName) else {
-            let found = tree.isNull ? "the text is empty" : "expected a mapping, found \(tree.kindName)"
-            report.add(.syntax, at: tree.position, path: root, found)
-            return nil
-        }
-        let compiler = MessageCompiler(schema: context.files.schema, support: SupportTables(), report: report)
-        let bytes = compiler.message(tree, index, path: root, slot: "", care: .acted).bytes
-        guard report.issueCount == before, let response = try? API.DiscoveryResponse(serializedBytes: bytes) else {
-            return nil
-        }
-        version = response.versionInfo
+        let schema = context.files.schema
+        let support = SupportTables()
+        let document = DiscoveryDocument(
+            text, name: path, source: source, schema: schema, support: support, report: report)
+        guard let document else { return nil }
+        report.add(document: document.tree, as: source)
+        let compiler = MessageCompiler(schema: schema, support: support, report: report)
         var found: [String: (secret: API.Secret, path: FieldPath)] = [:]
-        let resources = root.field("resources")
-        for (index, resource) in response.resources.enumerated() {
-            guard let secret = resource.unpacked(API.Secret.self) else { continue }
+        for (node, path) in document.resources {
+            guard let secret = compiler.message(node, as: API.Secret.self, path) else { continue }
             if let first = found[secret.name] {
                 report.add(
-                    .duplicate, path: resources[index].field("name"),
+                    .duplicate, path: path.field("name"),
                     "\(quotedForMessage(secret.name)) is the name of another secret (\(report.place(of: first.path)))")
             } else {
-                found[secret.name] = (secret, resources[index])
+                found[secret.name] = (secret, path)
             }
         }
+        guard report.issueCount == before else { return nil }
+        version = document.version
         secrets = found
     }
 }
@@ -71,24 +55,29 @@ extension SpecContext {
         _ name: String, from source: API.ConfigSource, _ path: FieldPath, referredAt reference: FieldPath
     ) -> (secret: API.Secret, path: FieldPath)? {
         let file: String
-        var place: WatchedPlace
+        let place: WatchedPlace
         switch source.configSourceSpecifier {
         case .path(let path)?:
             (file, place) = (path, .file(path))
         case .pathConfigSource(let config)?:
-            (file, place) = (config.path, .file(config.path))
-            if config.hasWatchedDirectory { place = .moves(into: config.watchedDirectory.path) }
-        default:
-            // Others are refused as fields.
-            if source.configSourceSpecifier == nil { missing(path.field("path_config_source")) }
+            (file, place) = (config.path, ConfigSourceSpecBuilder(context: self).watched(config))
+        case .ads?, .apiConfigSource?:
+            return received(name, from: source, path, referredAt: reference)
+        case .self_p?, nil:
+            // Refused as a field, or missing by the schema's rules.
             return nil
+        }
+        if source.hasInitialFetchTimeout {
+            report.skip(
+                "sds_config.initial_fetch_timeout", reason: "a file is there at the start or never",
+                path: path.field("initial_fetch_timeout"))
         }
         if name.isEmpty {
             missing(reference.field("name"), "is required: it chooses among the secrets of the file")
             return nil
         }
         watch(place)
-        subscribe(SecretSubscription(name: name, path: file, place: place))
+        subscribe(SecretSubscription(name: name, source: ConfigSourceSpec(.file(path: file, watched: place))))
         guard let known = secretFile(file) else { return nil }
         if let secret = known.secrets[name] { return secret }
         inconsistent(

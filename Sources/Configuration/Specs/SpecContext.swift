@@ -14,11 +14,18 @@ final class SpecContext {
     private(set) var usedRuntimeKeys: Set<String> = []
     /// Names of all clusters, for references.
     var clusterNames: Set<String> = []
+    /// No cluster can come later: who names another one is wrong.
+    var areAllClustersKnown = true
+    /// Route configurations that do not say `validate_clusters` have theirs checked.
+    var validatesRoutes = true
     /// Clusters that a TCP proxy uses: their ALPN is the application's business.
     var rawClusters: Set<String> = []
     /// Static secrets by name.
     var secrets = TLSSecrets([:])
-    var nodeID = ""
+    /// nil: sources of configuration are not checked again.
+    var sourceRules: SourceRules? = SourceRules()
+    /// It was said once that the node has no name.
+    var hasNodeProblem = false
     let files: LoadedFiles
     /// TLS contexts that are made again when their files change.
     var tlsSources = TLSContextSources()
@@ -26,7 +33,11 @@ final class SpecContext {
     private var watchedPlaces: [WatchedPlace: Int] = [:]
     /// What the TLS context that is being read depends on.
     private var noted: Set<Int> = []
-    /// The secrets that it takes from files.
+    /// Secrets that control planes have sent.
+    var receivedSecrets: [SecretSubscription: ReceivedSecret] = [:]
+    /// Secrets that are not there yet, and where they are asked for.
+    var missingSecrets: [(subscription: SecretSubscription, reference: FieldPath)] = []
+    /// The secrets that it takes from elsewhere.
     private(set) var subscriptions: [SecretSubscription] = []
     /// By path, each read once; nil for one that is no good.
     private var secretFiles: [String: SecretFile?] = [:]
@@ -54,21 +65,26 @@ final class SpecContext {
         noted.insert(index)
     }
 
-    /// A TLS context was read: from now on what it depends on is known. One without files is not kept.
+    /// A TLS context was read: from now on what it depends on is known. One without files and secrets from elsewhere is
+    /// not kept, and neither is one whose secrets are not there yet.
     func noteSource(_ owner: TLSContextOwner, _ path: FieldPath, _ request: () -> TLSContextSource.Request?) {
         defer {
             noted = []
             subscriptions = []
         }
-        guard !noted.isEmpty, let request = request() else { return }
-        for one in subscriptions { tlsSources.versions[one] = version(of: one) }
+        guard !noted.isEmpty || !subscriptions.isEmpty, !isIncomplete(path), let request = request() else { return }
+        for one in subscriptions where one.path != nil { tlsSources.versions[one] = version(of: one) }
         tlsSources.sources.append(
             TLSContextSource(
                 owner: owner, places: noted.sorted(), subscriptions: subscriptions, request: request, path: path,
-                secrets: secrets, areFilesFollowed: tlsSources.areFollowed))
+                secrets: secrets, received: receivedSecrets.filter { subscriptions.contains($0.key) },
+                areFilesFollowed: tlsSources.areFollowed))
     }
 
-    /// The TLS context that is being read takes a secret from a file.
+    /// Secrets of what stands here are not there yet.
+    func isIncomplete(_ path: FieldPath) -> Bool { missingSecrets.contains { $0.reference.hasPrefix(path) } }
+
+    /// The TLS context that is being read takes a secret from elsewhere.
     func subscribe(_ subscription: SecretSubscription) {
         if !subscriptions.contains(subscription) { subscriptions.append(subscription) }
     }
@@ -82,7 +98,7 @@ final class SpecContext {
 
     /// The `version_info` of the file that a secret is from.
     func version(of subscription: SecretSubscription) -> String {
-        secretFiles[subscription.path].flatMap { $0?.version } ?? ""
+        subscription.path.flatMap { secretFiles[$0] }.flatMap { $0?.version } ?? ""
     }
 
     // MARK: - Problems

@@ -37,7 +37,7 @@ struct TCPProxySpecBuilder {
     }
 
     private func use(_ cluster: String, _ path: FieldPath) {
-        context.checkCluster(cluster, path)
+        if context.areAllClustersKnown { context.checkCluster(cluster, path) }
         context.rawClusters.insert(cluster)
     }
 

@@ -30,14 +30,24 @@ public struct TLSContextSource: Sendable {
     public let owner: TLSContextOwner
     /// Positions in `TLSContextSources.places`.
     public let places: [Int]
-    /// The secrets that come from files. Empty: the places are always the same.
+    /// The secrets that come from elsewhere. Without those of files the places are always the same.
     public let subscriptions: [SecretSubscription]
     let request: Request
     /// Where the TLS context's message stands.
     let path: FieldPath
     let secrets: TLSSecrets
+    /// What control planes have sent for `subscriptions`.
+    var received: [SecretSubscription: ReceivedSecret]
     /// False: only the files of `subscriptions` count.
     let areFilesFollowed: Bool
+
+    /// The same with a newer secret of a control plane; nil where it does not ask for it.
+    public func receiving(_ secret: ReceivedSecret, for subscription: SecretSubscription) -> TLSContextSource? {
+        guard subscriptions.contains(subscription) else { return nil }
+        var source = self
+        source.received[subscription] = secret
+        return source
+    }
 }
 
 /// The static secrets of a configuration by name.
@@ -70,6 +80,9 @@ public struct TLSContextReader {
         let report = ConfigurationReport(sources: [])
         let context = SpecContext(report: report, files: files)
         context.secrets = source.secrets
+        context.receivedSecrets = source.received
+        // They were checked when the TLS context was read first.
+        context.sourceRules = nil
         context.tlsSources.areFollowed = source.areFilesFollowed
         let made = context.spec(of: source)
         var result = Result<TLSContextSpec, ConfigurationErrors>.success(current)
@@ -82,7 +95,10 @@ public struct TLSContextReader {
         }
         return TLSContextReading(
             spec: result, places: context.tlsSources.places,
-            versions: Dictionary(uniqueKeysWithValues: context.subscriptions.map { ($0, context.version(of: $0)) }))
+            versions: Dictionary(
+                uniqueKeysWithValues: context.subscriptions.filter { $0.path != nil }.map {
+                    ($0, context.version(of: $0))
+                }))
     }
 }
 

@@ -161,7 +161,7 @@ struct TLSSpecBuilder {
 
     private func report(_ problems: [TLSConfigurationError], _ places: Places) {
         // Where a file could not be read, what needs it is no news.
-        let isWhole = context.report.issueCount == places.problemsBefore
+        let isWhole = context.report.issueCount == places.problemsBefore && !context.isIncomplete(places.whole)
         for problem in problems where isWhole || !Self.needsFiles.contains(problem.field) {
             context.inconsistent(places.path(of: problem.field), problem.message)
         }

@@ -65,6 +65,8 @@ public struct DynamicResourcesSpec: Sendable, Equatable {
     public var listeners: ConfigSourceSpec?
     /// `ads_config`
     public var aggregated: GRPCSourceSpec?
+    /// The serialized `envoy.config.core.v3.Node` that says in requests who asks.
+    public var node: [UInt8] = []
 
     public init() {}
 }

@@ -195,7 +195,7 @@ final class CertificateReload: TimerTarget {
         if case .failure(let errors) = reading.spec { issues = errors.issues }
         for secret in source.subscriptions {
             let own = issues.filter { $0.source == secret.path }
-            let isChanged = numbers[secret.place].map { look?.changed.contains($0) == true } ?? false
+            let isChanged = secret.place.flatMap { numbers[$0] }.map { look?.changed.contains($0) == true } ?? false
             if !isChanged {
                 if !own.isEmpty { look?.failedRotations.insert(secret) }
             } else if own.isEmpty {

@@ -22,6 +22,10 @@ public enum Server {
             print("configuration '\(name)' OK")
             return 0
         }
+        if configuration.spec.hasDynamicResources || !configuration.pending.isEmpty {
+            say("error: Outrider reads dynamic resources (CDS, LDS, EDS, RDS, SDS), and does not act on them yet")
+            return 1
+        }
         do {
             let levels = LogLevels(level: options.logLevel)
             for (name, level) in options.componentLogLevels.entries { _ = levels.set(name, level) }
@@ -62,5 +66,21 @@ extension ConfigurationLoader.Options {
         serviceNode = options.serviceNode
         serviceCluster = options.serviceCluster
         serviceZone = options.serviceZone
+        unknownDynamicFields = options.unknownDynamicFields
+        version = Version.parts
+    }
+}
+
+extension BootstrapSpec {
+    /// Something of it comes from elsewhere.
+    fileprivate var hasDynamicResources: Bool {
+        func takesRoutes(_ chain: FilterChainSpec) -> Bool {
+            if case .http(let manager) = chain.filter { manager.routeSource != nil } else { false }
+        }
+        return dynamic.clusters != nil || dynamic.listeners != nil || dynamic.aggregated != nil
+            || clusters.contains { $0.endpointSource != nil }
+            || listeners.contains {
+                ($0.filterChains + [$0.defaultFilterChain].compactMap(\.self)).contains(where: takesRoutes)
+            }
     }
 }
