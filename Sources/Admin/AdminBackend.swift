@@ -66,6 +66,8 @@ public protocol AdminBackend: AnyObject {
     /// The TLS contexts as they are now: those of listeners, then those of clusters, in the order of the configuration.
     var tlsContexts: [TLSContextSpec] { get }
     var configuration: LoadedConfiguration { get }
+    /// What came after the configuration: resources of control planes and files.
+    var dynamicConfiguration: DynamicConfiguration { get }
     /// "outrider <version>" and what belongs to it.
     var version: String { get }
     var uptime: TimeAmount { get }

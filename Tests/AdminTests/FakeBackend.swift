@@ -11,6 +11,7 @@ final class FakeBackend: AdminBackend {
     let loop: EventLoop
     let cells: StatCells
     let configuration: LoadedConfiguration
+    let dynamicConfiguration = DynamicConfiguration()
     let clusters: ClusterDirectory
     let stats = StatStore()
     var state = ServerState.live

@@ -102,7 +102,7 @@ enum ClustersJSON {
         }
         return .members(
             ("@type", .string(envoyTypePrefix + "config.endpoint.v3.ClusterLoadAssignment")),
-            ("cluster_name", .string(cluster.name)),
+            ("cluster_name", .string(cluster.service)),
             (
                 "endpoints",
                 .list(

@@ -11,7 +11,7 @@ struct ConfigSection {
         /// Name of an element's message, inside the section's.
         let element: String
         /// Fields of an element.
-        let fields: Set<String>
+        var fields: Set<String>
         var elements: [JSONValue] = []
     }
 
@@ -44,6 +44,7 @@ extension ConfigSection {
         _ backend: any AdminBackend, includesEndpoints: Bool, accepts: (String) -> Bool
     ) -> [ConfigSection] {
         let dump = backend.configuration.dump
+        let dynamic = backend.dynamicConfiguration
         let updated = (key: "last_updated", value: JSONValue.time(backend.loadedAt))
         func list(_ field: String, _ element: String, _ content: String, _ resources: [JSONValue] = []) -> List {
             let chosen = resources.filter { accepts($0.name) }
@@ -51,65 +52,69 @@ extension ConfigSection {
                 field: field, element: element, fields: [content, "last_updated"],
                 elements: chosen.map { .object([(key: content, value: $0), updated]) })
         }
-        func dynamic(_ field: String, _ element: String) -> List {
-            List(field: field, element: element, fields: [])
-        }
         var sections = [
             ConfigSection(
                 message: "BootstrapConfigDump", singles: [("bootstrap", dump.bootstrap()), updated],
                 singleNames: ["bootstrap", "last_updated"]),
             ConfigSection(
-                message: "ClustersConfigDump", singleNames: ["version_info"],
+                message: "ClustersConfigDump", singles: dynamic.version(of: .cluster), singleNames: ["version_info"],
                 lists: [
                     list("static_clusters", "StaticCluster", "cluster", dump.clusters()),
-                    dynamic("dynamic_active_clusters", "DynamicCluster"),
-                    dynamic("dynamic_warming_clusters", "DynamicCluster"),
+                    dynamic.clusters("dynamic_active_clusters", .active, accepts),
+                    dynamic.clusters("dynamic_warming_clusters", .warming, accepts),
                 ]),
         ]
         if includesEndpoints { sections.append(endpoints(backend, accepts)) }
         sections.append(
             ConfigSection(
-                message: "ListenersConfigDump", singleNames: ["version_info"],
+                message: "ListenersConfigDump", singles: dynamic.version(of: .listener),
+                singleNames: ["version_info"],
                 lists: [
                     list("static_listeners", "StaticListener", "listener", dump.listeners()),
-                    dynamic("dynamic_listeners", "DynamicListener"),
+                    dynamic.listeners(accepts),
                 ]))
         // Envoy has these two only where something routes.
-        let routes = dump.routes()
-        if !routes.isEmpty {
+        if dump.hasConnectionManagers() || dynamic.hasConnectionManagers() || !dynamic.isEmpty(.route) {
+            var routes = list("static_route_configs", "StaticRouteConfig", "route_config", dump.routes())
+            routes.elements += dynamic.inlineRoutes().filter { accepts($0.json.name) }.map {
+                .members(("route_config", $0.json), ("last_updated", .time($0.updated)))
+            }
             sections.append(
                 ConfigSection(
                     message: "ScopedRoutesConfigDump", singleNames: [],
                     lists: [
-                        dynamic("inline_scoped_route_configs", "InlineScopedRouteConfigs"),
-                        dynamic("dynamic_scoped_route_configs", "DynamicScopedRouteConfigs"),
+                        List(field: "inline_scoped_route_configs", element: "InlineScopedRouteConfigs", fields: []),
+                        List(field: "dynamic_scoped_route_configs", element: "DynamicScopedRouteConfigs", fields: []),
                     ]))
             sections.append(
                 ConfigSection(
                     message: "RoutesConfigDump", singleNames: [],
-                    lists: [
-                        list("static_route_configs", "StaticRouteConfig", "route_config", routes),
-                        dynamic("dynamic_route_configs", "DynamicRouteConfig"),
-                    ]))
+                    lists: [routes, dynamic.routes(accepts)]))
         }
-        sections.append(secrets(dump, accepts))
+        sections.append(secrets(dump, dynamic, accepts))
         return sections
     }
 
     private static func endpoints(_ backend: any AdminBackend, _ accepts: (String) -> Bool) -> ConfigSection {
         let clusters = backend.clusters.reports.filter { accepts($0.name) }
+        func list(_ field: String, _ element: String, viaAPI: Bool) -> List {
+            List(
+                field: field, element: element, fields: ["endpoint_config", "last_updated"],
+                elements: clusters.filter { $0.addedViaAPI == viaAPI }.map {
+                    .members(("endpoint_config", ClustersJSON.assignment(of: $0)))
+                })
+        }
         return ConfigSection(
             message: "EndpointsConfigDump", singleNames: [],
             lists: [
-                List(
-                    field: "static_endpoint_configs", element: "StaticEndpointConfig",
-                    fields: ["endpoint_config", "last_updated"],
-                    elements: clusters.map { .members(("endpoint_config", ClustersJSON.assignment(of: $0))) }),
-                List(field: "dynamic_endpoint_configs", element: "DynamicEndpointConfig", fields: []),
+                list("static_endpoint_configs", "StaticEndpointConfig", viaAPI: false),
+                list("dynamic_endpoint_configs", "DynamicEndpointConfig", viaAPI: true),
             ])
     }
 
-    private static func secrets(_ dump: ConfigurationDump, _ accepts: (String) -> Bool) -> ConfigSection {
+    private static func secrets(
+        _ dump: ConfigurationDump, _ dynamic: DynamicConfiguration, _ accepts: (String) -> Bool
+    ) -> ConfigSection {
         ConfigSection(
             message: "SecretsConfigDump", singleNames: [],
             lists: [
@@ -118,8 +123,8 @@ extension ConfigSection {
                     elements: dump.secrets().filter { accepts($0.name) }.map { name, secret in
                         .members(("name", .string(name)), ("secret", secret))
                     }),
-                List(field: "dynamic_active_secrets", element: "DynamicSecret", fields: []),
-                List(field: "dynamic_warming_secrets", element: "DynamicSecret", fields: []),
+                dynamic.secrets("dynamic_active_secrets", .active, accepts),
+                dynamic.secrets("dynamic_warming_secrets", .warming, accepts),
             ])
     }
 }

@@ -99,6 +99,8 @@ extension ServerProcess: AdminBackend {
             ("config_path", .string(options.configPath ?? "")),
             ("config_yaml", .string(options.configYAML ?? "")),
             ("allow_unknown_static_fields", .bool(options.allowUnknownStaticFields)),
+            ("reject_unknown_dynamic_fields", .bool(options.unknownDynamicFields == .rejected)),
+            ("ignore_unknown_dynamic_fields", .bool(options.unknownDynamicFields == .ignored)),
             ("admin_address_path", .string(options.adminAddressPath ?? "")),
             ("local_address_ip_version", .string(options.localAddressIPVersion.rawValue)),
             ("log_level", .string(options.logLevel)),

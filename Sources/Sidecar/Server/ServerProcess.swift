@@ -21,6 +21,7 @@ final class ServerProcess {
 
     /// Without the specs of clusters: `clusters` has them.
     let configuration: LoadedConfiguration
+    let dynamicConfiguration = DynamicConfiguration()
     let options: ServerOptions
     let levels: LogLevels
     let logOutput: LogOutput
@@ -147,7 +148,6 @@ final class ServerProcess {
 
     /// Serves until it is told to end; returns the exit code.
     func run() -> Int32 {
-        for line in options.compatibilityNotes { log.info("\(line)") }
         for line in configuration.skipped { configLog.info("\(line)") }
         for warning in configuration.warnings { configLog.warning("\(warning)") }
         do {

@@ -9,6 +9,8 @@ public struct ClusterReport: Sendable {
     public var defaultThresholds: ThresholdsSpec
     public var highThresholds: ThresholdsSpec
     public var addedViaAPI: Bool
+    /// The name by which the cluster's endpoints are asked for.
+    public var service: String
     public var hosts: [HostReport]
     /// Where the cluster has outlier detection.
     public var outliers: OutlierReport?
@@ -20,6 +22,7 @@ public struct ClusterReport: Sendable {
         defaultThresholds = shared.spec.breakers.default
         highThresholds = shared.spec.breakers.high
         addedViaAPI = entry.isAddedByAPI
+        service = shared.spec.endpointSource?.service ?? shared.name
         hosts = entry.hosts.hosts.map { HostReport($0, detector?.subject(of: $0)) }
         outliers = detector.map(OutlierReport.init)
     }
