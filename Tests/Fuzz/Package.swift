@@ -25,5 +25,8 @@ let package = Package(
         .executableTarget(
             name: "FuzzConfiguration",
             dependencies: ["CFuzzer", .product(name: "Configuration", package: "outrider")]),
+        .executableTarget(
+            name: "FuzzResources",
+            dependencies: ["CFuzzer", .product(name: "Configuration", package: "outrider")]),
     ]
 )
