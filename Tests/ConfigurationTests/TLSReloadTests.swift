@@ -143,8 +143,9 @@ import Testing
             """
         let loaded = try loaded(text)
         let source = try #require(loaded.tlsSources.sources.first)
-        #expect(source.owner == .filterChain(listener: 0, chain: nil))
-        let spec = try #require(loaded.spec.listeners[0].defaultFilterChain?.tls)
+        let chain = try #require(loaded.spec.listeners[0].defaultFilterChain)
+        #expect(source.owner == chain.identity.map { .filterChain(listener: "l", chain: $0) })
+        let spec = try #require(chain.tls)
         try scene.renew("two")
         let newer = try TLSContextReader().read(source, replacing: spec).spec.get()
         guard case .enabled(let before) = spec.sessionTickets, case .enabled(let after) = newer.sessionTickets else {

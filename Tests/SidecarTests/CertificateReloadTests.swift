@@ -57,7 +57,7 @@ import Testing
                 try ClusterSet(clusters.addWorker(loop.mailbox), loop: loop, cells: cells.store.makeCells())
             }
             reload = try CertificateReload(
-                configuration.tlsSources, inUse: CertificatesInUse(listeners: [], clusters: clusters, cells: cells),
+                configuration.tlsSources, inUse: CertificatesInUse(clusters: clusters, cells: cells),
                 secretStats: SecretStats(cells),
                 workers: 2, loop: loop, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 replaced: { [unowned self] in endedLooks += 1 },

@@ -2,13 +2,14 @@
 import DataPlane
 import EnvoyAPI
 import Reactor
+import SwiftProtobuf
 
 struct ListenerSpecBuilder {
     let context: SpecContext
 
     /// All listeners, with the checks that need to see them together.
     func listeners(_ listeners: [API.Listener], _ path: FieldPath) -> [ListenerSpec] {
-        let specs = listeners.enumerated().map { listener($1, path[$0], index: $0) }
+        let specs = listeners.enumerated().map { listener($1, path[$0]) }
         var names: [String: FieldPath] = [:]
         var addresses: [SocketAddress: String] = [:]
         for (index, spec) in specs.enumerated() {
@@ -42,12 +43,13 @@ struct ListenerSpecBuilder {
         return found
     }
 
-    /// One listener; `index`: its position in the bootstrap.
-    func listener(_ listener: API.Listener, _ path: FieldPath, index: Int = 0) -> ListenerSpec? {
+    /// One listener.
+    func listener(_ listener: API.Listener, _ path: FieldPath) -> ListenerSpec? {
         let chains = path.field("filter_chains")
-        let filterChains = listener.filterChains.enumerated().compactMap {
-            chain($1, chains[$0], .filterChain(listener: index, chain: $0))
-        }
+        let addresses = addresses(listener, path)
+        // As Envoy shows a listener without a name.
+        let name = listener.name.isEmpty ? addresses.first?.address.description ?? "" : listener.name
+        let filterChains = listener.filterChains.enumerated().compactMap { chain($1, chains[$0], of: name) }
         checkOverlaps(listener.filterChains, chains)
         var defaultChain: FilterChainSpec?
         if listener.hasDefaultFilterChain {
@@ -57,20 +59,15 @@ struct ListenerSpecBuilder {
                     place.field("filter_chain_match"),
                     "the default chain takes what no other matches, it cannot match itself")
             }
-            defaultChain = chain(listener.defaultFilterChain, place, .filterChain(listener: index, chain: nil))
+            defaultChain = chain(listener.defaultFilterChain, place, of: name, isDefault: true)
         } else if listener.filterChains.isEmpty {
             context.missing(chains, "a listener needs at least one filter chain")
         }
-        var options = SocketOptions()
-        options.transparent = listener.transparent.value
-        options.freebind = listener.freebind.value
-        options.raw = context.socketOptions(listener.socketOptions, path.field("socket_options"))
-        let addresses = addresses(listener, options, path)
         let accessLogs = AccessLogSpecBuilder(context: context).logs(listener.accessLog, path.field("access_log"))
-        guard let first = addresses.first else { return nil }
+        guard !addresses.isEmpty else { return nil }
 
-        var spec = ListenerSpec(
-            name: listener.name.isEmpty ? first.address.description : listener.name, addresses: addresses)
+        var spec = ListenerSpec(name: name, addresses: addresses)
+        spec.identity = identity(listener)
         spec.statPrefix = listener.statPrefix
         spec.filterChains = filterChains
         spec.defaultFilterChain = defaultChain
@@ -114,9 +111,19 @@ struct ListenerSpecBuilder {
         return limit < 0 ? nil : Int(exactly: limit.rounded())
     }
 
-    private func addresses(
-        _ listener: API.Listener, _ options: SocketOptions, _ path: FieldPath
-    ) -> [ListenAddress] {
+    /// What tells one listener from another but for the filter chains.
+    private func identity(_ listener: API.Listener) -> ContentDigest? {
+        var rest = listener
+        rest.filterChains = []
+        rest.clearDefaultFilterChain()
+        return ContentDigest(of: rest)
+    }
+
+    private func addresses(_ listener: API.Listener, _ path: FieldPath) -> [ListenAddress] {
+        var options = SocketOptions()
+        options.transparent = listener.transparent.value
+        options.freebind = listener.freebind.value
+        options.raw = context.socketOptions(listener.socketOptions, path.field("socket_options"))
         var found: [ListenAddress] = []
         if var address = context.listenAddress(listener.address, isSet: listener.hasAddress, path.field("address")) {
             address.socketOptions = options
@@ -146,7 +153,12 @@ struct ListenerSpecBuilder {
 
     // MARK: - Filter chains
 
-    private func chain(_ chain: API.FilterChain, _ path: FieldPath, _ owner: TLSContextOwner) -> FilterChainSpec? {
+    private func chain(
+        _ chain: API.FilterChain, _ path: FieldPath, of listener: String, isDefault: Bool = false
+    ) -> FilterChainSpec? {
+        // The default chain may be word for word one that matches everything.
+        guard let identity = ContentDigest(of: chain, mark: isDefault ? 1 : 0) else { return nil }
+        let owner = TLSContextOwner.filterChain(listener: listener, chain: identity)
         let filters = path.field("filters")
         let match = match(chain.filterChainMatch, path.field("filter_chain_match"))
         var tls = TLSSpecBuilder(context: context).downstream(
@@ -170,6 +182,7 @@ struct ListenerSpecBuilder {
         }
         var spec = FilterChainSpec(filter: last)
         spec.name = chain.name
+        spec.identity = identity
         spec.match = match
         spec.tls = tls
         let handshake = context.number(.maxHandshakeMilliseconds, default: 15_000)
@@ -264,5 +277,18 @@ struct ListenerSpecBuilder {
             && share(texts(one.directSourcePrefixRanges), texts(other.directSourcePrefixRanges))
             && share(texts(one.sourcePrefixRanges), texts(other.sourcePrefixRanges))
             && share(one.sourcePorts.map { "\($0)" }, other.sourcePorts.map { "\($0)" })
+    }
+}
+
+extension ContentDigest {
+    /// Equal for messages that say the same in the same order; nil when the message cannot be serialized, which one that
+    /// was read can.
+    ///
+    /// - Parameter mark: tells messages apart that are the same.
+    fileprivate init?(of message: any SwiftProtobuf.Message, mark: UInt8 = 0) {
+        var options = BinaryEncodingOptions()
+        options.useDeterministicOrdering = true
+        guard let bytes: [UInt8] = try? message.serializedBytes(options: options) else { return nil }
+        self.init(bytes + [mark])
     }
 }

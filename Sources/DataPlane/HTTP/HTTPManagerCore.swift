@@ -14,6 +14,8 @@ public struct HTTPEnvironment {
     public var accessLogs: [AccessLogger]
     /// nil: replies of the proxy's own go out as they are.
     public var localReplies: LocalReplyRules?
+    /// nil: nothing is forwarded.
+    public var routes: RouteBook?
     /// Soft watermark of a connection, bytes.
     public var bufferLimit: Int
 
@@ -61,7 +63,7 @@ final class HTTPManagerCore {
         accessLogs = environment.accessLogs
         localReplies = environment.localReplies
         bufferLimit = environment.bufferLimit
-        requestRules = RequestHeaderRules(spec, identity: environment.identity)
+        requestRules = RequestHeaderRules(spec, identity: environment.identity, routes: environment.routes)
         responseRules = ResponseHeaderRules(spec)
         requestChecks = RequestChecks(spec)
         upgrades = UpgradeRules(spec.upgrades)

@@ -29,7 +29,8 @@ final class RequestHeaderRules {
     private let serviceNode: FixedBytes
     private let schemeOverwrite: FixedBytes?
     private let localAddress: IPAddress
-    private let internalOnly: [HeaderKey]
+    /// Name the headers that only internal clients may send; nil: none.
+    private let routes: RouteBook?
 
     /// What the rules found out about a request.
     struct Verdict {
@@ -38,7 +39,7 @@ final class RequestHeaderRules {
         var isInternal = false
     }
 
-    init(_ spec: HTTPConnectionManagerSpec, identity: ProxyIdentity) {
+    init(_ spec: HTTPConnectionManagerSpec, identity: ProxyIdentity, routes: RouteBook? = nil) {
         useRemoteAddress = spec.useRemoteAddress
         skipXFFAppend = spec.skipXFFAppend
         appendXForwardedPort = spec.appendXForwardedPort
@@ -53,7 +54,7 @@ final class RequestHeaderRules {
         serviceNode = FixedBytes(identity.serviceNode)
         schemeOverwrite = spec.schemeOverwrite.map { FixedBytes($0) }
         localAddress = identity.localAddress
-        internalOnly = spec.routes.internalOnlyHeaders.compactMap { HeaderKey($0) }
+        self.routes = routes
     }
 
     /// Applies everything but the hop-by-hop rules, the request id and the client certificate.
@@ -162,7 +163,7 @@ final class RequestHeaderRules {
     private func removeControlHeaders(_ headers: HeaderMap, isEdge: Bool) {
         if isEdge { headers.remove(RequestHeaderRules.edgeHeaders) }
         headers.remove(RequestHeaderRules.controlHeaders)
-        for key in internalOnly { headers.remove(key) }
+        routes?.table.removeInternalOnlyHeaders(headers)
     }
 
     private func addIdentity(_ headers: HeaderMap) {

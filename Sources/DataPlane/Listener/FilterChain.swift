@@ -11,17 +11,30 @@ final class FilterChain {
     }
 
     let name: String
+    /// `FilterChainSpec.identity`
+    let identity: ContentDigest?
+    /// Whether its connections are to go elsewhere.
+    let drain: DrainSignal
     /// What handshakes that begin now are made with; replaced when certificates change.
     var tls: TLSContext?
     /// From accept to the end of the TLS handshake; nil: no limit.
     let handshakeTimeout: TimeAmount?
     let filter: Filter
 
-    init(name: String, tls: TLSContext?, handshakeTimeout: TimeAmount?, filter: Filter) {
-        self.name = name
+    init(_ spec: FilterChainSpec, tls: TLSContext?, filter: Filter, drain: DrainSignal) {
+        name = spec.name
+        identity = spec.identity
+        self.drain = drain
         self.tls = tls
-        self.handshakeTimeout = handshakeTimeout
+        handshakeTimeout = spec.transportSocketConnectTimeout
         self.filter = filter
+    }
+
+    /// Handshakes that begin from now on use this context, and count where the one before did.
+    func apply(_ newer: TLSContext) {
+        guard let tls, tls !== newer else { return }
+        newer.succeed(tls)
+        self.tls = newer
     }
 
     /// Hands over a connection that is up, TLS included. The filter becomes its delegate. `headStart` is given up where

@@ -12,31 +12,39 @@ struct ListenerEnvironment {
 
 /// One worker's share of a listener. Loop thread only.
 public final class Listener {
-    public let spec: ListenerSpec
+    public let id: ListenerID
+    /// Without virtual hosts. Another one after `replaceChains`.
+    public private(set) var spec: ListenerSpec
     /// The bound addresses in the order of the configuration; those of a virtual listener as they are configured.
     public let localAddresses: [SocketAddress]
-    public let drain = DrainSignal()
     let loop: EventLoop
     let stats: ListenerStats
-    let matcher: FilterChainMatcher
     let filters: [ListenerFilter]
     /// nil where nothing is done about servers that speak first.
     var serverFirst: ServerFirst?
     /// True once it lets no new connection in.
     private(set) var hasStopped = false
+    /// It was removed, or another one has taken its place: what it has is served to its end.
+    private(set) var isRetired = false
     /// All listeners of the worker, where this one hands connections on (`use_original_dst`).
     var table: ListenerTable?
     private let limit: ConnectionLimit?
     private let accessLogs: [AccessLogger]
-    private var sockets: [ListeningSocket] = []
-    /// In the order of the spec; set before `start`.
-    var chains: [FilterChain] = []
-    var defaultChain: FilterChain?
+    private let sockets: [ListeningSocket]
+    private(set) var chains: FilterChainSet
+    /// Chains that an update took away, by that update, while they have connections.
+    private var retired: [ListenerID: [FilterChain]] = [:]
     private var pending: [PendingConnection] = []
     private var entryLog: EntryLog
     private lazy var acceptLog = AcceptFailureLog(listener: spec.name)
 
-    init(_ bound: ListenerSockets, _ environment: ListenerEnvironment) throws(SystemError) {
+    init(
+        _ bound: ListenerSockets, id: ListenerID, _ sockets: [ListeningSocket], _ chains: FilterChainSet,
+        _ environment: ListenerEnvironment
+    ) {
+        self.id = id
+        self.sockets = sockets
+        self.chains = chains
         var kept = bound.spec
         kept.forgetRoutes()
         spec = kept
@@ -46,13 +54,9 @@ public final class Listener {
         entryLog = EntryLog(listener: bound.spec.name)
         localAddresses = bound.localAddresses
         filters = bound.spec.filters.map { ListenerFilter($0, cells: environment.cells) }
-        matcher = FilterChainMatcher(bound.spec.filterChains.map(\.match))
         stats = ListenerStats(prefix: bound.statPrefix, worker: environment.worker, cells: environment.cells)
         if bound.spec.serverFirst.isOn, filters.contains(where: \.detectsProtocol) {
             serverFirst = ServerFirst(bound.spec.serverFirst, prefix: stats.prefix, cells: environment.cells)
-        }
-        for descriptor in bound.descriptors(ofWorker: environment.worker) {
-            sockets.append(try ListeningSocket.adopt(descriptor: descriptor, loop: loop))
         }
     }
 
@@ -66,15 +70,12 @@ public final class Listener {
         }
     }
 
-    private var allChains: [FilterChain] { defaultChain.map { chains + [$0] } ?? chains }
+    /// Those that new connections get, and those that only serve what they have.
+    private var allChains: [FilterChain] { chains.all + retired.values.joined() }
 
-    /// Takes over a TLS context in place of the one that a chain (nil: the default one) has, and goes on with its
-    /// counters.
-    func apply(_ tls: TLSContext, chain index: Int?) {
-        let found = index.map { chains.indices.contains($0) ? chains[$0] : nil } ?? defaultChain
-        guard let chain = found, let old = chain.tls else { return }
-        tls.succeed(old)
-        chain.tls = tls
+    /// Takes over a TLS context in place of the one that a chain has.
+    func apply(_ tls: TLSContext, chain identity: ContentDigest) {
+        for chain in allChains where chain.identity == identity { chain.apply(tls) }
     }
 
     /// What it carries at this moment.
@@ -85,6 +86,66 @@ public final class Listener {
                 connections: chain.connectionCount, active: chain.activeCount, begun: chain.begunCount)
         }
         return load
+    }
+
+    // MARK: Draining
+
+    /// Responses close their connections from now on: all at once with `.zero`, else ever more over that time.
+    func beginDrain(over time: TimeAmount) {
+        for chain in chains.all { chain.drain.begin(now: loop.now, over: time) }
+    }
+
+    /// Serves what it has, and asks that to go over a time. Its sockets are closed.
+    ///
+    /// - Parameter isTakenOver: who waits to be accepted is another listener's.
+    func retire(drainOver time: TimeAmount, isTakenOver: Bool) {
+        isRetired = true
+        if !isTakenOver, !hasStopped { acceptBacklog() }
+        stopAccepting()
+        beginDrain(over: time)
+    }
+
+    /// Serves on as before `beginDrain`, unless it was retired.
+    func cancelDrain() {
+        guard !isRetired else { return }
+        for chain in chains.all { chain.drain.cancel() }
+    }
+
+    /// New connections get these chains. Connections of chains that are among the new ones, too, notice nothing; those of
+    /// the others are asked to go over a time, until `closeRetired`.
+    ///
+    /// - Parameter spec: differs from the present one in its chains only.
+    func replaceChains(_ newer: FilterChainSet, _ spec: ListenerSpec, by update: ListenerID, drainOver time: TimeAmount)
+    {
+        let gone = chains.all.filter { old in !newer.all.contains { $0 === old } }
+        for chain in gone { chain.drain.begin(now: loop.now, over: time) }
+        if !gone.isEmpty { retired[update] = gone }
+        chains = newer
+        self.spec = spec
+        self.spec.forgetRoutes()
+    }
+
+    /// Whether it has no connection at all.
+    var isIdle: Bool { pending.isEmpty && allChains.allSatisfy { $0.connectionCount == 0 } }
+
+    /// Whether chains that an update took away still have connections.
+    func hasRetired(by update: ListenerID) -> Bool {
+        guard let gone = retired[update] else { return false }
+        return gone.contains { chain in
+            chain.connectionCount > 0 || pending.contains { $0.chain === chain }
+        }
+    }
+
+    /// HTTP connections of those chains close with their next response, or when `grace` is over.
+    func drainRetired(by update: ListenerID, grace: TimeAmount) {
+        for chain in retired[update] ?? [] { chain.drainConnections(grace: grace) }
+    }
+
+    /// Closes what those chains still have.
+    func closeRetired(by update: ListenerID) {
+        guard let gone = retired.removeValue(forKey: update) else { return }
+        for connection in pending where gone.contains(where: { $0 === connection.chain }) { connection.giveUp() }
+        for chain in gone { chain.closeConnections() }
     }
 
     /// Lets in who is connected as far as the system is concerned.
@@ -158,9 +219,7 @@ public final class Listener {
         stats.preActive.increment()
     }
 
-    func chain(for facts: ConnectionFacts) -> FilterChain? {
-        matcher.choose(facts).map { chains[$0] } ?? defaultChain
-    }
+    func chain(for facts: ConnectionFacts) -> FilterChain? { chains.choose(facts) }
 
     /// Counts a connection that has a filter chain; `connectionGone` counts its end. Envoy counts none before.
     func connectionBegins() {

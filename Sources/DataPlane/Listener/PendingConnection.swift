@@ -34,6 +34,11 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         connection.delegate = self
     }
 
+    /// The one that it was given, while its handshake is under way.
+    var chain: FilterChain? {
+        if case .handshaking(let chain) = state { chain } else { nil }
+    }
+
     /// Up as plain TCP, or up with its TLS handshake done.
     func connectionEstablished(_ connection: Connection) {
         switch state {

@@ -118,7 +118,7 @@ final class Router: StreamHandler {
         config.stats.rqTotal.increment()
         body.exists = !end
         roll = stream.core.random.next()
-        switch config.routes.route(request, tls: info.downstream?.tls, random: roll) {
+        switch config.routes.table.route(request, tls: info.downstream?.tls, random: roll) {
         case .none:
             config.stats.noRoute.increment()
             stream.reply(
@@ -128,7 +128,7 @@ final class Router: StreamHandler {
             config.stats.rqDirectResponse.increment()
             stream.reply(
                 LocalReply(301, details: CodeDetails.directResponse),
-                location: { [self] in config.routes.setTLSLocation(of: $0, request) })
+                location: { [self] in config.routes.table.setTLSLocation(of: $0, request) })
         case .route(let route):
             self.route = route
             info.routeName = route.name

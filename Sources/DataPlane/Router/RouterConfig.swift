@@ -6,7 +6,7 @@ import Reactor
 /// Compiled settings of one router filter. Loop thread only.
 final class RouterConfig {
     let spec: RouterSpec
-    let routes: RouteTable
+    let routes: RouteBook
     let clusters: any RequestClusters
     let cells: StatCells
     let stats: RouterStats
@@ -17,8 +17,8 @@ final class RouterConfig {
     private static let maxAlternativeNames = 64
 
     init(
-        _ spec: RouterSpec, statPrefix: String, routes: RouteTable, clusters: any RequestClusters, cells: StatCells,
-        bufferLimit: Int, upstreamLogs: [AccessLogger] = []
+        _ spec: RouterSpec, statPrefix: String, routes: RouteBook, clusters: any RequestClusters, cells: StatCells,
+        upstreamLogs: [AccessLogger] = []
     ) {
         self.spec = spec
         self.routes = routes
@@ -27,14 +27,6 @@ final class RouterConfig {
         stats = RouterStats(cells, statPrefix: statPrefix)
         strictCheck = StrictHeaderCheck(spec.strictCheckHeaders)
         self.upstreamLogs = upstreamLogs
-        var virtualClusters: [ObjectIdentifier: VirtualClusterFacts] = [:]
-        for route in routes.routes {
-            guard case .forward(let action) = route.action else { continue }
-            let host = ObjectIdentifier(route.virtualHost)
-            if virtualClusters[host] == nil { virtualClusters[host] = VirtualClusterFacts(route.virtualHost, cells) }
-            route.forwardFacts = ForwardFacts(
-                route, action, bufferLimit: bufferLimit, cells, virtualClusters: virtualClusters[host])
-        }
     }
 
     /// The response stats under an alternative name of a cluster's; nil when too many names were asked for.
@@ -49,21 +41,19 @@ final class RouterConfig {
 }
 
 extension HTTPConnectionManager {
-    /// A connection manager that forwards: its streams end in a router over the routes of `spec`.
+    /// A connection manager that forwards: its streams end in a router over `routes`, which stand for those of `spec`.
     ///
     /// - Parameter upstreamLogs: `spec.router.upstreamLogs`, compiled.
-    /// - Throws: for a format in the routes that does not compile; a checked configuration has none.
-    public convenience init(
-        forwarding spec: HTTPConnectionManagerSpec, _ environment: HTTPEnvironment, clusters: ClusterSet,
-        runtime: RuntimeSpec = RuntimeSpec(), upstreamLogs: [AccessLogger] = []
-    ) throws(FormatError) {
-        let table = try RouteTable(spec.routes, runtime: runtime, clusters: clusters)
+    convenience init(
+        forwarding spec: HTTPConnectionManagerSpec, _ environment: HTTPEnvironment, routes: RouteBook,
+        clusters: ClusterSet, upstreamLogs: [AccessLogger] = []
+    ) {
         let config = RouterConfig(
-            spec.router, statPrefix: spec.statPrefix, routes: table, clusters: clusters, cells: environment.cells,
-            bufferLimit: environment.bufferLimit, upstreamLogs: upstreamLogs)
-        // The table stands for them now.
-        var kept = spec
+            spec.router, statPrefix: spec.statPrefix, routes: routes, clusters: clusters, cells: environment.cells,
+            upstreamLogs: upstreamLogs)
+        var (kept, environment) = (spec, environment)
         kept.routes.virtualHosts = []
+        environment.routes = routes
         self.init(kept, environment) { Router($0, config) }
     }
 }

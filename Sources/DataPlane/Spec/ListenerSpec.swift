@@ -5,6 +5,8 @@ import Reactor
 /// `envoy.config.listener.v3.Listener`.
 public struct ListenerSpec: Sendable {
     public var name: String
+    /// Of all that is asked for but the filter chains; nil: never the same as another's.
+    public var identity: ContentDigest?
     /// The first is `address`, the rest `additional_addresses`.
     public var addresses: [ListenAddress]
     /// Replaces the address in the `listener.<...>.` stats when not empty.
@@ -41,6 +43,17 @@ public struct ListenerSpec: Sendable {
         filters.contains { if case .originalSource = $0.kind { true } else { false } }
     }
 
+    /// All chains, the default one last.
+    public var allChains: [FilterChainSpec] { filterChains + (defaultFilterChain.map { [$0] } ?? []) }
+
+    /// Whose routes its connection managers wait for.
+    public var routeSubscriptions: Set<RouteSubscriptionSpec> {
+        Set(
+            allChains.compactMap { chain in
+                if case .http(let spec) = chain.filter { spec.routeSource } else { nil }
+            })
+    }
+
     /// Lets go of the virtual hosts, for who serves by them: they are compiled then, and the largest part of many files.
     public mutating func forgetRoutes() {
         for index in filterChains.indices { filterChains[index].filter.forgetRoutes() }
@@ -59,6 +72,8 @@ public struct ListenerSpec: Sendable {
 /// `envoy.config.listener.v3.FilterChain`.
 public struct FilterChainSpec: Sendable {
     public var name = ""
+    /// Of all that is asked for, the match included; nil: never the same as another's.
+    public var identity: ContentDigest?
     public var match = FilterChainMatchSpec()
     public var tls: TLSContextSpec?
     /// From accept to the end of the TLS handshake; none by default.

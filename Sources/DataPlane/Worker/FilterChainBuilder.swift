@@ -7,38 +7,61 @@ struct FilterChainBuilder {
     let loop: EventLoop
     let cells: StatCells
     let clusters: ClusterSet
+    let routes: RouteLibrary
     let accessLogs: AccessLogBuffers
     let runtime: RuntimeSpec
     let identity: ProxyIdentity
 
     /// A listener with its chains, over the sockets that are this worker's.
-    func listener(_ bound: ListenerSockets, worker: Int) throws(WorkerError) -> Listener {
-        let logs = try loggers(bound.spec.accessLogs)
-        let listener: Listener
-        do throws(SystemError) {
-            listener = try Listener(
-                bound, ListenerEnvironment(loop: loop, worker: worker, cells: cells, accessLogs: logs))
-        } catch {
-            throw .socket(error)
-        }
-        for spec in bound.spec.filterChains { listener.chains.append(try chain(spec, of: listener)) }
-        if let spec = bound.spec.defaultFilterChain { listener.defaultChain = try chain(spec, of: listener) }
-        return listener
+    func listener(
+        _ update: ListenerUpdate, _ sockets: [ListeningSocket], worker: Int
+    ) throws(WorkerError) -> Listener {
+        let logs = try loggers(update.sockets.spec.accessLogs)
+        return Listener(
+            update.sockets, id: update.id, sockets, try chains(update),
+            ListenerEnvironment(loop: loop, worker: worker, cells: cells, accessLogs: logs))
     }
 
-    private func chain(_ spec: FilterChainSpec, of listener: Listener) throws(WorkerError) -> FilterChain {
+    /// The chains of an update. Those that `current` has in the same words are taken from there as they are, with all
+    /// their connections.
+    func chains(_ update: ListenerUpdate, current: FilterChainSet? = nil) throws(WorkerError) -> FilterChainSet {
+        let spec = update.sockets.spec
+        var known: [ContentDigest: FilterChain] = [:]
+        for chain in current?.matched ?? [] {
+            if let identity = chain.identity { known[identity] = chain }
+        }
+        var matched: [FilterChain] = []
+        for chain in spec.filterChains {
+            if let same = chain.identity.flatMap({ known[$0] }) {
+                matched.append(same)
+            } else {
+                matched.append(try self.chain(chain, update))
+            }
+        }
+        var fallback: FilterChain?
+        if let wanted = spec.defaultFilterChain {
+            let old = current?.fallback
+            if let old, old.identity != nil, old.identity == wanted.identity {
+                fallback = old
+            } else {
+                fallback = try chain(wanted, update)
+            }
+        }
+        return FilterChainSet(matched, matcher: FilterChainMatcher(spec.filterChains.map(\.match)), fallback: fallback)
+    }
+
+    private func chain(_ spec: FilterChainSpec, _ update: ListenerUpdate) throws(WorkerError) -> FilterChain {
         var tls: TLSContext?
         if let context = spec.tls {
             do throws(TLSConfigurationError) {
                 tls = try TLSContext.server(
-                    context, stats: TLSStats(cells: cells, prefix: listener.stats.prefix + "ssl."))
+                    context, stats: TLSStats(cells: cells, prefix: update.sockets.statPrefix + "ssl."))
             } catch {
                 throw .tls(error)
             }
         }
-        return FilterChain(
-            name: spec.name, tls: tls, handshakeTimeout: spec.transportSocketConnectTimeout,
-            filter: try filter(spec.filter, of: listener))
+        let drain = DrainSignal()
+        return FilterChain(spec, tls: tls, filter: try filter(spec.filter, update, drain), drain: drain)
     }
 
     private func loggers(_ specs: [AccessLogSpec]) throws(WorkerError) -> [AccessLogger] {
@@ -51,8 +74,10 @@ struct FilterChainBuilder {
         return made
     }
 
-    private func filter(_ spec: NetworkFilterSpec, of listener: Listener) throws(WorkerError) -> FilterChain.Filter {
-        let bufferLimit = listener.spec.perConnectionBufferLimit
+    private func filter(
+        _ spec: NetworkFilterSpec, _ update: ListenerUpdate, _ drain: DrainSignal
+    ) throws(WorkerError) -> FilterChain.Filter {
+        let bufferLimit = update.sockets.spec.perConnectionBufferLimit
         switch spec {
         case .tcp(let proxy):
             return .tcp(
@@ -61,19 +86,24 @@ struct FilterChainBuilder {
                     accessLogs: try loggers(proxy.accessLogs), bufferLimit: bufferLimit))
         case .http(let http):
             var environment = HTTPEnvironment(
-                loop: loop, cells: cells, identity: identity, listenerStatPrefix: listener.stats.prefix,
-                drain: listener.drain, accessLogs: try loggers(http.accessLogs), bufferLimit: bufferLimit)
+                loop: loop, cells: cells, identity: identity, listenerStatPrefix: update.sockets.statPrefix,
+                drain: drain, accessLogs: try loggers(http.accessLogs), bufferLimit: bufferLimit)
             let upstreamLogs = try loggers(http.router.upstreamLogs)
-            let manager: HTTPConnectionManager
+            let book: RouteBook
             do throws(FormatError) {
                 if let replies = http.localReplies {
                     environment.localReplies = try LocalReplyRules(replies, runtime: runtime)
                 }
-                manager = try HTTPConnectionManager(
-                    forwarding: http, environment, clusters: clusters, runtime: runtime, upstreamLogs: upstreamLogs)
+                if let source = http.routeSource {
+                    book = try routes.book(of: source, update.routes[source], bufferLimit: bufferLimit)
+                } else {
+                    book = try routes.book(http.routes, bufferLimit: bufferLimit)
+                }
             } catch {
                 throw .format(error)
             }
+            let manager = HTTPConnectionManager(
+                forwarding: http, environment, routes: book, clusters: clusters, upstreamLogs: upstreamLogs)
             let codecs = ServerCodecs(
                 http.codec,
                 http1: HTTP1ServerSettings(

@@ -31,10 +31,10 @@ extension Worker {
     /// it when they end. Loop thread only.
     public func replaceTLS(_ replacement: TLSReplacement) {
         guard let context = replacement.take() else { return }
-        guard case .filterChain(let listener, let chain) = replacement.owner, listeners.indices.contains(listener)
-        else {
-            return
+        guard case .filterChain(let name, let chain) = replacement.owner else { return }
+        for listener in listeners where listener.spec.name == name { listener.apply(context, chain: chain) }
+        for update in prepared.values where update.listenerName == name {
+            for made in update.chains where made.identity == chain { made.apply(context) }
         }
-        listeners[listener].apply(context, chain: chain)
     }
 }

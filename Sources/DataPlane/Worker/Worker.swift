@@ -7,10 +7,15 @@ public final class Worker {
     public let index: Int
     public let loop: EventLoop
     public let clusters: ClusterSet
-    public private(set) var listeners: [Listener] = []
+    /// Those that accept and those that drain.
+    public internal(set) var listeners: [Listener] = []
+    /// Built, and waiting for their start.
+    var prepared: [ListenerID: PreparedUpdate] = [:]
+    let routes: RouteLibrary
+    let builder: FilterChainBuilder
     private let accessLogs: AccessLogBuffers
 
-    /// Compiles everything; nothing is accepted before `start`.
+    /// Compiles the clusters; listeners come by `prepare`.
     public init(_ seed: WorkerSeed, loop: EventLoop) throws(WorkerError) {
         index = seed.index
         self.loop = loop
@@ -21,22 +26,10 @@ public final class Worker {
         } catch {
             throw .tls(error)
         }
-        let builder = FilterChainBuilder(
-            loop: loop, cells: cells, clusters: clusters, accessLogs: accessLogs, runtime: seed.runtime,
-            identity: seed.identity)
-        for bound in seed.listeners { listeners.append(try builder.listener(bound, worker: seed.index)) }
-        if listeners.contains(where: \.spec.keepsSources) { clusters.followSources() }
-        let table = ListenerTable(listeners)
-        for listener in listeners where listener.spec.handsOnRedirected { listener.table = table }
-    }
-
-    /// Accepts from now on.
-    public func start() throws(WorkerError) {
-        do throws(SystemError) {
-            for listener in listeners { try listener.start() }
-        } catch {
-            throw .socket(error)
-        }
+        routes = RouteLibrary(clusters: clusters, runtime: seed.runtime, cells: cells)
+        builder = FilterChainBuilder(
+            loop: loop, cells: cells, clusters: clusters, routes: routes, accessLogs: accessLogs,
+            runtime: seed.runtime, identity: seed.identity)
     }
 
     /// What the chosen listeners carry at this moment.
@@ -48,12 +41,17 @@ public final class Worker {
 
     /// Responses close their connections from now on: all at once with `.zero`, else ever more over that time.
     public func beginDrain(over time: TimeAmount, where chosen: (ListenerSpec) -> Bool) {
-        for listener in listeners where chosen(listener.spec) { listener.drain.begin(now: loop.now, over: time) }
+        for listener in listeners where chosen(listener.spec) { listener.beginDrain(over: time) }
+    }
+
+    /// The same of one listener.
+    public func beginDrain(of id: ListenerID, over time: TimeAmount) {
+        for listener in listeners where listener.id == id { listener.beginDrain(over: time) }
     }
 
     /// Serves on as before `beginDrain`.
     public func cancelDrain() {
-        for listener in listeners { listener.drain.cancel() }
+        for listener in listeners { listener.cancelDrain() }
     }
 
     /// How long connections that serve nothing stay open when their listener has closed: a client that is just sending
@@ -62,8 +60,18 @@ public final class Worker {
 
     /// Closes the listening sockets once nobody waits there; and after `idleGrace` the connections that serve nothing.
     public func stopListening(where chosen: (ListenerSpec) -> Bool) {
-        stopAccepting(where: chosen)
-        for listener in listeners where chosen(listener.spec) { listener.drainConnections(grace: Worker.idleGrace) }
+        for listener in listeners where chosen(listener.spec) { stopListening(listener) }
+    }
+
+    /// The same of one listener.
+    public func stopListening(_ id: ListenerID) {
+        for listener in listeners where listener.id == id { stopListening(listener) }
+    }
+
+    private func stopListening(_ listener: Listener) {
+        listener.acceptBacklog()
+        listener.stopAccepting()
+        listener.drainConnections(grace: Worker.idleGrace)
     }
 
     /// Closes the listening sockets once nobody waits there. Connections stay.
@@ -80,6 +88,8 @@ public final class Worker {
             listener.stopAccepting()
             listener.closeConnections()
         }
+        listeners = []
+        for update in Array(prepared.keys) { discard(update) }
         clusters.shutDown()
         accessLogs.flush()
         loop.stop()

@@ -6,20 +6,17 @@ import Reactor
 public struct WorkerSeed: Sendable {
     public var index: Int
     public var clusters: ClusterSeed
-    /// Bound for all workers; each adopts its own sockets.
-    public var listeners: [ListenerSockets]
     public var stats: StatStore
     public var accessLogs: AccessLogSinks
     public var runtime: RuntimeSpec
     public var identity: ProxyIdentity
 
     public init(
-        index: Int, clusters: ClusterSeed, listeners: [ListenerSockets], stats: StatStore,
-        accessLogs: AccessLogSinks, runtime: RuntimeSpec, identity: ProxyIdentity
+        index: Int, clusters: ClusterSeed, stats: StatStore, accessLogs: AccessLogSinks, runtime: RuntimeSpec,
+        identity: ProxyIdentity
     ) {
         self.index = index
         self.clusters = clusters
-        self.listeners = listeners
         self.stats = stats
         self.accessLogs = accessLogs
         self.runtime = runtime
@@ -27,7 +24,7 @@ public struct WorkerSeed: Sendable {
     }
 }
 
-/// Why a worker could not be built. What the configuration can cause was refused before.
+/// Why a worker or one of its listeners could not be built. What the configuration can cause was refused before.
 public enum WorkerError: Error, CustomStringConvertible {
     case socket(SystemError)
     case tls(TLSConfigurationError)

@@ -11,52 +11,79 @@ final class CertificatesInUse {
 
     /// What is needed of a listener: its spec is as large as its routes.
     private struct ListenerContexts {
+        let id: ListenerID
         let name: String
         let statPrefix: String
-        /// By position; nil: plain text.
-        var chains: [TLSContextSpec?]
-        var defaultChain: TLSContextSpec?
+        /// In the order of the chains. A chain that nothing can be told of its file has none.
+        var chains: [(chain: ContentDigest?, context: TLSContextSpec)]
 
-        init(_ sockets: ListenerSockets) {
+        init(_ sockets: ListenerSockets, id: ListenerID) {
+            self.id = id
             name = sockets.spec.name
             statPrefix = sockets.statPrefix
-            chains = sockets.spec.filterChains.map(\.tls)
-            defaultChain = sockets.spec.defaultFilterChain?.tls
+            chains = sockets.spec.allChains.compactMap { chain in chain.tls.map { (chain.identity, $0) } }
         }
 
-        var all: [TLSContextSpec] { (chains + [defaultChain]).compactMap { $0 } }
+        var owners: Set<TLSContextOwner> {
+            Set(chains.compactMap { $0.chain.map { .filterChain(listener: name, chain: $0) } })
+        }
     }
 
-    private var listeners: [ListenerContexts]
+    /// Those that serve and those that are warming; while a listener is updated, both of its name.
+    private var listeners: [ListenerContexts] = []
     private let clusters: ClusterDirectory
     private let cells: StatCells
     private let daysUntilFirst: Gauge
-    /// By listener: unix seconds; none for a listener without certificates.
-    private var expirations: [Int: Int64] = [:]
+    /// By the stats' prefix of listeners: unix seconds; none for a listener without certificates.
+    private var expirations: [String: Int64] = [:]
 
-    init(listeners: [ListenerSockets], clusters: ClusterDirectory, cells: StatCells) {
-        self.listeners = listeners.map(ListenerContexts.init)
+    init(clusters: ClusterDirectory, cells: StatCells) {
         self.clusters = clusters
         self.cells = cells
         daysUntilFirst = cells.gauge("server.days_until_first_cert_expiring")
-        for (index, listener) in self.listeners.enumerated() where !listener.all.isEmpty {
-            TLSStats.showSecretUpdates(cells: cells, prefix: listener.statPrefix + "server_")
-            publishExpirations(ofListener: index)
+    }
+
+    /// A listener has come.
+    ///
+    /// - Parameter isInPlace: chains of an earlier one of its name go on with the contexts that they have.
+    func add(_ sockets: ListenerSockets, id: ListenerID, isInPlace: Bool = false) {
+        var listener = ListenerContexts(sockets, id: id)
+        for index in listener.chains.indices where isInPlace {
+            guard let chain = listener.chains[index].chain,
+                let current = context(of: .filterChain(listener: listener.name, chain: chain))
+            else { continue }
+            listener.chains[index].context = current
         }
+        listeners.append(listener)
+        guard !listener.chains.isEmpty else { return }
+        TLSStats.showSecretUpdates(cells: cells, prefix: listener.statPrefix + "server_")
+        publishExpirations(listener.statPrefix)
+    }
+
+    /// A listener has gone. Returns the owners of contexts that went with it.
+    func remove(_ id: ListenerID) -> [TLSContextOwner] {
+        guard let position = listeners.firstIndex(where: { $0.id == id }) else { return [] }
+        let gone = listeners.remove(at: position)
+        guard !gone.chains.isEmpty else { return [] }
+        publishExpirations(gone.statPrefix)
+        let left = listeners.reduce(into: Set<TLSContextOwner>()) { sum, listener in
+            if listener.name == gone.name { sum.formUnion(listener.owners) }
+        }
+        return Array(gone.owners.subtracting(left))
     }
 
     /// All of them: those of listeners, then those of clusters, in the order of the configuration.
-    var all: [TLSContextSpec] { listeners.flatMap(\.all) + clusters.tlsContexts }
+    var all: [TLSContextSpec] { listeners.flatMap { $0.chains.map(\.context) } + clusters.tlsContexts }
 
     /// nil: plain text, or nobody of this configuration.
     func context(of owner: TLSContextOwner) -> TLSContextSpec? {
         switch owner {
         case .cluster(let name): return clusters.tlsContext(ofCluster: name)
-        case .filterChain(let listener, let chain):
-            guard listeners.indices.contains(listener) else { return nil }
-            guard let chain else { return listeners[listener].defaultChain }
-            let chains = listeners[listener].chains
-            return chains.indices.contains(chain) ? chains[chain] : nil
+        case .filterChain(let name, let chain):
+            for listener in listeners.reversed() where listener.name == name {
+                if let found = listener.chains.first(where: { $0.chain == chain }) { return found.context }
+            }
+            return nil
         }
     }
 
@@ -65,14 +92,13 @@ final class CertificatesInUse {
     func replace(_ context: TLSContextSpec, of owner: TLSContextOwner) throws(TLSConfigurationError) {
         switch owner {
         case .cluster(let name): try clusters.replaceTLS(context, ofCluster: name)
-        case .filterChain(let listener, let chain):
-            guard self.context(of: owner) != nil else { return }
-            if let chain {
-                listeners[listener].chains[chain] = context
-            } else {
-                listeners[listener].defaultChain = context
+        case .filterChain(let name, let chain):
+            for index in listeners.indices where listeners[index].name == name {
+                for place in listeners[index].chains.indices where listeners[index].chains[place].chain == chain {
+                    listeners[index].chains[place].context = context
+                }
+                publishExpirations(listeners[index].statPrefix)
             }
-            publishExpirations(ofListener: listener)
         }
     }
 
@@ -80,7 +106,7 @@ final class CertificatesInUse {
     func name(of owner: TLSContextOwner) -> String {
         switch owner {
         case .cluster(let name): "cluster '\(name)'"
-        case .filterChain(let listener, _): "listener '\(listeners[listener].name)'"
+        case .filterChain(let listener, _): "listener '\(listener)'"
         }
     }
 
@@ -89,7 +115,8 @@ final class CertificatesInUse {
         switch owner {
         case .cluster(let name): clusters.tlsUpdateStats(ofCluster: name)
         case .filterChain(let listener, _):
-            TLSUpdateStats(cells: cells, prefix: listeners[listener].statPrefix + "server_")
+            TLSUpdateStats(
+                cells: cells, prefix: (listeners.first { $0.name == listener }?.statPrefix ?? "") + "server_")
         }
     }
 
@@ -99,9 +126,8 @@ final class CertificatesInUse {
         daysUntilFirst.set(first.map { max(0, $0 - now) / 86_400 } ?? Self.none)
     }
 
-    private func publishExpirations(ofListener index: Int) {
-        let listener = listeners[index]
-        expirations[index] = TLSStats.publishExpirations(
-            of: listener.all, cells: cells, prefix: listener.statPrefix + "ssl.")
+    private func publishExpirations(_ prefix: String) {
+        let contexts = listeners.filter { $0.statPrefix == prefix }.flatMap { $0.chains.map(\.context) }
+        expirations[prefix] = TLSStats.publishExpirations(of: contexts, cells: cells, prefix: prefix + "ssl.")
     }
 }

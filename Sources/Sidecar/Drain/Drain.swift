@@ -9,7 +9,7 @@ final class Drain {
     private let workers: [WorkerThread]
     private let loop: EventLoop
     private let app: AppEnd?
-    private let stats: ServerStats
+    private let stats: ListenerManagerStats
     private let listenerCount: (inbound: Int, outbound: Int)
     private let survey: LoadSurvey
     private let finished: (_ isCutOff: Bool) -> Void
@@ -20,8 +20,8 @@ final class Drain {
     ///
     /// - Parameter limit: what runs then is cut off.
     init(
-        of listeners: [ListenerSpec], workers: [WorkerThread], loop: EventLoop, app: AppEnd?, stats: ServerStats,
-        limit: TimeAmount, finished: @escaping (_ isCutOff: Bool) -> Void
+        of listeners: [ListenerSpec], workers: [WorkerThread], loop: EventLoop, app: AppEnd?,
+        stats: ListenerManagerStats, limit: TimeAmount, finished: @escaping (_ isCutOff: Bool) -> Void
     ) {
         self.workers = workers
         self.loop = loop
@@ -38,9 +38,9 @@ final class Drain {
     }
 
     private func close(_ count: Int, where chosen: @escaping @Sendable (ListenerSpec) -> Bool) {
-        stats.listenersActive.add(Int64(-count))
-        stats.listenersDraining.add(Int64(count))
-        stats.listenersStopped.add(UInt64(count))
+        stats.active.add(Int64(-count))
+        stats.draining.add(Int64(count))
+        stats.stopped.add(UInt64(count))
         for worker in workers {
             worker.perform {
                 $0.beginDrain(over: .zero, where: chosen)

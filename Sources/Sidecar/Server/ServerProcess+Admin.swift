@@ -17,7 +17,7 @@ extension ServerProcess: AdminBackend {
     var hotRestartVersion: String? { options.hotRestart == nil ? nil : HotRestartOptions.version }
 
     var listeners: [ListenerStatus] {
-        sockets.map { ListenerStatus(name: $0.spec.name, addresses: $0.localAddresses) }
+        listenerManager.sockets.map { ListenerStatus(name: $0.spec.name, addresses: $0.localAddresses) }
     }
 
     var memory: MemoryFigures {
@@ -57,26 +57,21 @@ extension ServerProcess: AdminBackend {
         healthCheckFails = true
         guard life == .serving else { return }
         state = .draining
-        beginDrain { $0.drainType == .default }
+        listenerManager.beginDrain { $0.drainType == .default }
     }
 
     func passHealthCheck() {
         healthCheckFails = false
         guard life == .serving else { return }
         state = .live
-        for worker in workers { worker.perform { $0.cancelDrain() } }
+        listenerManager.cancelDrain()
     }
 
     func drainListeners(inboundOnly: Bool, graceful: Bool, skipExit: Bool) {
         let chosen: @Sendable (ListenerSpec) -> Bool = { !inboundOnly || $0.direction == .inbound }
-        if graceful { beginDrain(where: chosen) }
+        if graceful { listenerManager.beginDrain(where: chosen) }
         if graceful && skipExit { return }
-        let stop = { [unowned self] in
-            for worker in workers { worker.perform { $0.stopListening(where: chosen) } }
-            let names = sockets.map(\.spec).filter(chosen).map(\.name)
-            serverStats.listenersStopped.add(UInt64(names.count))
-            stopped.formUnion(names)
-        }
+        let stop = { [unowned self] in listenerManager.stop(where: chosen) }
         guard graceful, drainTime > .zero else { return stop() }
         listenerDrain = Tick(loop: loop, every: drainTime) { [unowned self] in
             listenerDrain = nil
@@ -130,9 +125,4 @@ extension ServerProcess: AdminBackend {
     }
 
     private var drainTime: TimeAmount { .seconds(Int64(options.drainTime)) }
-
-    private func beginDrain(where chosen: @escaping @Sendable (ListenerSpec) -> Bool) {
-        let over = options.drainStrategy == .gradual ? drainTime : .zero
-        for worker in workers { worker.perform { $0.beginDrain(over: over, where: chosen) } }
-    }
 }

@@ -43,9 +43,10 @@ extension ServerProcess {
         appGate = nil
         succession?.close()
         log.info("\(reason): draining for at most \(options.drainTime) s; a signal ends at once")
+        listenerManager.close()
         drain = Drain(
-            of: sockets.map(\.spec), workers: workers, loop: loop, app: appEnd, stats: serverStats,
-            limit: .seconds(Int64(options.drainTime))
+            of: listenerManager.sockets.map(\.spec), workers: workers, loop: loop, app: appEnd,
+            stats: listenerManager.stats, limit: .seconds(Int64(options.drainTime))
         ) { [unowned self] isCutOff in
             if isCutOff { log.warning("--drain-time-s \(options.drainTime) has passed: running requests are cut off") }
             end()

@@ -15,8 +15,8 @@ extension ServerProcess {
         for index in 0..<workerCount {
             let worker = try WorkerThread.start(index: index, main: loop.mailbox) { mailbox in
                 WorkerSeed(
-                    index: index, clusters: clusters.addWorker(mailbox), listeners: sockets, stats: stats,
-                    accessLogs: accessLogs, runtime: configuration.spec.runtime, identity: identity)
+                    index: index, clusters: clusters.addWorker(mailbox), stats: stats, accessLogs: accessLogs,
+                    runtime: configuration.spec.runtime, identity: identity)
             } built: { error in
                 me.value.workerBuilt(error)
             }
@@ -28,8 +28,14 @@ extension ServerProcess {
         if let error { return fail("worker: \(error)") }
         waitingForWorkers -= 1
         guard waitingForWorkers == 0, life == .starting else { return }
-        // As long as Envoy waits for a first answer of its control plane.
-        clusters.start(timeout: .seconds(15)) { [unowned self] in serve() }
+        listenerManager.rejected = { [unowned self] name, error in
+            if life == .starting { fail("listener '\(name)': worker: \(error)") }
+        }
+        listenerManager.attach(workers) { [unowned self] in
+            guard life == .starting else { return }
+            // As long as Envoy waits for a first answer of its control plane.
+            clusters.start(timeout: .seconds(15)) { [unowned self] in serve() }
+        }
     }
 
     private func serve() {
@@ -46,18 +52,11 @@ extension ServerProcess {
                 return fail("--ready-when-app: \(error)")
             }
         }
-        let me = UncheckedBox(self)
-        waitingForWorkers = workerCount
-        for worker in workers {
-            worker.ask({ $0.startError() }, main: loop.mailbox, answer: { me.value.workerStarted($0) })
+        listenerManager.start()
+        listenerManager.whenWarm { [unowned self] in
+            guard life == .starting else { return }
+            takeOver { [unowned self] in becomeReady() }
         }
-    }
-
-    private func workerStarted(_ error: WorkerError?) {
-        if let error { return fail("worker: \(error)") }
-        waitingForWorkers -= 1
-        guard waitingForWorkers == 0, life == .starting else { return }
-        takeOver { [unowned self] in becomeReady() }
     }
 
     /// Every worker accepts.
@@ -65,30 +64,11 @@ extension ServerProcess {
         guard life == .starting else { return }
         life = .serving
         state = healthCheckFails ? .draining : .live
-        serverStats.workersStarted.set(1)
-        serverStats.listenersActive.set(Int64(sockets.count))
-        serverStats.listenersCreated.add(UInt64(sockets.count * workerCount))
+        listenerManager.stats.workersStarted.set(1)
         let time = loop.now - began
         serverStats.initialization.record(UInt64(max(0, time.milliseconds)))
-        for listener in sockets {
-            let addresses = listener.localAddresses.map(\.description).joined(separator: ", ")
-            let role = listener.spec.bindToPort ? "on" : "for connections redirected from"
-            log.info("listener '\(listener.spec.name)' \(role) \(addresses)")
-        }
         awaitSuccessor()
         log.info("ready after \(time)")
         StartUpMemory.release()
-    }
-}
-
-extension Worker {
-    /// Starts; what went wrong, or nil.
-    fileprivate func startError() -> WorkerError? {
-        do throws(WorkerError) {
-            try start()
-            return nil
-        } catch {
-            return error
-        }
     }
 }

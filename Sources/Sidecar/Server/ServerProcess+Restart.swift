@@ -9,8 +9,7 @@ extension ServerProcess {
 
     /// What this process gives to its successor: the sockets that it accepts on.
     private func offer() -> Succession.Offer {
-        var offer = Succession.Offer(listeners: [], epoch: restartEpoch, began: firstBegan)
-        for listener in sockets where !stopped.contains(listener.spec.name) { offer.listeners += listener.bound }
+        var offer = Succession.Offer(listeners: listenerManager.offer, epoch: restartEpoch, began: firstBegan)
         if adminDescriptor == nil { adminDescriptor = try? admin?.duplicateDescriptor() }
         if let spec = configuration.spec.admin, let descriptor = adminDescriptor {
             offer.admin = (AdminServer.identity(spec), descriptor)
@@ -49,6 +48,7 @@ extension ServerProcess {
         appGate = nil
         appEnd = nil
         self.successor = successor
+        listenerManager.close()
         retirement = Retirement(
             workers: workers, loop: loop, isGradual: options.drainStrategy == .gradual,
             drainTime: .seconds(Int64(options.drainTime)), limit: .seconds(Int64(options.parentShutdownTime)),

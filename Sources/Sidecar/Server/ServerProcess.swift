@@ -19,7 +19,7 @@ final class ServerProcess {
         case ended
     }
 
-    /// Without the specs of clusters: `clusters` has them.
+    /// Without the specs of clusters and listeners: `clusters` and `listenerManager` have them.
     let configuration: LoadedConfiguration
     let dynamicConfiguration = DynamicConfiguration()
     let options: ServerOptions
@@ -40,7 +40,7 @@ final class ServerProcess {
     let accessLogs: AccessLogSinks
     /// Where ejections of hosts are written, if the file asks for it.
     private let outlierEvents: OutlierEventLog?
-    private(set) var sockets: [ListenerSockets]
+    let listenerManager: ListenerManager
     let certificates: CertificatesInUse
     let certificateAges: CertificateAges
     var ageCheck: Tick?
@@ -65,8 +65,6 @@ final class ServerProcess {
     var wasHurried = false
     /// A copy of the admin port's descriptor, made when it is first offered.
     var adminDescriptor: Int32?
-    /// Names of listeners that were told to stop.
-    var stopped: Set<String> = []
     /// `/drain_listeners?graceful` is under way.
     var listenerDrain: Tick?
     var life = Life.starting
@@ -88,7 +86,7 @@ final class ServerProcess {
     ) throws {
         var kept = configuration
         kept.spec.clusters = []
-        for index in kept.spec.listeners.indices { kept.spec.listeners[index].forgetRoutes() }
+        kept.spec.listeners = []
         self.configuration = kept
         self.options = options
         self.levels = levels
@@ -127,17 +125,21 @@ final class ServerProcess {
         predecessor = try options.hotRestart.flatMap { [loop, log] restart in
             isServing ? try Predecessor.find(restart, loop: loop, log: log) : nil
         }
-        sockets = try spec.listeners.map { [loop, workerCount, predecessor] listener in
-            do throws(SystemError) {
-                return try ListenerSockets.bind(listener, workers: workerCount, loop: loop) {
-                    predecessor?.takeListener($0) ?? []
-                }
+        certificates = CertificatesInUse(clusters: clusters, cells: cells)
+        var settings = ListenerManager.Settings(
+            workers: workerCount, drainTime: .seconds(Int64(options.drainTime)))
+        settings.isGradual = options.drainStrategy == .gradual
+        listenerManager = ListenerManager(
+            settings, loop: loop, log: log, stats: ListenerManagerStats(cells), loops: clusters.loops,
+            certificates: certificates
+        ) { [predecessor] in predecessor?.takeListener($0) ?? [] }
+        for listener in spec.listeners {
+            do throws(ListenerError) {
+                try listenerManager.put(listener)
             } catch {
                 throw StartError(what: "listener '\(listener.name)'", error: error)
             }
         }
-        for listener in sockets { clusters.loops.add(listener) }
-        certificates = CertificatesInUse(listeners: sockets, clusters: clusters, cells: cells)
         certificateAges = CertificateAges(log: secretLog)
     }
 
@@ -170,7 +172,6 @@ final class ServerProcess {
         serverStats.restartEpoch.set(Int64(restartEpoch))
         // As in Envoy, where the first process is generation 1.
         serverStats.restartGeneration.set(Int64(restartEpoch) + 1)
-        serverStats.listenersAdded.add(UInt64(sockets.count))
         serverStats.unknownFields.add(UInt64(configuration.warnings.count { $0.kind == .unknownField }))
         signals = try SignalSource(loop: loop, signals: [SIGTERM, SIGINT, SIGUSR1, SIGHUP]) {
             [unowned self] signal in received(signal)
@@ -197,7 +198,6 @@ final class ServerProcess {
         }
         state = .initializing
         try startWorkers()
-        for index in sockets.indices { sockets[index].forgetRoutes() }
         try followCertificates()
         if !configuration.spec.stats.flushOnAdmin {
             flush = Tick(loop: loop, every: configuration.spec.stats.flushInterval) { [unowned self] in

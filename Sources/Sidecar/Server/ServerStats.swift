@@ -1,4 +1,4 @@
-// `server.*` and `listener_manager.*`: what the process knows of itself.
+// `server.*`: what the process knows of itself.
 import Admin
 import DataPlane
 import Metrics
@@ -17,12 +17,6 @@ struct ServerStats {
     let state: Gauge
     let initialization: Histogram
     let unknownFields: Counter
-    let workersStarted: Gauge
-    let listenersActive: Gauge
-    let listenersDraining: Gauge
-    let listenersAdded: Counter
-    let listenersCreated: Counter
-    let listenersStopped: Counter
 
     /// - Parameter runtime: what does not change while the process runs.
     init(_ cells: StatCells, runtime: RuntimeSpec) {
@@ -40,19 +34,12 @@ struct ServerStats {
         restartGeneration = cells.gauge("server.hot_restart_generation")
         initialization = cells.histogram("server.initialization_time_ms", unit: .milliseconds)
         unknownFields = cells.counter("server.static_unknown_fields")
-        workersStarted = cells.gauge("listener_manager.workers_started")
-        listenersActive = cells.gauge("listener_manager.total_listeners_active")
-        listenersDraining = cells.gauge("listener_manager.total_listeners_draining")
-        listenersAdded = cells.counter("listener_manager.listener_added")
-        listenersCreated = cells.counter("listener_manager.listener_create_success")
-        listenersStopped = cells.counter("listener_manager.listener_stopped")
-        // Envoy shows these from the start; nothing here can move them before there is dynamic configuration.
+        // Envoy shows these from the start; nothing here can move them.
         for name in [
             "server.parent_connections",
             "server.seconds_until_first_ocsp_response_expiring", "server.stats_recent_lookups",
-            "server.compilation_settings.fips_mode", "listener_manager.total_filter_chains_draining",
-            "listener_manager.total_listeners_warming", "listener_manager.workers_pinned",
-            "runtime.admin_overrides_active", "runtime.deprecated_feature_seen_since_process_start",
+            "server.compilation_settings.fips_mode", "runtime.admin_overrides_active",
+            "runtime.deprecated_feature_seen_since_process_start",
         ] {
             _ = cells.gauge(name)
         }
@@ -60,8 +47,6 @@ struct ServerStats {
             "server.dynamic_unknown_fields", "server.debug_assertion_failures", "server.envoy_bug_failures",
             "server.dropped_stat_flushes", "server.envoy_notifications", "server.wip_protos", "runtime.load_error",
             "runtime.override_dir_exists", "runtime.override_dir_not_exists", "runtime.deprecated_feature_use",
-            "listener_manager.listener_modified", "listener_manager.listener_removed",
-            "listener_manager.listener_create_failure", "listener_manager.listener_in_place_updated",
         ] {
             _ = cells.counter(name)
         }

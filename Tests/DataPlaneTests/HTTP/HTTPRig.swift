@@ -18,6 +18,7 @@ final class HTTPRig {
     let manager: HTTPConnectionManager
     let downstream: DownstreamInfo
     let codec = ScriptedCodec()
+    let routeBook: RouteBook
     private let made = Made()
     /// The streams that were made, in order.
     var streams: [HTTPStream] { made.streams }
@@ -53,9 +54,11 @@ final class HTTPRig {
             loop: loop, cells: cells, listenerStatPrefix: "listener.here.", drain: drain, localReplies: localReplies)
         environment.identity.localAddress = .v4(IPv4Address("192.0.2.1") ?? .loopback)
         environment.identity.serviceCluster = "svc"
+        let routeBook = RouteBook(table, bufferLimit: environment.bufferLimit, cells: cells)
+        self.routeBook = routeBook
+        environment.routes = routeBook
         let config = RouterConfig(
-            spec.router, statPrefix: spec.statPrefix, routes: table, clusters: clusters, cells: cells,
-            bufferLimit: environment.bufferLimit)
+            spec.router, statPrefix: spec.statPrefix, routes: routeBook, clusters: clusters, cells: cells)
         let made = made
         manager = HTTPConnectionManager(spec, environment) { stream in
             made.streams.append(stream)

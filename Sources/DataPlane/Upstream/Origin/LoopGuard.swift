@@ -28,13 +28,28 @@ public final class LoopGuard: Sendable {
 
     init() {}
 
-    /// Notes what a listener is bound to; a virtual one (`bind_to_port: false`) is to nothing. Before any worker serves.
+    /// Notes what a listener is bound to; a virtual one (`bind_to_port: false`) is to nothing.
     public func add(_ listener: ListenerSockets) {
         guard listener.spec.bindToPort else { return }
         for (address, spec) in zip(listener.localAddresses, listener.spec.addresses) {
             guard let ip = address.unmapped.ip else { continue }
             let entry = Listening(name: listener.spec.name, address: ip, acceptsIPv4: spec.acceptsIPv4)
             state.withLock { $0.listeners[address.port, default: []].append(entry) }
+        }
+    }
+
+    /// Forgets what `add` noted, once.
+    public func remove(_ listener: ListenerSockets) {
+        guard listener.spec.bindToPort else { return }
+        for address in listener.localAddresses {
+            guard let ip = address.unmapped.ip else { continue }
+            state.withLock { state in
+                let known = state.listeners[address.port]?.firstIndex { entry in
+                    entry.name == listener.spec.name && entry.address == ip
+                }
+                if let known { state.listeners[address.port]?.remove(at: known) }
+                if state.listeners[address.port]?.isEmpty == true { state.listeners[address.port] = nil }
+            }
         }
     }
 
