@@ -168,6 +168,39 @@ import Testing
 
     private static let filters = "type.googleapis.com/envoy.extensions.filters.listener"
 
+    @Test func whatSaysTheSameHasTheSameIdentity() throws {
+        func made(_ fields: String) throws -> ListenerSpec {
+            try #require(try loaded(Self.listener(fields)).spec.listeners.first)
+        }
+        let chains = "filter_chains: [{name: c, filter_chain_match: {destination_port: 80}, filters: [\(Self.proxy)]}]"
+        let first = try made("tcp_backlog_size: 7\n" + chains)
+        // The order of fields and the place in the file say nothing.
+        let same = try made(
+            """
+            filter_chains:
+            - filters: [\(Self.proxy)]
+              filter_chain_match: {destination_port: 80}
+              name: c
+            tcp_backlog_size: 7
+            """)
+        #expect(first.identity != nil)
+        #expect(first.identity == same.identity)
+        #expect(first.filterChains[0].identity == same.filterChains[0].identity)
+
+        let otherChain = try made("tcp_backlog_size: 7\n" + chains.replacing("80", with: "81"))
+        #expect(first.identity == otherChain.identity)
+        #expect(first.filterChains[0].identity != otherChain.filterChains[0].identity)
+
+        let otherListener = try made("tcp_backlog_size: 8\n" + chains)
+        #expect(first.identity != otherListener.identity)
+        #expect(first.filterChains[0].identity == otherListener.filterChains[0].identity)
+
+        // A chain for everybody and the default chain are two.
+        let both = try made(
+            "filter_chains: [{filters: [\(Self.proxy)]}]\ndefault_filter_chain: {filters: [\(Self.proxy)]}")
+        #expect(both.filterChains[0].identity != both.defaultFilterChain?.identity)
+    }
+
     @Test func listenerFiltersInTheirOrder() throws {
         let text = Self.listener(
             """

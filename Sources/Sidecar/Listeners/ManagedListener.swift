@@ -15,6 +15,9 @@ final class ManagedListener {
     }
 
     let id: ListenerID
+    let name: String
+    private let addresses: [SocketAddress]
+    private let bindsToPort: Bool
     /// Not nil: its filter chains take the place of this listener's, which the workers know by that number.
     let running: ListenerID?
     /// Without virtual hosts once the workers have compiled them.
@@ -29,6 +32,9 @@ final class ManagedListener {
 
     init(_ id: ListenerID, running: ListenerID?, sockets: ListenerSockets, inherited: Set<SocketIdentity>) {
         self.id = id
+        name = sockets.spec.name
+        addresses = sockets.spec.addresses.map(\.address)
+        bindsToPort = sockets.spec.bindToPort
         self.running = running
         self.sockets = sockets
         self.inherited = inherited
@@ -36,7 +42,6 @@ final class ManagedListener {
     }
 
     var spec: ListenerSpec { sockets.spec }
-    var name: String { sockets.spec.name }
     /// What the workers know it by when it serves.
     var serving: ListenerID { running ?? id }
 
@@ -61,9 +66,9 @@ final class ManagedListener {
     /// The address that both would listen on; nil: there is none. As in Envoy, a virtual listener only clashes with
     /// another one.
     func commonAddress(with other: ListenerSpec) -> SocketAddress? {
-        guard spec.bindToPort == other.bindToPort else { return nil }
-        return other.addresses.map(\.address).first { address in
-            (address.isUnix || address.port != 0) && spec.addresses.contains { $0.address == address }
+        guard bindsToPort == other.bindToPort else { return nil }
+        return other.addresses.lazy.map(\.address).first { [addresses] address in
+            (address.isUnix || address.port != 0) && addresses.contains(address)
         }
     }
 }
