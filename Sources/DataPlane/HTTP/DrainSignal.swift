@@ -1,7 +1,7 @@
 // Whether connections are to be ended after their next response: a listener's drain, spread over time.
 import Reactor
 
-/// Tells connection managers that their listener drains. One a listener and worker; loop thread only.
+/// Tells a connection manager that its listener or filter chain drains. One a chain and worker; loop thread only.
 public final class DrainSignal {
     private enum State {
         case serving

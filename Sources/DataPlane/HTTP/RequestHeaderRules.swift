@@ -163,7 +163,7 @@ final class RequestHeaderRules {
     private func removeControlHeaders(_ headers: HeaderMap, isEdge: Bool) {
         if isEdge { headers.remove(RequestHeaderRules.edgeHeaders) }
         headers.remove(RequestHeaderRules.controlHeaders)
-        routes?.table.removeInternalOnlyHeaders(headers)
+        if let routes, routes.hasInternalOnlyHeaders { routes.table.removeInternalOnlyHeaders(headers) }
     }
 
     private func addIdentity(_ headers: HeaderMap) {

@@ -8,12 +8,15 @@ import Reactor
 /// and buffer limit, however many connection managers share it. Loop thread only.
 public final class RouteBook {
     @exclusivity(unchecked) private(set) var table: RouteTable
+    /// Most tables name no header that only internal clients may send, and so nobody reaches for them.
+    @exclusivity(unchecked) private(set) var hasInternalOnlyHeaders: Bool
     private let bufferLimit: Int
     private let cells: StatCells
 
     /// - Parameter bufferLimit: of the listeners, bytes: bounds what is kept of a request for its retries.
     init(_ table: RouteTable, bufferLimit: Int, cells: StatCells) {
         self.table = table
+        hasInternalOnlyHeaders = table.hasInternalOnlyHeaders
         self.bufferLimit = bufferLimit
         self.cells = cells
         prepare(table)
@@ -23,6 +26,7 @@ public final class RouteBook {
     func replace(_ newer: RouteTable) {
         prepare(newer)
         table = newer
+        hasInternalOnlyHeaders = newer.hasInternalOnlyHeaders
     }
 
     private func prepare(_ table: RouteTable) {

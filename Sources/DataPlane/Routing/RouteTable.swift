@@ -118,6 +118,9 @@ public final class RouteTable {
         return table.route(question).map { .route($0) } ?? .none
     }
 
+    /// False: `removeInternalOnlyHeaders` does nothing.
+    var hasInternalOnlyHeaders: Bool { !internalOnlyHeaders.isEmpty }
+
     /// Removes the headers that only internal clients may send (`internal_only_headers`).
     public func removeInternalOnlyHeaders(_ request: HeaderMap) {
         for key in internalOnlyHeaders { request.remove(key) }

@@ -177,6 +177,13 @@ struct OriginalDestinationTests {
         }
         #expect(world.fixture.stat("original_dst_loop_refused") == 3)
         #expect(world.fixture.stat("membership_total") == 0)
+        // An update is noted before what it replaces is forgotten.
+        let loops = world.fixture.directory.loops
+        loops.add(bound)
+        loops.remove(bound)
+        #expect(loops.listener(at: bound.localAddresses[0]) == "here")
+        loops.remove(bound)
+        #expect(loops.listener(at: bound.localAddresses[0]) == nil)
         // The same port on another machine, and of another family.
         for target in [SocketAddress("192.0.2.1:\(port)"), SocketAddress("[::1]:\(port)")] {
             guard case .waiting = world.send(to: target).outcome else {

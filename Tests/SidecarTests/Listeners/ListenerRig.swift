@@ -63,7 +63,11 @@ final class ListenerRig {
     ///   - isGradual: responses do not close their connections at once when their listener drains.
     ///   - hasApp: there is a cluster "app" with a server.
     ///   - starts: listeners may accept when they are warm.
-    init(isGradual: Bool = false, hasApp: Bool = false, starts: Bool = true) throws {
+    ///   - inherited: sockets of another process.
+    init(
+        isGradual: Bool = false, hasApp: Bool = false, starts: Bool = true,
+        inherited: @escaping (SocketIdentity) -> [Int32] = { _ in [] }
+    ) throws {
         loop = try EventLoop(clock: clock)
         cells = store.makeCells()
         var specs: [ClusterSpec] = []
@@ -78,7 +82,7 @@ final class ListenerRig {
         manager = ListenerManager(
             ListenerManager.Settings(workers: 2, drainTime: ListenerRig.drainTime, isGradual: isGradual), loop: loop,
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, stats: ListenerManagerStats(cells),
-            loops: clusters.loops, certificates: certificates)
+            loops: clusters.loops, certificates: certificates, inherited: inherited)
         let sinks = AccessLogSinks(options: AccessLogOptions(), writer: loop.mailbox, cells: cells)
         var made: [LoopWorker] = []
         for index in 0..<2 {
