@@ -6,7 +6,7 @@ extension ServerProcess {
     /// How often the age of certificates is looked at.
     private static let ageInterval = TimeAmount.minutes(1)
 
-    /// The workers were told to start: what is replaced reaches each after it was built.
+    /// The workers were told to build their listeners: what is replaced reaches each after that.
     func followCertificates() throws(SystemError) {
         tellOfCertificates()
         ageCheck = Tick(loop: loop, every: ServerProcess.ageInterval) { [unowned self] in
@@ -25,6 +25,8 @@ extension ServerProcess {
                     worker.perform { $0.replaceTLS(replacement) }
                 }
             })
+        listenerManager.sourcesAdded = { [unowned self] in certificateReload?.add([$0]) }
+        listenerManager.ownersGone = { [unowned self] in certificateReload?.remove($0) }
     }
 
     private func tellOfCertificates() {

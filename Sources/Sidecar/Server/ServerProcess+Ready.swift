@@ -36,6 +36,11 @@ extension ServerProcess {
             // As long as Envoy waits for a first answer of its control plane.
             clusters.start(timeout: .seconds(15)) { [unowned self] in serve() }
         }
+        do throws(SystemError) {
+            try followCertificates()
+        } catch {
+            fail("certificate files cannot be followed: \(error)")
+        }
     }
 
     private func serve() {

@@ -198,7 +198,6 @@ final class ServerProcess {
         }
         state = .initializing
         try startWorkers()
-        try followCertificates()
         if !configuration.spec.stats.flushOnAdmin {
             flush = Tick(loop: loop, every: configuration.spec.stats.flushInterval) { [unowned self] in
                 publishGauges()

@@ -37,7 +37,7 @@ import Testing
             let replacement = try TLSReplacement(renewed, for: try owner(kept))
             worker.perform { $0.replaceTLS(replacement) }
         }
-        rig.certificates.replace(renewed, of: try owner(kept))
+        try rig.certificates.replace(renewed, of: try owner(kept))
         // Then the listener does, and brings the chain as it was read before.
         try rig.put(ListenerRig.listener("a", [kept]))
         #expect(rig.stat("listener_manager.listener_in_place_updated") == 1)
@@ -62,7 +62,7 @@ import Testing
             let replacement = try TLSReplacement(renewed, for: try owner(first))
             worker.perform { $0.replaceTLS(replacement) }
         }
-        rig.certificates.replace(renewed, of: try owner(first))
+        try rig.certificates.replace(renewed, of: try owner(first))
         #expect(try subject(rig) == "second")
         rig.manager.assign(nil, to: waiting)
         rig.loop.turnWhileBusy()
