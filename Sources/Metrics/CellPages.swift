@@ -13,7 +13,7 @@ final class CellPages: @unchecked Sendable {
     /// The owner makes names known and writes nothing: there are no cells.
     let areNamesOnly: Bool
     private var pages: [StatCell?] = []
-    /// One bit a slot: whether the owner thread has asked for it and not released it.
+    /// One bit a slot: whether the owner thread has asked for it, for as long as it lives.
     private var held: [UInt64] = []
     /// Bytes taken from the system for cells and histograms.
     private(set) var allocatedBytes = 0
@@ -52,15 +52,6 @@ final class CellPages: @unchecked Sendable {
         let bit: UInt64 = 1 << UInt64(slot % 64)
         defer { held[word] |= bit }
         return held[word] & bit == 0
-    }
-
-    /// Ends the owner's hold; false when there was none.
-    func release(slot: UInt32) -> Bool {
-        let word = Int(slot / 64)
-        let bit: UInt64 = 1 << UInt64(slot % 64)
-        guard word < held.count, held[word] & bit != 0 else { return false }
-        held[word] &= ~bit
-        return true
     }
 
     /// Zeroed words that nobody ever frees but `HistogramCells`.

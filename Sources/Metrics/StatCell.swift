@@ -9,7 +9,7 @@ typealias StatCell = UnsafeMutablePointer<Atomic<UInt64>>
 /// A number that only grows. Made by `StatCells.counter`; only the thread that owns those cells may write.
 ///
 /// A counter may outlive its store: cells are never given back to the system. It must not be written after
-/// `StatCells.release(prefix:)` covered it.
+/// the `StatHold` is gone that it was asked for with.
 public struct Counter: @unchecked Sendable {
     // Safe to share: the word is atomic; a second writer would lose increments, not corrupt memory.
     @usableFromInline let cell: StatCell

@@ -10,7 +10,7 @@ public final class StatCells: Sendable {
     let pages: CellPages
     /// Where writes to refused stats go.
     private nonisolated(unsafe) let sink: StatCell?
-    /// What keeps the stats that are asked for here; nil: the thread, until `release`.
+    /// What keeps the stats that are asked for here; nil: the thread, for ever.
     private let hold: StatHold?
 
     init(store: StatStore, pages: CellPages) {
@@ -48,14 +48,6 @@ public final class StatCells: Sendable {
     /// The text readout `name`.
     public func textReadout(_ name: String) -> TextReadout {
         TextReadout(store: store, id: store.findOrMake(name, .textReadout, unit: .unspecified, for: pages, hold)?.id)
-    }
-
-    /// Gives up every stat whose name starts with `prefix`. The owner thread must not write those cells afterwards. When
-    /// every thread that asked for a stat has given it up, the stat and its memory are gone; until then its value stays.
-    ///
-    /// A successor that uses the same names (a cluster that is replaced) shares the cells: do not release then.
-    public func release(prefix: String) {
-        store.release(prefix: prefix, for: pages)
     }
 
     private func cell(_ name: String, _ kind: StatKind) -> StatCell {

@@ -15,36 +15,46 @@ public final class StatHold: Sendable {
     func note(_ id: UInt32) -> Bool { ids.insert(id) }
 }
 
-/// A set of stats. Who asks for many gets numbers in rows, so rows are what is kept.
+/// A set of stats. Who asks for many gets numbers in rows, so rows are what is kept; mostly there is one.
 struct StatIDs: Sendable {
     private struct Row {
         var first: UInt32
         var last: UInt32
+
+        /// Whether it has the number, after growing by it if that is next to its ends.
+        mutating func take(_ id: UInt32) -> Bool {
+            if last < .max, id == last + 1 {
+                last = id
+            } else if first > 0, id == first - 1 {
+                first = id
+            }
+            return contains(id)
+        }
+
+        func contains(_ id: UInt32) -> Bool { id >= first && id <= last }
     }
 
-    private var rows: [Row] = []
+    private var row: Row?
+    private var others: [Row] = []
 
     /// False when it was there.
     mutating func insert(_ id: UInt32) -> Bool {
-        // Mostly it goes on where the last one ended; places that became free are given out backwards.
-        var neighbour: Int?
-        for index in rows.indices.reversed() {
-            if id >= rows[index].first && id <= rows[index].last { return false }
-            let follows = id > 0 && rows[index].last == id - 1
-            let precedes = id < .max && rows[index].first == id + 1
-            if neighbour == nil, follows || precedes { neighbour = index }
-        }
-        guard let neighbour else {
-            rows.append(Row(first: id, last: id))
+        guard let row else {
+            row = Row(first: id, last: id)
             return true
         }
-        if id > rows[neighbour].last { rows[neighbour].last = id } else { rows[neighbour].first = id }
+        if row.contains(id) || others.contains(where: { $0.contains(id) }) { return false }
+        if self.row?.take(id) == true { return true }
+        for index in others.indices where others[index].take(id) { return true }
+        others.append(Row(first: id, last: id))
         return true
     }
 
     /// All of them, row by row.
-    var all: some Sequence<UInt32> { rows.lazy.flatMap { $0.first...$0.last } }
+    var all: some Sequence<UInt32> {
+        ((row.map { [$0] } ?? []) + others).lazy.flatMap { $0.first...$0.last }
+    }
 
     /// How many rows there are, for tests of what it takes.
-    var rowCount: Int { rows.count }
+    var rowCount: Int { (row == nil ? 0 : 1) + others.count }
 }

@@ -99,14 +99,6 @@ struct StatState: Sendable {
 
     // MARK: Releasing
 
-    mutating func release(prefix: String, for pages: CellPages) {
-        for place in records.indices where records[place].isAlive {
-            let record = records[place]
-            guard hasPrefix(record, prefix), pages.release(slot: record.slot) else { continue }
-            release(UInt32(truncatingIfNeeded: place))
-        }
-    }
-
     mutating func release(_ ids: StatIDs) {
         for id in ids.all { release(id) }
     }
@@ -115,14 +107,6 @@ struct StatState: Sendable {
         guard records[Int(id)].holders < .max else { return }
         records[Int(id)].holders -= 1
         if records[Int(id)].holders == 0 { drop(id) }
-    }
-
-    private func hasPrefix(_ record: StatRecord, _ prefix: String) -> Bool {
-        let front = fronts.texts[Int(record.front)].utf8
-        let count = prefix.utf8.count
-        if count <= front.count { return front.starts(with: prefix.utf8) }
-        guard prefix.utf8.starts(with: front) else { return false }
-        return backs.texts[Int(record.back)].utf8.starts(with: prefix.utf8.dropFirst(front.count))
     }
 
     /// Forgets a stat that nobody holds any more.

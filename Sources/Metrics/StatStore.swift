@@ -77,10 +77,6 @@ public final class StatStore: Sendable {
         state.withLock { $0.release(ids) }
     }
 
-    func release(prefix: String, for pages: CellPages) {
-        state.withLock { $0.release(prefix: prefix, for: pages) }
-    }
-
     func setText(_ text: String, id: UInt32) {
         state.withLock { $0.setText(text, id: id) }
     }

@@ -38,9 +38,33 @@ struct StatHoldTests {
         if let hold { cells.held(by: hold).counter("c").increment() }
         cells.counter("c").increment()
         hold = nil
-        #expect(store.snapshot().value("c") == 2)
-        cells.release(prefix: "c")
+        #expect(store.count == 1 && store.snapshot().value("c") == 2)
+    }
+
+    @Test func newStatsGetTheOldPlacesAndStartFromNothing() {
+        let store = StatStore()
+        let (one, two) = (store.makeCells(), store.makeCells())
+        var hold: StatHold? = store.makeHold()
+        if let hold {
+            for cells in [one.held(by: hold), two.held(by: hold)] {
+                cells.counter("a.c").increment()
+                cells.gauge("a.g").set(2)
+                cells.histogram("a.h").record(7)
+            }
+        }
+        store.mergeHistograms()
+        hold = nil
         #expect(store.count == 0)
+        for name in ["n.1", "n.2", "n.3"] { #expect(one.counter(name).value == 0) }
+        #expect(two.gauge("n.g").value == 0)
+        two.histogram("n.h").record(1)
+        store.resetCounters()
+        store.mergeHistograms()
+        let snapshot = store.snapshot()
+        #expect(snapshot.find("n.g", .gauge)?.isUsed == false)
+        #expect(snapshot.find("n.h", .histogram)?.histogram?.cumulative.map { $0.count } == [1])
+        #expect(snapshot.value("n.1") == 0)
+        #expect(snapshot.find("n.1", .counter)?.tagExtractedName == "n.1")
     }
 
     @Test func refusedStatsAreHeldByNobody() {
