@@ -33,22 +33,7 @@ import Testing
             root = try Folder.makeTemporary(prefix: "outrider-test")
             loop = try EventLoop(clock: clock)
             authority = try CertificateAuthority()
-            let first = try authority.issue(CertificateRequest(commonName: "a"))
-            try FileContents.write(first.chainPEM, to: root + "/tls.crt")
-            try FileContents.write(first.keyPEM, to: root + "/tls.key")
-            let text = """
-                static_resources:
-                  clusters:
-                  - name: a
-                    transport_socket:
-                      name: tls
-                      typed_config:
-                        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-                        common_tls_context:
-                          tls_certificates:
-                          - {certificate_chain: {filename: "\(root)/tls.crt"}, private_key: {filename: "\(root)/tls.key"}}
-                """
-            let configuration = try ConfigurationLoader.load(text: Array(text.utf8), name: "f")
+            let configuration = try Self.load("a", root, authority)
             clusters = try ClusterDirectory(configuration.spec.clusters, loop: loop, cells: cells, workers: 2) { _ in
                 NoResolver()
             }
@@ -64,6 +49,56 @@ import Testing
                 send: { _ in Issue.record("a listener out of nowhere") })
             loop.turnWhileBusy()
             contexts = sets.map { [$0.cluster("a")?.tls] }
+        }
+
+        /// A file with one cluster, whose certificate and key are named after it.
+        private static func load(
+            _ name: String, _ root: String, _ authority: CertificateAuthority
+        ) throws -> LoadedConfiguration {
+            let pair = try authority.issue(CertificateRequest(commonName: name))
+            try FileContents.write(pair.chainPEM, to: "\(root)/\(name).crt")
+            try FileContents.write(pair.keyPEM, to: "\(root)/\(name).key")
+            let files =
+                "{certificate_chain: {filename: \"\(root)/\(name).crt\"}, private_key: {filename: \"\(root)/\(name).key\"}}"
+            let text = """
+                static_resources:
+                  clusters:
+                  - name: \(name)
+                    transport_socket:
+                      name: tls
+                      typed_config:
+                        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+                        common_tls_context: {tls_certificates: [\(files)]}
+                """
+            return try ConfigurationLoader.load(text: Array(text.utf8), name: "f")
+        }
+
+        /// A cluster comes while the process runs.
+        func add(_ name: String) throws {
+            clusters.start(timeout: .seconds(15)) {}
+            let loaded = try Self.load(name, root, authority)
+            for spec in loaded.spec.clusters { try clusters.put(spec) }
+            reload?.add([loaded.tlsSources])
+            loop.turnWhileBusy()
+        }
+
+        func remove(_ name: String) {
+            clusters.remove(name)
+            reload?.remove([.cluster(name)])
+            loop.turnWhileBusy()
+        }
+
+        /// Renews a cluster's pair, and waits until it is in use, or would be.
+        func renew(_ name: String) throws -> CertificateAuthority.Issued {
+            let newer = try issue()
+            try write("\(name).crt", newer.chainPEM)
+            try write("\(name).key", newer.keyPEM)
+            pass(.milliseconds(100))
+            return newer
+        }
+
+        func chain(_ cluster: String) -> [UInt8]? {
+            clusters.tlsContext(ofCluster: cluster)?.certificates.first?.chainPEM
         }
 
         deinit {
@@ -101,9 +136,9 @@ import Testing
     @Test func changesAreGatheredUntilTheFilesAreQuiet() throws {
         let scene = try Scene()
         let newer = try scene.issue()
-        try scene.write("tls.crt", newer.chainPEM)
+        try scene.write("a.crt", newer.chainPEM)
         scene.pass(.milliseconds(99))
-        try scene.write("tls.key", newer.keyPEM)
+        try scene.write("a.key", newer.keyPEM)
         scene.pass(.milliseconds(99))
         #expect(scene.sent == 0)
         scene.pass(.milliseconds(1))
@@ -117,10 +152,10 @@ import Testing
     @Test func filesThatAreNeverQuietAreReadAllTheSame() throws {
         let scene = try Scene()
         let newer = try scene.issue()
-        try scene.write("tls.key", newer.keyPEM)
+        try scene.write("a.key", newer.keyPEM)
         for _ in 0..<20 {
             scene.pass(.milliseconds(50))
-            try scene.write("tls.crt", newer.chainPEM)
+            try scene.write("a.crt", newer.chainPEM)
         }
         #expect(scene.sent == 1)
     }
@@ -129,7 +164,7 @@ import Testing
         let scene = try Scene()
         let before = scene.clusters.tlsContext(ofCluster: "a")
         let newer = try scene.issue()
-        try scene.write("tls.crt", newer.chainPEM)
+        try scene.write("a.crt", newer.chainPEM)
         scene.pass(.milliseconds(100))
         #expect(scene.counter("key_rotation_failed") == 1)
         #expect(scene.sent == 0)
@@ -137,8 +172,25 @@ import Testing
         // Without a change it is not tried again.
         scene.pass(.seconds(100))
         #expect(scene.counter("key_rotation_failed") == 1)
-        try scene.write("tls.key", newer.keyPEM)
+        try scene.write("a.key", newer.keyPEM)
         scene.pass(.milliseconds(100))
         #expect(scene.sent == 1)
+    }
+
+    @Test func filesOfClustersThatComeAreFollowedUntilTheseGo() throws {
+        let scene = try Scene()
+        try scene.add("b")
+        let first = try scene.renew("b")
+        #expect(scene.chain("b") == first.chainPEM && scene.sent == 0)
+        // Once more, as when a control plane sends the cluster anew.
+        try scene.add("b")
+        let second = try scene.renew("b")
+        #expect(scene.chain("b") == second.chainPEM && scene.endedLooks == 2)
+        scene.remove("b")
+        _ = try scene.renew("b")
+        #expect(scene.endedLooks == 2)
+        // The others are followed as before.
+        let other = try scene.renew("a")
+        #expect(scene.chain("a") == other.chainPEM && scene.sent == 1 && scene.endedLooks == 3)
     }
 }
