@@ -63,7 +63,7 @@ public final class Cluster {
         originalDestinations = shared.originalDestinations.map {
             OriginalDestinationPlaces(self, shared: $0, cells: cells)
         }
-        if tls != nil { tls?.count(in: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl.")) }
+        tls?.count(in: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl."))
     }
 
     deinit {

@@ -11,8 +11,7 @@ import Reactor
 /// something goes to it: most workers never use most clusters.
 public final class ClusterSet {
     private struct Place {
-        let name: String
-        /// nil: there is no cluster of that name now.
+        /// nil: there is no cluster of that name now (`vacant` has it).
         var shared: ClusterShared?
         /// As the directory sent them last.
         var hosts: HostSet?
@@ -20,13 +19,13 @@ public final class ClusterSet {
         var tls: TLSContext?
         /// References by `ClusterNames`.
         var users: Int32 = 0
-
-        init(_ name: String) { self.name = name }
     }
 
     private var places: [Place] = []
     /// By place; nil: not used yet, or not there.
     private var made: [Cluster?] = []
+    /// Names of places that have no cluster, and are referred to.
+    private var vacant: [Int: String] = [:]
     private var freePlaces: [Int] = []
     private var table = ClusterPlaces()
     private var followsSources = false
@@ -71,7 +70,9 @@ public final class ClusterSet {
     /// A cluster by the bytes of its name, or nil (`cluster_header`). Allocates nothing.
     public func cluster(named name: ByteView) -> Cluster? { place(of: name).flatMap { cluster(at: $0) } }
 
-    private func place(of name: ByteView) -> Int? { table.find(name) { name.equals(text: places[$0].name) } }
+    private func place(of name: ByteView) -> Int? { table.find(name) { name.equals(text: self.name(of: $0)) } }
+
+    private func name(of place: Int) -> String { places[place].shared?.name ?? vacant[place] ?? "" }
 
     private func place(of name: String) -> Int? { FixedBytes(name).withView { place(of: $0) } }
 
@@ -112,20 +113,20 @@ public final class ClusterSet {
         let place: Int
         if let free = freePlaces.popLast() {
             place = free
-            places[place] = Place(name)
         } else {
             place = places.count
-            places.append(Place(name))
+            places.append(Place())
             made.append(nil)
         }
-        table.insert(name, place) { places[$0].name }
+        vacant[place] = name
+        table.insert(name, place) { self.name(of: $0) }
         return place
     }
 
     private func giveBackIfUnused(_ place: Int) {
-        guard places[place].users == 0, places[place].shared == nil else { return }
-        table.remove(places[place].name, place) { places[$0].name }
-        places[place] = Place("")
+        guard places[place].users == 0, places[place].shared == nil, let name = vacant[place] else { return }
+        table.remove(name, place) { self.name(of: $0) }
+        vacant[place] = nil
         freePlaces.append(place)
     }
 
@@ -144,6 +145,7 @@ public final class ClusterSet {
         let place = place(of: shared.name) ?? makePlace(shared.name)
         if places[place].shared == nil { count += 1 }
         places[place].shared = shared
+        vacant[place] = nil
         places[place].hosts = hosts
         places[place].tls = tls
         retire(at: place)
@@ -155,6 +157,7 @@ public final class ClusterSet {
         count -= 1
         inflated.set(Int64(count))
         places[place].shared = nil
+        vacant[place] = shared.name
         places[place].hosts = nil
         places[place].tls = nil
         retire(at: place)

@@ -14,8 +14,6 @@ final class ClusterEntry {
     }
 
     let shared: ClusterShared
-    /// It came from the control plane.
-    let isAddedByAPI: Bool
     /// Keeps the main thread's stats of the cluster.
     private let hold: StatHold
     let stats: DirectoryStats
@@ -35,12 +33,14 @@ final class ClusterEntry {
     let checker: HealthChecker?
     /// Is told when `hosts` was replaced, and when a host is taken out for its health.
     unowned let owner: ClusterDirectory
-    /// Position among all clusters, for who lists them.
-    var order = 0
     /// Called when the first answer for every name is there, and then the first check of every host.
     private var initialised: (() -> Void)?
+    /// It came from the control plane.
+    let isAddedByAPI: Bool
     private var hasEndpoints = false
     private(set) var isInitialised = false
+    /// Position among all clusters, for who lists them.
+    var order: UInt32 = 0
 
     init(
         _ shared: ClusterShared, isAddedByAPI: Bool, owner: ClusterDirectory, loop: EventLoop, cells: StatCells,
