@@ -24,7 +24,7 @@ public final class ClusterDirectory {
     private(set) var ports: [ClusterSetPort] = []
     private var waits = ClusterWaits()
     private var subscriptions = EndpointSubscriptions()
-    /// Has to know all listeners before a worker serves.
+    /// Has to know the listeners as they come and go.
     public let loops = LoopGuard()
     private var timeoutTimer: DeadlineOnce?
     private var isStarted = false
