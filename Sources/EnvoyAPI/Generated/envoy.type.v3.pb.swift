@@ -58,6 +58,260 @@ public nonisolated enum Envoy_Type_V3_CodecClientType: SwiftProtobuf.Enum, Swift
 
 }
 
+public nonisolated enum Envoy_Type_V3_StatusCode: SwiftProtobuf.Enum, Swift.CaseIterable {
+  public typealias RawValue = Int
+  case empty // = 0
+  case `continue` // = 100
+  case ok // = 200
+  case created // = 201
+  case accepted // = 202
+  case nonAuthoritativeInformation // = 203
+  case noContent // = 204
+  case resetContent // = 205
+  case partialContent // = 206
+  case multiStatus // = 207
+  case alreadyReported // = 208
+  case imused // = 226
+  case multipleChoices // = 300
+  case movedPermanently // = 301
+  case found // = 302
+  case seeOther // = 303
+  case notModified // = 304
+  case useProxy // = 305
+  case temporaryRedirect // = 307
+  case permanentRedirect // = 308
+  case badRequest // = 400
+  case unauthorized // = 401
+  case paymentRequired // = 402
+  case forbidden // = 403
+  case notFound // = 404
+  case methodNotAllowed // = 405
+  case notAcceptable // = 406
+  case proxyAuthenticationRequired // = 407
+  case requestTimeout // = 408
+  case conflict // = 409
+  case gone // = 410
+  case lengthRequired // = 411
+  case preconditionFailed // = 412
+  case payloadTooLarge // = 413
+  case uritooLong // = 414
+  case unsupportedMediaType // = 415
+  case rangeNotSatisfiable // = 416
+  case expectationFailed // = 417
+  case misdirectedRequest // = 421
+  case unprocessableEntity // = 422
+  case locked // = 423
+  case failedDependency // = 424
+  case upgradeRequired // = 426
+  case preconditionRequired // = 428
+  case tooManyRequests // = 429
+  case requestHeaderFieldsTooLarge // = 431
+  case internalServerError // = 500
+  case notImplemented // = 501
+  case badGateway // = 502
+  case serviceUnavailable // = 503
+  case gatewayTimeout // = 504
+  case httpversionNotSupported // = 505
+  case variantAlsoNegotiates // = 506
+  case insufficientStorage // = 507
+  case loopDetected // = 508
+  case notExtended // = 510
+  case networkAuthenticationRequired // = 511
+  case UNRECOGNIZED(Int)
+
+  public init() {
+    self = .empty
+  }
+
+  public init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .empty
+    case 100: self = .continue
+    case 200: self = .ok
+    case 201: self = .created
+    case 202: self = .accepted
+    case 203: self = .nonAuthoritativeInformation
+    case 204: self = .noContent
+    case 205: self = .resetContent
+    case 206: self = .partialContent
+    case 207: self = .multiStatus
+    case 208: self = .alreadyReported
+    case 226: self = .imused
+    case 300: self = .multipleChoices
+    case 301: self = .movedPermanently
+    case 302: self = .found
+    case 303: self = .seeOther
+    case 304: self = .notModified
+    case 305: self = .useProxy
+    case 307: self = .temporaryRedirect
+    case 308: self = .permanentRedirect
+    case 400: self = .badRequest
+    case 401: self = .unauthorized
+    case 402: self = .paymentRequired
+    case 403: self = .forbidden
+    case 404: self = .notFound
+    case 405: self = .methodNotAllowed
+    case 406: self = .notAcceptable
+    case 407: self = .proxyAuthenticationRequired
+    case 408: self = .requestTimeout
+    case 409: self = .conflict
+    case 410: self = .gone
+    case 411: self = .lengthRequired
+    case 412: self = .preconditionFailed
+    case 413: self = .payloadTooLarge
+    case 414: self = .uritooLong
+    case 415: self = .unsupportedMediaType
+    case 416: self = .rangeNotSatisfiable
+    case 417: self = .expectationFailed
+    case 421: self = .misdirectedRequest
+    case 422: self = .unprocessableEntity
+    case 423: self = .locked
+    case 424: self = .failedDependency
+    case 426: self = .upgradeRequired
+    case 428: self = .preconditionRequired
+    case 429: self = .tooManyRequests
+    case 431: self = .requestHeaderFieldsTooLarge
+    case 500: self = .internalServerError
+    case 501: self = .notImplemented
+    case 502: self = .badGateway
+    case 503: self = .serviceUnavailable
+    case 504: self = .gatewayTimeout
+    case 505: self = .httpversionNotSupported
+    case 506: self = .variantAlsoNegotiates
+    case 507: self = .insufficientStorage
+    case 508: self = .loopDetected
+    case 510: self = .notExtended
+    case 511: self = .networkAuthenticationRequired
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  public var rawValue: Int {
+    switch self {
+    case .empty: return 0
+    case .continue: return 100
+    case .ok: return 200
+    case .created: return 201
+    case .accepted: return 202
+    case .nonAuthoritativeInformation: return 203
+    case .noContent: return 204
+    case .resetContent: return 205
+    case .partialContent: return 206
+    case .multiStatus: return 207
+    case .alreadyReported: return 208
+    case .imused: return 226
+    case .multipleChoices: return 300
+    case .movedPermanently: return 301
+    case .found: return 302
+    case .seeOther: return 303
+    case .notModified: return 304
+    case .useProxy: return 305
+    case .temporaryRedirect: return 307
+    case .permanentRedirect: return 308
+    case .badRequest: return 400
+    case .unauthorized: return 401
+    case .paymentRequired: return 402
+    case .forbidden: return 403
+    case .notFound: return 404
+    case .methodNotAllowed: return 405
+    case .notAcceptable: return 406
+    case .proxyAuthenticationRequired: return 407
+    case .requestTimeout: return 408
+    case .conflict: return 409
+    case .gone: return 410
+    case .lengthRequired: return 411
+    case .preconditionFailed: return 412
+    case .payloadTooLarge: return 413
+    case .uritooLong: return 414
+    case .unsupportedMediaType: return 415
+    case .rangeNotSatisfiable: return 416
+    case .expectationFailed: return 417
+    case .misdirectedRequest: return 421
+    case .unprocessableEntity: return 422
+    case .locked: return 423
+    case .failedDependency: return 424
+    case .upgradeRequired: return 426
+    case .preconditionRequired: return 428
+    case .tooManyRequests: return 429
+    case .requestHeaderFieldsTooLarge: return 431
+    case .internalServerError: return 500
+    case .notImplemented: return 501
+    case .badGateway: return 502
+    case .serviceUnavailable: return 503
+    case .gatewayTimeout: return 504
+    case .httpversionNotSupported: return 505
+    case .variantAlsoNegotiates: return 506
+    case .insufficientStorage: return 507
+    case .loopDetected: return 508
+    case .notExtended: return 510
+    case .networkAuthenticationRequired: return 511
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  public static let allCases: [Envoy_Type_V3_StatusCode] = [
+    .empty,
+    .continue,
+    .ok,
+    .created,
+    .accepted,
+    .nonAuthoritativeInformation,
+    .noContent,
+    .resetContent,
+    .partialContent,
+    .multiStatus,
+    .alreadyReported,
+    .imused,
+    .multipleChoices,
+    .movedPermanently,
+    .found,
+    .seeOther,
+    .notModified,
+    .useProxy,
+    .temporaryRedirect,
+    .permanentRedirect,
+    .badRequest,
+    .unauthorized,
+    .paymentRequired,
+    .forbidden,
+    .notFound,
+    .methodNotAllowed,
+    .notAcceptable,
+    .proxyAuthenticationRequired,
+    .requestTimeout,
+    .conflict,
+    .gone,
+    .lengthRequired,
+    .preconditionFailed,
+    .payloadTooLarge,
+    .uritooLong,
+    .unsupportedMediaType,
+    .rangeNotSatisfiable,
+    .expectationFailed,
+    .misdirectedRequest,
+    .unprocessableEntity,
+    .locked,
+    .failedDependency,
+    .upgradeRequired,
+    .preconditionRequired,
+    .tooManyRequests,
+    .requestHeaderFieldsTooLarge,
+    .internalServerError,
+    .notImplemented,
+    .badGateway,
+    .serviceUnavailable,
+    .gatewayTimeout,
+    .httpversionNotSupported,
+    .variantAlsoNegotiates,
+    .insufficientStorage,
+    .loopDetected,
+    .notExtended,
+    .networkAuthenticationRequired,
+  ]
+
+}
+
 public nonisolated struct Envoy_Type_V3_DoubleRange: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -124,6 +378,18 @@ public nonisolated struct Envoy_Type_V3_FractionalPercent: Sendable {
   public init() {}
 }
 
+public nonisolated struct Envoy_Type_V3_HttpStatus: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var code: Envoy_Type_V3_StatusCode = .empty
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
 public nonisolated struct Envoy_Type_V3_Int32Range: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -180,12 +446,49 @@ public nonisolated struct Envoy_Type_V3_SemanticVersion: Sendable {
   public init() {}
 }
 
+public nonisolated struct Envoy_Type_V3_TokenBucket: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var maxTokens: UInt32 = 0
+
+  public var tokensPerFill: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_tokensPerFill ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_tokensPerFill = newValue}
+  }
+  /// Returns true if `tokensPerFill` has been explicitly set.
+  public var hasTokensPerFill: Bool {self._tokensPerFill != nil}
+  /// Clears the value of `tokensPerFill`. Subsequent reads from it will return its default value.
+  public mutating func clearTokensPerFill() {self._tokensPerFill = nil}
+
+  public var fillInterval: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_fillInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_fillInterval = newValue}
+  }
+  /// Returns true if `fillInterval` has been explicitly set.
+  public var hasFillInterval: Bool {self._fillInterval != nil}
+  /// Clears the value of `fillInterval`. Subsequent reads from it will return its default value.
+  public mutating func clearFillInterval() {self._fillInterval = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _tokensPerFill: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+  fileprivate var _fillInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "envoy.type.v3"
 
 nonisolated extension Envoy_Type_V3_CodecClientType: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HTTP1\0\u{1}HTTP2\0\u{1}HTTP3\0")
+}
+
+nonisolated extension Envoy_Type_V3_StatusCode: SwiftProtobuf._ProtoNameProviding {
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0Empty\0\u{2}d\u{1}Continue\0\u{2}d\u{1}OK\0\u{1}Created\0\u{1}Accepted\0\u{1}NonAuthoritativeInformation\0\u{1}NoContent\0\u{1}ResetContent\0\u{1}PartialContent\0\u{1}MultiStatus\0\u{1}AlreadyReported\0\u{2}\u{12}IMUsed\0\u{2}J\u{1}MultipleChoices\0\u{1}MovedPermanently\0\u{1}Found\0\u{1}SeeOther\0\u{1}NotModified\0\u{1}UseProxy\0\u{2}\u{2}TemporaryRedirect\0\u{1}PermanentRedirect\0\u{2}\\\u{1}BadRequest\0\u{1}Unauthorized\0\u{1}PaymentRequired\0\u{1}Forbidden\0\u{1}NotFound\0\u{1}MethodNotAllowed\0\u{1}NotAcceptable\0\u{1}ProxyAuthenticationRequired\0\u{1}RequestTimeout\0\u{1}Conflict\0\u{1}Gone\0\u{1}LengthRequired\0\u{1}PreconditionFailed\0\u{1}PayloadTooLarge\0\u{1}URITooLong\0\u{1}UnsupportedMediaType\0\u{1}RangeNotSatisfiable\0\u{1}ExpectationFailed\0\u{2}\u{4}MisdirectedRequest\0\u{1}UnprocessableEntity\0\u{1}Locked\0\u{1}FailedDependency\0\u{2}\u{2}UpgradeRequired\0\u{2}\u{2}PreconditionRequired\0\u{1}TooManyRequests\0\u{2}\u{2}RequestHeaderFieldsTooLarge\0\u{2}E\u{1}InternalServerError\0\u{1}NotImplemented\0\u{1}BadGateway\0\u{1}ServiceUnavailable\0\u{1}GatewayTimeout\0\u{1}HTTPVersionNotSupported\0\u{1}VariantAlsoNegotiates\0\u{1}InsufficientStorage\0\u{1}LoopDetected\0\u{2}\u{2}NotExtended\0\u{1}NetworkAuthenticationRequired\0")
 }
 
 nonisolated extension Envoy_Type_V3_DoubleRange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -260,6 +563,36 @@ nonisolated extension Envoy_Type_V3_FractionalPercent: SwiftProtobuf.Message, Sw
 
 nonisolated extension Envoy_Type_V3_FractionalPercent.DenominatorType: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HUNDRED\0\u{1}TEN_THOUSAND\0\u{1}MILLION\0")
+}
+
+nonisolated extension Envoy_Type_V3_HttpStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".HttpStatus"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.code) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.code != .empty {
+      try visitor.visitSingularEnumField(value: self.code, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Type_V3_HttpStatus, rhs: Envoy_Type_V3_HttpStatus) -> Bool {
+    if lhs.code != rhs.code {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Type_V3_Int32Range: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -397,6 +730,50 @@ nonisolated extension Envoy_Type_V3_SemanticVersion: SwiftProtobuf.Message, Swif
     if lhs.majorNumber != rhs.majorNumber {return false}
     if lhs.minorNumber != rhs.minorNumber {return false}
     if lhs.patch != rhs.patch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Type_V3_TokenBucket: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".TokenBucket"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_tokens\0\u{3}tokens_per_fill\0\u{3}fill_interval\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.maxTokens) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._tokensPerFill) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._fillInterval) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.maxTokens != 0 {
+      try visitor.visitSingularUInt32Field(value: self.maxTokens, fieldNumber: 1)
+    }
+    try { if let v = self._tokensPerFill {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._fillInterval {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Type_V3_TokenBucket, rhs: Envoy_Type_V3_TokenBucket) -> Bool {
+    if lhs.maxTokens != rhs.maxTokens {return false}
+    if lhs._tokensPerFill != rhs._tokensPerFill {return false}
+    if lhs._fillInterval != rhs._fillInterval {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
