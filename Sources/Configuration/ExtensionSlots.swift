@@ -7,6 +7,8 @@ enum ExtensionSlots {
     static let table: [String: [String]] = [
         "envoy.config.listener.v3.Filter.typed_config": [
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit",
+            "envoy.extensions.filters.network.rbac.v3.RBAC",
             "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         ],
         "envoy.config.listener.v3.ListenerFilter.typed_config": [
@@ -18,8 +20,15 @@ enum ExtensionSlots {
         ],
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.typed_config": [
             "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+            "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+            "envoy.extensions.filters.http.rbac.v3.RBAC",
             "envoy.extensions.filters.http.router.v3.Router",
         ],
+        "envoy.config.route.v3.RouteConfiguration.typed_per_filter_config": perFilter,
+        "envoy.config.route.v3.VirtualHost.typed_per_filter_config": perFilter,
+        "envoy.config.route.v3.Route.typed_per_filter_config": perFilter,
+        "envoy.config.route.v3.WeightedCluster.ClusterWeight.typed_per_filter_config": perFilter,
+        filterConfig: perFilter,
         "envoy.config.core.v3.TransportSocket.typed_config": [
             "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
             "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
@@ -58,7 +67,15 @@ enum ExtensionSlots {
 
     /// Lists of which Envoy takes the first entry that it knows.
     static let firstKnownWins: Set<String> = [loadBalancing]
+    /// Slots in which an empty mapping stands for "as it is": no type is asked for.
+    static let mayBeEmpty: Set<String> = [filterConfig]
 
+    private static let filterConfig = "envoy.config.route.v3.FilterConfig.config"
+    private static let perFilter = [
+        "envoy.config.route.v3.FilterConfig",
+        "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
+    ]
     private static let loadBalancing = "envoy.config.cluster.v3.LoadBalancingPolicy.Policy.typed_extension_config"
     private static let caresResolver = "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 }

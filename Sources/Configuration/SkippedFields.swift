@@ -79,6 +79,22 @@ enum SkippedFields {
             "only matters for a filter that is not known, and such a filter is refused"
         ),
 
+        (
+            "envoy.config.route.v3.FilterConfig", "is_optional",
+            "only matters for a filter that is not known, and such a filter is refused"
+        ),
+        (
+            "envoy.extensions.filters.network.rbac.v3.RBAC", "enforcement_type",
+            "rules hold from the begin of a connection, and nothing that they look at changes in its life"
+        ),
+        (rateLimit, "stage", "chooses among the rate limits of routes, and those are refused"),
+        (rateLimit, "vh_rate_limits", "chooses among the rate limits of routes, and those are refused"),
+        (rateLimit, "max_dynamic_descriptors", "bounds descriptors, and those are refused"),
+        (
+            rateLimit, "always_consume_default_token_bucket",
+            "what is true without descriptors, and those are refused"
+        ),
+
         // Routes
         ("envoy.config.route.v3.RouteConfiguration", "metadata", "read by extensions that Outrider does not have"),
         ("envoy.config.route.v3.VirtualHost", "metadata", "read by extensions that Outrider does not have"),
@@ -110,6 +126,7 @@ enum SkippedFields {
     private static let apiSource = "envoy.config.core.v3.ApiConfigSource"
     private static let node = "envoy.config.core.v3.Node"
     private static let listener = "envoy.config.listener.v3.Listener"
+    private static let rateLimit = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
     private static let route = "envoy.config.route.v3.Route"
     private static let cluster = "envoy.config.cluster.v3.Cluster"
     private static let locality = "envoy.config.endpoint.v3.LocalityLbEndpoints"

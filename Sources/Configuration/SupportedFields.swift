@@ -5,7 +5,7 @@
 /// A message that is not listed has no field that is acted on. What a field means in one place and not in another is
 /// checked by the spec builders.
 enum SupportedFields {
-    static let tables = [bootstrap, table, shared, accessLogs, transportSockets, healthChecks]
+    static let tables = [bootstrap, table, shared, accessLogs, transportSockets, healthChecks, filters]
 
     /// Listeners, routes and clusters.
     private static let table = """
@@ -75,7 +75,7 @@ enum SupportedFields {
         envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.HcmAccessLogOptions
           access_log_flush_interval flush_access_log_on_new_request
         envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
-          name typed_config
+          name typed_config disabled
         envoy.extensions.filters.http.grpc_stats.v3.FilterConfig
           individual_method_stats_allowlist stats_for_all_methods enable_upstream_stats
           replace_dots_in_grpc_service_name
@@ -96,17 +96,18 @@ enum SupportedFields {
           name virtual_hosts internal_only_headers response_headers_to_add response_headers_to_remove
           request_headers_to_add request_headers_to_remove most_specific_header_mutations_wins validate_clusters
           max_direct_response_body_size_bytes ignore_port_in_host_matching ignore_path_parameters_in_path_matching
+          typed_per_filter_config
         envoy.config.route.v3.VirtualHost
           name domains routes require_tls virtual_clusters request_headers_to_add request_headers_to_remove
           response_headers_to_add response_headers_to_remove include_request_attempt_count
           include_attempt_count_in_response retry_policy include_is_timeout_retry_header
-          per_request_buffer_limit_bytes request_body_buffer_limit
+          per_request_buffer_limit_bytes request_body_buffer_limit typed_per_filter_config
         envoy.config.route.v3.VirtualCluster
           headers name
         envoy.config.route.v3.Route
           name match route redirect direct_response request_headers_to_add request_headers_to_remove
           response_headers_to_add response_headers_to_remove per_request_buffer_limit_bytes stat_prefix
-          request_body_buffer_limit
+          request_body_buffer_limit typed_per_filter_config
         envoy.config.route.v3.RouteMatch
           prefix path safe_regex connect_matcher path_separated_prefix case_sensitive runtime_fraction headers
           query_parameters grpc tls_context
@@ -140,7 +141,7 @@ enum SupportedFields {
           clusters
         envoy.config.route.v3.WeightedCluster.ClusterWeight
           name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add
-          response_headers_to_remove host_rewrite_literal
+          response_headers_to_remove host_rewrite_literal typed_per_filter_config
         envoy.config.route.v3.RetryPolicy
           retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate
           host_selection_retry_max_attempts retriable_status_codes retry_back_off rate_limited_retry_back_off

@@ -160,6 +160,8 @@ import Testing
                 f:7:43: $.filter_chains[0].filters[0].typed_config: Outrider has no extension of type \
                 "envoy.extensions.filters.network.redis_proxy.v3.RedisProxy"; here it has \
                 envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, \
+                envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit, \
+                envoy.extensions.filters.network.rbac.v3.RBAC, \
                 envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
                 """
             ]

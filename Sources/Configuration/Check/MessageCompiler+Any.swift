@@ -9,6 +9,7 @@ extension MessageCompiler {
             return nil
         }
         guard let type = entries.first(where: { $0.key == "@type" }) else {
+            if entries.isEmpty, ExtensionSlots.mayBeEmpty.contains(slot) { return WireBuffer() }
             report.add(.missing, at: node.position, path: path, "\"@type\" is required")
             return nil
         }
@@ -19,6 +20,7 @@ extension MessageCompiler {
             problem(type.value, path, "expected a type URL, found \(type.value.kindName)")
             return nil
         }
+        if url.isEmpty, entries.count == 1, ExtensionSlots.mayBeEmpty.contains(slot) { return WireBuffer() }
         let taken = support.extensions(in: slot)
         guard let index = schema.index(ofTypeURL: url) else {
             return unknownType(url, at: type.value, entries, path: path, slot: slot, taken: taken, care: care)

@@ -9,6 +9,7 @@ struct ResourceBasis: Sendable {
     var dns = DNSSpec()
     var bind = UpstreamBindSpec()
     var sourceRules = SourceRules()
+    var sharedBuckets = SharedTokenBuckets()
     /// Clusters that TCP proxies of static listeners use.
     var rawClusters: Set<String> = []
 
@@ -18,6 +19,7 @@ struct ResourceBasis: Sendable {
         context.runtime = runtime
         context.secrets = secrets
         context.sourceRules = sourceRules
+        context.sharedBuckets = sharedBuckets
         context.areAllClustersKnown = false
         context.validatesRoutes = false
         context.tlsSources.areFollowed = context.isOn(.reloadTLSFiles)

@@ -62,6 +62,18 @@ enum API {
     typealias HTTPFilter = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter
     typealias GRPCStats = Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig
     typealias Router = Envoy_Extensions_Filters_Http_Router_V3_Router
+    typealias HTTPRBAC = Envoy_Extensions_Filters_Http_Rbac_V3_RBAC
+    typealias RBACPerRoute = Envoy_Extensions_Filters_Http_Rbac_V3_RBACPerRoute
+    typealias NetworkRBAC = Envoy_Extensions_Filters_Network_Rbac_V3_RBAC
+    typealias RBACRules = Envoy_Config_Rbac_V3_RBAC
+    typealias Permission = Envoy_Config_Rbac_V3_Permission
+    typealias Principal = Envoy_Config_Rbac_V3_Principal
+    typealias PathMatcher = Envoy_Type_Matcher_V3_PathMatcher
+    typealias PortRange = Envoy_Type_V3_Int32Range
+    typealias LocalRateLimit = Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateLimit
+    typealias ConnectionRateLimit = Envoy_Extensions_Filters_Network_LocalRatelimit_V3_LocalRateLimit
+    typealias TokenBucket = Envoy_Type_V3_TokenBucket
+    typealias FilterConfig = Envoy_Config_Route_V3_FilterConfig
     typealias TCPProxy = Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy
 
     typealias RouteConfiguration = Envoy_Config_Route_V3_RouteConfiguration

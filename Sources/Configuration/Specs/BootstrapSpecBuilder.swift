@@ -54,6 +54,7 @@ struct BootstrapSpecBuilder {
         basis.dns = dns
         basis.bind = bind
         basis.sourceRules = rules
+        basis.sharedBuckets = context.sharedBuckets
         basis.rawClusters = context.rawClusters
         return spec
     }

@@ -26,6 +26,9 @@ struct HTTPSpecBuilder {
         default: spec.codec = .auto
         }
         if let router { spec.router = router }
+        let filters = HTTPFilterSpecBuilder(context: context)
+        spec.filters = filters.filters(manager.httpFilters, path.field("http_filters"))
+        filters.check(manager.routeConfig, spec.filters, path.field("route_config"))
         spec.grpcStats = grpcStats(manager.httpFilters, path.field("http_filters"))
         spec.accessLogs = AccessLogSpecBuilder(context: context).logs(manager.accessLog, path.field("access_log"))
         logOptions(manager, path, into: &spec)
@@ -63,7 +66,10 @@ struct HTTPSpecBuilder {
                 path[index],
                 "\(quotedForMessage(filters[index].name)) ends the chain of filters, and can only be its last")
         }
-        guard let last = filters.last, last.typedConfig.unpacked(API.GRPCStats.self) == nil else {
+        // What has no config, or one that was refused, is a problem already.
+        guard let last = filters.last,
+            last.typedConfig.typeURL.isEmpty || last.typedConfig.unpacked(API.Router.self) != nil
+        else {
             context.missing(path, "the router is required as the last filter: without it no request is answered")
             return nil
         }

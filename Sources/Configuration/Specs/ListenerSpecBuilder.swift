@@ -163,7 +163,10 @@ struct ListenerSpecBuilder {
         let match = match(chain.filterChainMatch, path.field("filter_chain_match"))
         var tls = TLSSpecBuilder(context: context).downstream(
             chain.transportSocket, isSet: chain.hasTransportSocket, path.field("transport_socket"), owner)
-        let specs = chain.filters.enumerated().map { filter($1, filters[$0]) }
+        let gates = chain.filters.enumerated().map {
+            NetworkGateSpecBuilder(context: context).gate($1, filters[$0])
+        }
+        let specs = chain.filters.enumerated().map { gates[$0] == nil ? filter($1, filters[$0]) : nil }
         for index in specs.indices.dropLast() where specs[index] != nil {
             context.bad(
                 filters[index],
@@ -174,6 +177,12 @@ struct ListenerSpecBuilder {
             context.missing(filters, "a filter chain needs a filter")
             return nil
         }
+        if let index = gates.indices.last, gates[index] != nil {
+            context.bad(
+                filters[index],
+                "\(quotedForMessage(chain.filters[index].name)) only lets connections in: a filter that serves them must follow"
+            )
+        }
         guard let last else { return nil }
         if case .http(let http) = last, http.codec == .http1, tls?.alpn.contains("h2") == true {
             tls?.alpn.removeAll { $0 == "h2" }
@@ -183,6 +192,7 @@ struct ListenerSpecBuilder {
         var spec = FilterChainSpec(filter: last)
         spec.name = chain.name
         spec.identity = identity
+        spec.gates = gates.compactMap { $0 }
         spec.match = match
         spec.tls = tls
         let handshake = context.number(.maxHandshakeMilliseconds, default: 15_000)

@@ -68,6 +68,10 @@ struct RouteActionSpecBuilder {
             spec.headers = headers.mutations(
                 requestAdd: cluster.requestHeadersToAdd, requestRemove: cluster.requestHeadersToRemove,
                 responseAdd: cluster.responseHeadersToAdd, responseRemove: cluster.responseHeadersToRemove, path)
+            if !cluster.typedPerFilterConfig.isEmpty {
+                spec.filterOverrides = HTTPFilterSpecBuilder(context: context).overrides(
+                    cluster.typedPerFilterConfig, path)
+            }
             if case .hostRewriteLiteral(let host)? = cluster.hostRewriteSpecifier { spec.hostRewrite = host }
             return spec
         }

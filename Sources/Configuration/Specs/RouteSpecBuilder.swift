@@ -5,6 +5,9 @@ import Reactor
 
 struct RouteSpecBuilder {
     let context: SpecContext
+    private var filters: HTTPFilterSpecBuilder { HTTPFilterSpecBuilder(context: context) }
+
+    init(context: SpecContext) { self.context = context }
 
     func configuration(_ routes: API.RouteConfiguration, _ path: FieldPath) -> RouteConfigurationSpec {
         var spec = RouteConfigurationSpec()
@@ -19,6 +22,7 @@ struct RouteSpecBuilder {
         spec.headers = HeaderMutationSpecBuilder(context: context).mutations(
             requestAdd: routes.requestHeadersToAdd, requestRemove: routes.requestHeadersToRemove,
             responseAdd: routes.responseHeadersToAdd, responseRemove: routes.responseHeadersToRemove, path)
+        spec.filterOverrides = filters.overrides(routes.typedPerFilterConfig, path)
         let checksClusters = routes.hasValidateClusters ? routes.validateClusters.value : context.validatesRoutes
         let actions = RouteActionSpecBuilder(
             context: context, checksClusters: checksClusters, maxBody: spec.maxDirectResponseBodySize)
@@ -70,6 +74,9 @@ struct RouteSpecBuilder {
         if host.hasRetryPolicy {
             spec.retryPolicy = RetrySpecBuilder(context: context).policy(host.retryPolicy, path.field("retry_policy"))
         }
+        if !host.typedPerFilterConfig.isEmpty {
+            spec.filterOverrides = filters.overrides(host.typedPerFilterConfig, path)
+        }
         spec.includeRequestAttemptCount = host.includeRequestAttemptCount
         spec.includeAttemptCountInResponse = host.includeAttemptCountInResponse
         spec.includeIsTimeoutRetryHeader = host.includeIsTimeoutRetryHeader
@@ -112,6 +119,9 @@ struct RouteSpecBuilder {
         spec.name = route.name
         spec.headers = headers
         spec.statPrefix = route.statPrefix
+        if !route.typedPerFilterConfig.isEmpty {
+            spec.filterOverrides = filters.overrides(route.typedPerFilterConfig, path)
+        }
         spec.perRequestBufferLimit = bufferLimit(
             route.hasPerRequestBufferLimitBytes ? route.perRequestBufferLimitBytes.value : nil,
             route.hasRequestBodyBufferLimit ? route.requestBodyBufferLimit.value : nil)

@@ -20,6 +20,8 @@ final class SpecContext {
     var validatesRoutes = true
     /// Clusters that a TCP proxy uses: their ALPN is the application's business.
     var rawClusters: Set<String> = []
+    /// Token buckets that filters share.
+    var sharedBuckets = SharedTokenBuckets()
     /// Static secrets by name.
     var secrets = TLSSecrets([:])
     /// nil: sources of configuration are not checked again.
@@ -181,6 +183,18 @@ final class SpecContext {
     /// The same for whole numbers of 0 and more; what the runtime has may be anything.
     func count(_ standard: Int, runtimeKey key: String) -> Int {
         Int(min(max(number(Double(standard), runtimeKey: key), 0), 1e9))
+    }
+
+    /// A switch that the runtime may turn; what it has is `true`, `false`, or a number, of which 0 is off.
+    func flag(_ standard: Bool, runtimeKey key: String) -> Bool {
+        guard !key.isEmpty else { return standard }
+        usedRuntimeKeys.insert(key)
+        switch runtime.values[key] {
+        case .text("true")?: return true
+        case .text("false")?: return false
+        case .number(let value)?: return value != 0
+        default: return standard
+        }
     }
 
     /// Notes that a setting reads a runtime key by itself.

@@ -161,7 +161,7 @@ struct FormatCompiler {
         }
     }
 
-    /// Dynamic metadata is what listener filters have noted. Nothing sets other metadata or filter state, so these are
+    /// Dynamic metadata is what filters have noted. Nothing sets other metadata or filter state, so these are
     /// checked and never set.
     private mutating func metadataOperator(_ command: Command) throws(FormatError) -> FormatOperator? {
         switch command.name {

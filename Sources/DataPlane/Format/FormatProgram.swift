@@ -73,9 +73,7 @@ final class FormatProgram {
         case .serverName(let source, let host):
             return context.appendServerName(source, host, to: &sink)
         case .metadata(let namespace, let key):
-            guard let metadata = context.info.downstream?.metadata else { return false }
-            guard let key else { return metadata.appendJSON(of: view(namespace), to: &sink) }
-            return metadata.append(view(namespace), view(key), to: &sink)
+            return context.appendMetadata(view(namespace), key.map { view($0) }, to: &sink)
         }
     }
 

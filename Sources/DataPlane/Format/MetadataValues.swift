@@ -27,8 +27,20 @@ extension ConnectionMetadata {
     }
 }
 
+extension FormatContext {
+    /// What filters have noted of the stream, or else of its connection.
+    func appendMetadata(_ namespace: ByteView, _ key: ByteView?, to sink: inout ByteArena) -> Bool {
+        let connection = info.downstream?.metadata
+        guard let key else {
+            return info.notes.appendJSON(of: namespace, to: &sink)
+                || connection?.appendJSON(of: namespace, to: &sink) ?? false
+        }
+        return info.notes.append(namespace, key, to: &sink) || connection?.append(namespace, key, to: &sink) ?? false
+    }
+}
+
 extension ByteArena {
-    fileprivate mutating func append(jsonText text: String) {
+    mutating func append(jsonText text: String) {
         var text = text
         text.withUTF8 { append(jsonString: ByteView(UnsafeRawBufferPointer($0))) }
     }

@@ -16,6 +16,8 @@ public struct HTTPEnvironment {
     public var localReplies: LocalReplyRules?
     /// nil: nothing is forwarded.
     public var routes: RouteBook?
+    /// nil: no filter looks at requests before their handler.
+    var filters: HTTPFilters?
     /// Soft watermark of a connection, bytes.
     public var bufferLimit: Int
 
@@ -49,6 +51,7 @@ final class HTTPManagerCore {
     let requestChecks: RequestChecks
     let upgrades: UpgradeRules
     let grpcStats: GRPCStats?
+    let filters: HTTPFilters?
     @exclusivity(unchecked) var offences: OffenceLog
     @exclusivity(unchecked) var random = FastRandom()
     @exclusivity(unchecked) private var date = HTTPDateCache()
@@ -68,6 +71,7 @@ final class HTTPManagerCore {
         requestChecks = RequestChecks(spec)
         upgrades = UpgradeRules(spec.upgrades)
         grpcStats = spec.grpcStats.map { GRPCStats($0, environment.cells) }
+        filters = environment.filters
         offences = OffenceLog(label: "http", place: "http '\(spec.statPrefix)'")
     }
 

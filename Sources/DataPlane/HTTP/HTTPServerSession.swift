@@ -303,4 +303,11 @@ extension HTTPConnectionManager {
         let session = HTTPServerSession(self, downstream)
         session.attach(makeCodec(connection, session))
     }
+
+    /// Counts and closes a connection that the chain's gate did not let in. Nothing is said on it.
+    func turnAway(_ connection: Connection, _ downstream: DownstreamInfo, _ codecs: ServerCodecs) {
+        let session = HTTPServerSession(self, downstream)
+        session.attach(ProtocolProbe(connection: connection, session: session, codecs: codecs))
+        session.closeNow(downstream.localCloseReason)
+    }
 }

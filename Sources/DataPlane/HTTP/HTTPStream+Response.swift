@@ -17,6 +17,7 @@ extension HTTPStream {
     /// Sends the response head out of `responseHeaders`. `end` when there is neither body nor trailers.
     public func sendHead(end: Bool) {
         guard phase == .active, responsePhase == .none, let writer, let session else { return }
+        filters?.finish(responseHeaders)
         let opensTunnel = !end && upgrade.isAccepted(by: responseHeaders.status)
         core.applyRules(
             toResponse: responseHeaders, request: requestHeaders, info, isUpgrade: opensTunnel && upgrade == .upgrade)

@@ -25,6 +25,8 @@ public final class HTTPStream: RequestReceiver {
     var handler: StreamHandler?
     /// Counts the stream as a gRPC call, where somebody asked for it.
     let grpcCall: GRPCCall?
+    /// The filters before the router; nil: there are none.
+    let filters: StreamFilters?
 
     @exclusivity(unchecked) var phase = Phase.pooled
     @exclusivity(unchecked) var requestPhase = RequestPhase.head
@@ -55,6 +57,7 @@ public final class HTTPStream: RequestReceiver {
         self.core = core
         stats = core.stats
         grpcCall = core.grpcStats.map { GRPCCall($0) }
+        filters = core.filters.map { StreamFilters($0) }
     }
 
     /// Whether the client is internal, as x-envoy-internal says.
@@ -107,6 +110,7 @@ public final class HTTPStream: RequestReceiver {
         info.reset()
         handler?.reset()
         grpcCall?.forget()
+        filters?.forget()
         phase = .pooled
         requestPhase = .head
         responsePhase = .none

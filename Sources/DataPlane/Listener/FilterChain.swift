@@ -19,11 +19,16 @@ final class FilterChain {
     var tls: TLSContext?
     /// From accept to the end of the TLS handshake; nil: no limit.
     let handshakeTimeout: TimeAmount?
+    /// nil: every connection is let in.
+    let gate: ConnectionGate?
     let filter: Filter
 
-    init(_ spec: FilterChainSpec, tls: TLSContext?, filter: Filter, drain: DrainSignal) {
+    init(
+        _ spec: FilterChainSpec, tls: TLSContext?, gate: ConnectionGate? = nil, filter: Filter, drain: DrainSignal
+    ) {
         name = spec.name
         identity = spec.identity
+        self.gate = gate
         self.drain = drain
         self.tls = tls
         handshakeTimeout = spec.transportSocketConnectTimeout
@@ -49,6 +54,19 @@ final class FilterChain {
         }
     }
 
+    /// Ends a connection that the gate turned away: the filter counts and logs it, as in Envoy. A TLS handshake may not
+    /// have begun.
+    func turnAway(_ connection: Connection, _ downstream: DownstreamInfo, _ refusal: ConnectionRefusal) {
+        downstream.refusal = refusal
+        downstream.localCloseReason = refusal.closeReason
+        switch filter {
+        case .http(let manager, let codecs):
+            manager.turnAway(connection, downstream, codecs)
+        case .tcp(let proxy):
+            proxy.turnAway(connection, downstream, refusal)
+        }
+    }
+
     /// The TCP proxy that gets a client's bytes as they come, TLS left alone; nil: the chain has none.
     var plainProxy: TCPProxy? {
         if case .tcp(let proxy) = filter, tls == nil { return proxy }
@@ -56,9 +74,10 @@ final class FilterChain {
     }
 
     var connectionCount: Int {
-        switch filter {
-        case .http(let manager, _): manager.connectionCount
-        case .tcp(let proxy): proxy.connectionCount
+        let held = gate?.heldCount ?? 0
+        return switch filter {
+        case .http(let manager, _): manager.connectionCount + held
+        case .tcp(let proxy): proxy.connectionCount + held
         }
     }
 
@@ -84,6 +103,7 @@ final class FilterChain {
     }
 
     func closeConnections() {
+        gate?.releaseAll()
         switch filter {
         case .http(let manager, _): manager.closeConnections()
         case .tcp(let proxy): proxy.closeConnections()

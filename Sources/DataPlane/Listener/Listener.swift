@@ -233,16 +233,31 @@ public final class Listener {
     func serve(
         _ connection: Connection, _ downstream: DownstreamInfo, _ chain: FilterChain, _ headStart: TCPHeadStart?
     ) {
+        watchEnd(of: connection, downstream)
+        chain.serve(connection, downstream, headStart)
+    }
+
+    /// Ends a connection that its chain's gate did not let in, after a delay where there is one.
+    func turnAway(
+        _ connection: Connection, _ downstream: DownstreamInfo, _ chain: FilterChain, _ refusal: ConnectionRefusal,
+        after delay: TimeAmount?
+    ) {
+        if !refusal.reason.isEmpty { entryLog.refused(connection, refusal.reason, now: loop.now) }
+        watchEnd(of: connection, downstream)
+        guard let gate = chain.gate, let delay else { return chain.turnAway(connection, downstream, refusal) }
+        gate.hold(connection, for: delay) { chain.turnAway($0, downstream, refusal) }
+    }
+
+    private func watchEnd(of connection: Connection, _ downstream: DownstreamInfo) {
         if accessLogs.isEmpty {
             // Holds nothing but the listener, and so takes no memory.
             connection.onClose = { [self] in connectionGone($0.createdAt) }
         } else {
             connection.onClose = { [self] in
                 connectionGone($0.createdAt)
-                log($0, downstream, flags: [])
+                log($0, downstream, flags: downstream.refusal?.flags ?? [])
             }
         }
-        chain.serve(connection, downstream, headStart)
     }
 
     func forget(_ connection: PendingConnection) {
@@ -299,6 +314,7 @@ public final class Listener {
         let info = StreamInfo()
         info.downstream = downstream
         info.flags = flags
+        info.connectionTerminationDetails = downstream.refusal?.details ?? ""
         info.marks.start = connection.createdAt
         info.marks.end = loop.now
         info.startWall = loop.wallNow + (connection.createdAt - loop.now)

@@ -150,7 +150,8 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
 
     private func openHeadStart() {
         guard case .filtering = state, connection.input.isEmpty, headStart == nil, !connection.hasUnreadInput,
-            let proxy = listener.chain(for: facts)?.plainProxy
+            let chain = listener.chain(for: facts), let proxy = chain.plainProxy,
+            chain.gate?.wouldPass(downstream()) ?? true
         else { return }
         headStart = TCPHeadStart(proxy, downstream()) { [weak self] in self?.serverSpoke() }
         if headStart != nil { listener.serverFirst?.opened.increment() }
@@ -202,6 +203,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
             return
         }
         listener.connectionBegins()
+        if let refusal = chain.gate?.limit(now: listener.loop.now) { return turnAway(chain, downstream(), refusal) }
         guard let context = chain.tls else {
             serve(chain)
             return
@@ -213,8 +215,11 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     }
 
     private func serve(_ chain: FilterChain) {
-        finish()
         let downstream = downstream()
+        if let gate = chain.gate, let (refusal, delay) = gate.judge(downstream) {
+            return turnAway(chain, downstream, refusal, after: delay)
+        }
+        finish()
         downstream.filterChainName = chain.name
         let headStart = self.headStart
         self.headStart = nil
@@ -222,6 +227,16 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
             listener.serverFirst?.used.increment()
         }
         listener.serve(connection, downstream, chain, headStart)
+    }
+
+    /// The chain's gate does not let the connection in.
+    private func turnAway(
+        _ chain: FilterChain, _ downstream: DownstreamInfo, _ refusal: ConnectionRefusal, after delay: TimeAmount? = nil
+    ) {
+        finish()
+        dropHeadStart()
+        downstream.filterChainName = chain.name
+        listener.turnAway(connection, downstream, chain, refusal, after: delay)
     }
 
     private func dropHeadStart() {
@@ -240,7 +255,10 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         downstream.metadata = facts.metadata
         if let tls = connection.tls {
             downstream.tls = tls
-            downstream.requestedServerName = tls.serverName
+            // As a listener filter that looks at the ClientHello tells it. Few clients write capitals.
+            let name = tls.serverName
+            let hasCapitals = name.utf8.contains { $0 >= UInt8(ascii: "A") && $0 <= UInt8(ascii: "Z") }
+            downstream.requestedServerName = hasCapitals ? name.lowercased() : name
             downstream.handshakeDone = connection.establishedAt
         } else {
             downstream.requestedServerName = facts.serverName

@@ -47,6 +47,19 @@ public final class DownstreamInfo {
         get { rare?.metadata ?? ConnectionMetadata() }
         set { if newValue != metadata { rareFacts.metadata = newValue } }
     }
+    /// Why a network filter turned it away; nil: none did.
+    var refusal: ConnectionRefusal? {
+        get { rare?.refusal }
+        set { rareFacts.refusal = newValue }
+    }
+    /// The connection's own bucket in the place of a shared one. There are as many as the configuration has rate limits
+    /// that are meant so.
+    func ownBucket(like shared: TokenBucket) -> TokenBucket {
+        if let own = rare?.buckets.first(where: { $0.shared === shared })?.own { return own }
+        let own = shared.makeCopy()
+        rareFacts.buckets.append((shared, own))
+        return own
+    }
     public var tls: TLSConnectionInfo?
     /// SNI, from the handshake.
     public var requestedServerName = ""
@@ -84,6 +97,8 @@ public final class DownstreamInfo {
         var transportFailureReason = ""
         var localCloseReason = ""
         var detectedCloseType = DetectedCloseType.normal
+        var refusal: ConnectionRefusal?
+        var buckets: [(shared: TokenBucket, own: TokenBucket)] = []
     }
 
     private var rareFacts: RareFacts {

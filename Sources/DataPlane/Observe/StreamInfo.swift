@@ -43,6 +43,8 @@ public final class StreamInfo {
     /// `%STREAM_ID%` of a stream without an x-request-id (TCP).
     public var streamID = ""
     public var downstream: DownstreamInfo?
+    /// What HTTP filters have noted for logs (`%DYNAMIC_METADATA%`).
+    @exclusivity(unchecked) var notes: [StreamNote] = []
     /// The client as trusted headers tell it; nil: the peer of the connection.
     public var client: SocketAddress?
     @exclusivity(unchecked) public var upstream = UpstreamInfo()
@@ -67,6 +69,7 @@ public final class StreamInfo {
         isHealthCheck = false
         streamID = ""
         downstream = nil
+        if !notes.isEmpty { notes.removeAll(keepingCapacity: true) }
         client = nil
         upstream = UpstreamInfo()
     }

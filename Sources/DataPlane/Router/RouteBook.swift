@@ -10,12 +10,15 @@ public final class RouteBook {
     @exclusivity(unchecked) private(set) var table: RouteTable
     /// Most tables name no header that only internal clients may send, and so nobody reaches for them.
     @exclusivity(unchecked) private(set) var hasInternalOnlyHeaders: Bool
+    /// The filters that the routes were compiled with; nil: none looks at requests before the router.
+    let filters: HTTPFilters?
     private let bufferLimit: Int
     private let cells: StatCells
 
     /// - Parameter bufferLimit: of the listeners, bytes: bounds what is kept of a request for its retries.
-    init(_ table: RouteTable, bufferLimit: Int, cells: StatCells) {
+    init(_ table: RouteTable, bufferLimit: Int, cells: StatCells, filters: HTTPFilters? = nil) {
         self.table = table
+        self.filters = filters
         hasInternalOnlyHeaders = table.hasInternalOnlyHeaders
         self.bufferLimit = bufferLimit
         self.cells = cells

@@ -7,6 +7,8 @@ final class RouteLibrary {
     private struct Key: Hashable {
         let subscription: RouteSubscriptionSpec
         let bufferLimit: Int
+        /// Of a connection manager with filters before its router, whose routes are its alone. Its book holds them.
+        let filters: ObjectIdentifier?
     }
 
     private let clusters: ClusterSet
@@ -21,19 +23,25 @@ final class RouteLibrary {
     }
 
     /// A book of its own, for routes that stand in the listener.
-    func book(_ routes: RouteConfigurationSpec, bufferLimit: Int) throws(FormatError) -> RouteBook {
-        RouteBook(try compile(routes), bufferLimit: bufferLimit, cells: cells)
+    ///
+    /// - Parameter filters: of the connection manager; nil: no filter looks at requests before the router.
+    func book(
+        _ routes: RouteConfigurationSpec, bufferLimit: Int, filters: HTTPFilters? = nil
+    ) throws(FormatError) -> RouteBook {
+        RouteBook(try compile(routes, filters), bufferLimit: bufferLimit, cells: cells, filters: filters)
     }
 
     /// The book of a subscription. Without an answer so far it has no routes, and every request finds none.
     ///
     /// - Parameter routes: the last answer, if there was one.
     func book(
-        of subscription: RouteSubscriptionSpec, _ routes: RouteConfigurationSpec?, bufferLimit: Int
+        of subscription: RouteSubscriptionSpec, _ routes: RouteConfigurationSpec?, bufferLimit: Int,
+        filters: HTTPFilters? = nil
     ) throws(FormatError) -> RouteBook {
-        let key = Key(subscription: subscription, bufferLimit: bufferLimit)
+        let key = Key(
+            subscription: subscription, bufferLimit: bufferLimit, filters: filters.map { ObjectIdentifier($0) })
         if let known = books[key] { return known }
-        let made = try book(routes ?? RouteConfigurationSpec(), bufferLimit: bufferLimit)
+        let made = try book(routes ?? RouteConfigurationSpec(), bufferLimit: bufferLimit, filters: filters)
         books[key] = made
         return made
     }
@@ -42,7 +50,9 @@ final class RouteLibrary {
     func assign(_ routes: RouteConfigurationSpec, to subscription: RouteSubscriptionSpec) throws(FormatError) {
         // One table a book: `ForwardFacts` belong to the table's routes, and differ with the buffer limit.
         var tables: [(RouteBook, RouteTable)] = []
-        for (key, book) in books where key.subscription == subscription { tables.append((book, try compile(routes))) }
+        for (key, book) in books where key.subscription == subscription {
+            tables.append((book, try compile(routes, book.filters)))
+        }
         for (book, table) in tables { book.replace(table) }
     }
 
@@ -54,7 +64,9 @@ final class RouteLibrary {
         }
     }
 
-    private func compile(_ routes: RouteConfigurationSpec) throws(FormatError) -> RouteTable {
-        try RouteTable(routes, runtime: runtime, clusters: clusters)
+    private func compile(
+        _ routes: RouteConfigurationSpec, _ filters: HTTPFilters?
+    ) throws(FormatError) -> RouteTable {
+        try RouteTable(routes, runtime: runtime, filters: filters, clusters: clusters)
     }
 }

@@ -85,7 +85,7 @@ extension Router {
     }
 
     /// The cluster of the route, or what is missing.
-    private func findCluster(_ facts: ForwardFacts) -> (found: (any RequestCluster)?, missing: String) {
+    func findCluster(_ facts: ForwardFacts) -> (found: (any RequestCluster)?, missing: String) {
         let chosen = facts.action.choose(request, random: roll)
         if chosen.weighted != nil { choice = chosen }
         var cluster: (any RequestCluster)?

@@ -115,10 +115,12 @@ final class Router: StreamHandler {
     // MARK: The head
 
     func requestHead(end: Bool) {
-        config.stats.rqTotal.increment()
         body.exists = !end
         roll = stream.core.random.next()
-        switch config.routes.table.route(request, tls: info.downstream?.tls, random: roll) {
+        let decision = config.routes.table.route(request, tls: info.downstream?.tls, random: roll)
+        if let filters = stream.filters, !pass(filters, decision) { return }
+        config.stats.rqTotal.increment()
+        switch decision {
         case .none:
             config.stats.noRoute.increment()
             stream.reply(
@@ -145,6 +147,17 @@ final class Router: StreamHandler {
                 start(route, facts)
             }
         }
+    }
+
+    /// Shows the request to the filters before the router, as its route has them. False: one of them answered.
+    private func pass(_ filters: StreamFilters, _ decision: RouteDecision) -> Bool {
+        guard case .route(let route) = decision else { return filters.pass(stream, nil) }
+        info.routeName = route.name
+        guard let facts = route.forwardFacts else { return filters.pass(stream, route.filters) }
+        // As in Envoy: answers of filters are changed by the route that forwards, and logged with its cluster.
+        self.route = route
+        _ = findCluster(facts)
+        return filters.pass(stream, choice?.weighted?.filters ?? route.filters)
     }
 
     /// The route's changes of the request: headers, host, path.

@@ -54,6 +54,7 @@ extension HTTPConnectionManager {
         var (kept, environment) = (spec, environment)
         kept.routes.virtualHosts = []
         environment.routes = routes
+        environment.filters = routes.filters
         self.init(kept, environment) { Router($0, config) }
     }
 }

@@ -18,6 +18,8 @@ public final class Route {
     public let changesResponse: Bool
     /// What the router that serves this table has worked out ahead.
     var forwardFacts: ForwardFacts?
+    /// The filters before the router, where the route's are not those of all.
+    let filters: HTTPFilterChain?
     private let requestMutations: MutationLevels
     private let responseMutations: MutationLevels
     /// Bytes of a path that a prefix or an exact path matches; nil: all before the query.
@@ -26,8 +28,9 @@ public final class Route {
 
     init(
         _ spec: RouteSpec, virtualHost: VirtualHost, action: RouteAction, requestMutations: MutationLevels,
-        responseMutations: MutationLevels, scratch: RouteScratch
+        responseMutations: MutationLevels, filters: HTTPFilterChain?, scratch: RouteScratch
     ) {
+        self.filters = filters
         name = spec.name
         statPrefix = spec.statPrefix
         self.virtualHost = virtualHost

@@ -37,7 +37,8 @@ public final class ForwardAction {
     }
 
     init(
-        _ spec: ForwardSpec, fallbackRetryPolicy: RetryPolicy?, clusterIndex: (String) -> Int?
+        _ spec: ForwardSpec, fallbackRetryPolicy: RetryPolicy?, filters: HTTPFilterLevels = HTTPFilterLevels(nil),
+        clusterIndex: (String) -> Int?
     ) throws(FormatError) {
         self.spec = spec
         retryPolicy = spec.retryPolicy.map(RetryPolicy.init) ?? fallbackRetryPolicy
@@ -61,7 +62,7 @@ public final class ForwardAction {
             var total: UInt64 = 0
             for spec in specs {
                 total += UInt64(spec.weight)
-                entries.append(try WeightedCluster(spec, end: total, clusterIndex: clusterIndex))
+                entries.append(try WeightedCluster(spec, end: total, filters: filters, clusterIndex: clusterIndex))
             }
             target = .weighted(entries, total: total)
         }
@@ -121,10 +122,13 @@ public final class WeightedCluster {
     let requestMutations: HeaderMutations
     let responseMutations: HeaderMutations
     let hostRewrite: FixedBytes?
+    /// The filters before the router, where the cluster's are not those of all.
+    let filters: HTTPFilterChain?
 
     init(
-        _ spec: ForwardSpec.WeightedRouteCluster, end: UInt64, clusterIndex: (String) -> Int?
+        _ spec: ForwardSpec.WeightedRouteCluster, end: UInt64, filters: HTTPFilterLevels, clusterIndex: (String) -> Int?
     ) throws(FormatError) {
+        self.filters = try filters.adding(spec.filterOverrides).chain
         switch spec.name {
         case .cluster(let name): target = .cluster(ClusterReference(name, clusterIndex))
         case .header(let name):

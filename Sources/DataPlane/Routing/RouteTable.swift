@@ -44,11 +44,13 @@ public final class RouteTable {
     }
 
     /// A table whose routes go to a worker's clusters, whether these are there already or not.
-    public convenience init(
-        _ spec: RouteConfigurationSpec, runtime: RuntimeSpec, clusters: ClusterSet
+    ///
+    /// - Parameter filters: of the connection manager; nil: no filter looks at requests before the router.
+    convenience init(
+        _ spec: RouteConfigurationSpec, runtime: RuntimeSpec, filters: HTTPFilters?, clusters: ClusterSet
     ) throws(FormatError) {
         let names = clusters.makeNames()
-        try self.init(spec, runtime: runtime, clusterIndex: { names.place(of: $0) })
+        try self.init(spec, runtime: runtime, filters: filters, clusterIndex: { names.place(of: $0) })
         clusterNames = names
     }
 
@@ -56,9 +58,16 @@ public final class RouteTable {
     ///   - runtime: fractions under a runtime key are settled by it.
     ///   - clusterIndex: the place of a cluster among the worker's own, by name.
     /// - Throws: for a format in header values or rewrites that does not compile; a checked configuration has none.
-    public init(
+    public convenience init(
         _ spec: RouteConfigurationSpec, runtime: RuntimeSpec = RuntimeSpec(),
         clusterIndex: (String) -> Int? = { _ in nil }
+    ) throws(FormatError) {
+        try self.init(spec, runtime: runtime, filters: nil, clusterIndex: clusterIndex)
+    }
+
+    /// - Parameter filters: of the connection manager; nil: no filter looks at requests before the router.
+    init(
+        _ spec: RouteConfigurationSpec, runtime: RuntimeSpec, filters: HTTPFilters?, clusterIndex: (String) -> Int?
     ) throws(FormatError) {
         name = spec.name
         hosts = VirtualHostIndex(spec.virtualHosts.map(\.domains))
@@ -67,19 +76,24 @@ public final class RouteTable {
         internalOnlyHeaders = spec.internalOnlyHeaders.compactMap { HeaderKey($0) }
         let request = try spec.headers.compiledRequest()
         let response = try spec.headers.compiledResponse()
+        let filterLevels = try HTTPFilterLevels(filters).adding(spec.filterOverrides)
         var tables: [Table] = []
         for host in spec.virtualHosts {
             let virtualHost = VirtualHost(host)
             let hostRequest = try host.headers.compiledRequest()
             let hostResponse = try host.headers.compiledResponse()
             let retryPolicy = host.retryPolicy.map(RetryPolicy.init)
+            let hostFilters = try filterLevels.adding(host.filterOverrides)
             var routes: [Route] = []
             for route in host.routes {
+                let routeFilters = try hostFilters.adding(route.filterOverrides)
                 let action: RouteAction
                 switch route.action {
                 case .forward(let forward):
                     action = .forward(
-                        try ForwardAction(forward, fallbackRetryPolicy: retryPolicy, clusterIndex: clusterIndex))
+                        try ForwardAction(
+                            forward, fallbackRetryPolicy: retryPolicy, filters: routeFilters,
+                            clusterIndex: clusterIndex))
                 case .redirect(let redirect): action = .redirect(RedirectAction(redirect))
                 case .direct(let direct): action = .direct(direct)
                 }
@@ -91,7 +105,7 @@ public final class RouteTable {
                             [try route.headers.compiledRequest(), hostRequest, request], mostSpecificWins: wins),
                         responseMutations: MutationLevels(
                             [try route.headers.compiledResponse(), hostResponse, response], mostSpecificWins: wins),
-                        scratch: scratch))
+                        filters: routeFilters.chain, scratch: scratch))
             }
             let index = RouteIndex(host.routes.map(\.match), runtime: runtime)
             tables.append(Table(virtualHost: virtualHost, index: index, routes: routes))

@@ -10,6 +10,8 @@ public struct HTTPConnectionManagerSpec: Sendable {
     /// `rds`, in place of `routes`.
     public var routeSource: RouteSubscriptionSpec?
     public var router = RouterSpec()
+    /// What looks at requests before the router, in order.
+    public var filters: [HTTPFilterSpec] = []
     /// Counts gRPC calls; nil: nobody asked for it.
     public var grpcStats: GRPCStatsSpec?
     public var accessLogs: [AccessLogSpec] = []

@@ -78,6 +78,8 @@ public struct FilterChainSpec: Sendable {
     public var tls: TLSContextSpec?
     /// From accept to the end of the TLS handshake; none by default.
     public var transportSocketConnectTimeout: TimeAmount?
+    /// What lets connections in before `filter` gets them, in order.
+    public var gates: [NetworkGateSpec] = []
     public var filter: NetworkFilterSpec
 
     public init(filter: NetworkFilterSpec) { self.filter = filter }

@@ -13,6 +13,7 @@ public struct RouteConfigurationSpec: Sendable {
     public var ignorePathParametersInPathMatching = false
     /// Bytes of a direct response body, 4096.
     public var maxDirectResponseBodySize = 4096
+    public var filterOverrides: HTTPFilterOverrides = [:]
 
     public init() {}
 }
@@ -31,6 +32,7 @@ public struct VirtualHostSpec: Sendable {
     public var includeIsTimeoutRetryHeader = false
     public var perRequestBufferLimit: Int?
     public var virtualClusters: [VirtualClusterSpec] = []
+    @Rare public var filterOverrides: HTTPFilterOverrides?
 
     public enum TLSRequirement: Sendable { case none, externalOnly, all }
 
@@ -60,6 +62,7 @@ public struct RouteSpec: Sendable {
     /// Shown with `%METADATA(ROUTE:...)%`; namespace to JSON-like text values.
     public var statPrefix = ""
     public var perRequestBufferLimit: Int?
+    @Rare public var filterOverrides: HTTPFilterOverrides?
 
     public init(match: RouteMatchSpec, action: RouteActionSpec) {
         self.match = match
@@ -154,6 +157,7 @@ public struct ForwardSpec: Sendable {
         public var weight: UInt32
         public var headers = HeaderMutationsSpec()
         public var hostRewrite: String?
+        @Rare public var filterOverrides: HTTPFilterOverrides?
         public init(name: Name, weight: UInt32) {
             self.name = name
             self.weight = weight

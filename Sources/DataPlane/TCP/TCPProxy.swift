@@ -56,6 +56,14 @@ public final class TCPProxy {
         }
     }
 
+    /// Counts, logs and closes a connection that the chain's gate did not let in.
+    func turnAway(_ connection: Connection, _ downstream: DownstreamInfo, _ refusal: ConnectionRefusal) {
+        let session = TCPSession(self, connection, downstream)
+        session.index = sessions.count
+        sessions.append(session)
+        session.turnAway(refusal)
+    }
+
     /// Closes all sessions now.
     public func closeConnections() {
         for session in sessions { session.closeNow("connection_manager_closed") }

@@ -67,6 +67,12 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         }
     }
 
+    /// The connection is not let in.
+    func turnAway(_ refusal: ConnectionRefusal) {
+        begin()
+        end(flags: refusal.flags, details: refusal.details)
+    }
+
     private func begin() {
         proxy.stats.connections.increment()
         downstream.pauseReading()

@@ -61,7 +61,9 @@ struct FilterChainBuilder {
             }
         }
         let drain = DrainSignal()
-        return FilterChain(spec, tls: tls, filter: try filter(spec.filter, update, drain), drain: drain)
+        return FilterChain(
+            spec, tls: tls, gate: spec.gates.isEmpty ? nil : ConnectionGate(spec.gates, cells, loop: loop),
+            filter: try filter(spec.filter, update, drain), drain: drain)
     }
 
     private func loggers(_ specs: [AccessLogSpec]) throws(WorkerError) -> [AccessLogger] {
@@ -94,10 +96,15 @@ struct FilterChainBuilder {
                 if let replies = http.localReplies {
                     environment.localReplies = try LocalReplyRules(replies, runtime: runtime)
                 }
+                let filters =
+                    try http.filters.isEmpty
+                    ? nil
+                    : HTTPFilters(http.filters, statPrefix: http.statPrefix, cells: cells, runtime: runtime)
                 if let source = http.routeSource {
-                    book = try routes.book(of: source, update.routes[source], bufferLimit: bufferLimit)
+                    book = try routes.book(
+                        of: source, update.routes[source], bufferLimit: bufferLimit, filters: filters)
                 } else {
-                    book = try routes.book(http.routes, bufferLimit: bufferLimit)
+                    book = try routes.book(http.routes, bufferLimit: bufferLimit, filters: filters)
                 }
             } catch {
                 throw .format(error)

@@ -30,7 +30,7 @@ final class HTTPRig {
     /// `settings` changes the manager's spec; the only route sends everything to `app`, and `route` changes it.
     init(
         peer: String = "10.0.0.9", routes: [RouteSpec]? = nil, router: RouterSpec = RouterSpec(),
-        localReplies: LocalReplyRules? = nil,
+        localReplies: LocalReplyRules? = nil, filters: [HTTPFilterSpec] = [],
         settings: (inout HTTPConnectionManagerSpec) -> Void = { _ in },
         route: (inout ForwardSpec) -> Void = { _ in }, virtualHost: (inout VirtualHostSpec) -> Void = { _ in }
     ) throws {
@@ -49,9 +49,15 @@ final class HTTPRig {
         var spec = HTTPConnectionManagerSpec(statPrefix: "in", routes: configuration)
         spec.router = router
         settings(&spec)
-        let table = try RouteTable(spec.routes, clusterIndex: { $0 == "app" ? 0 : nil })
         var environment = HTTPEnvironment(
             loop: loop, cells: cells, listenerStatPrefix: "listener.here.", drain: drain, localReplies: localReplies)
+        if !filters.isEmpty {
+            environment.filters = try HTTPFilters(
+                filters, statPrefix: spec.statPrefix, cells: cells, runtime: RuntimeSpec())
+        }
+        let table = try RouteTable(
+            spec.routes, runtime: RuntimeSpec(), filters: environment.filters,
+            clusterIndex: { $0 == "app" ? 0 : nil })
         environment.identity.localAddress = .v4(IPv4Address("192.0.2.1") ?? .loopback)
         environment.identity.serviceCluster = "svc"
         let routeBook = RouteBook(table, bufferLimit: environment.bufferLimit, cells: cells)

@@ -84,7 +84,7 @@ struct ClusterPlacesTests {
         var spec = RouteConfigurationSpec()
         spec.virtualHosts = [host]
         let set = world.fixture.sets[0]
-        var table: RouteTable? = try RouteTable(spec, runtime: RuntimeSpec(), clusters: set)
+        var table: RouteTable? = try RouteTable(spec, runtime: RuntimeSpec(), filters: nil, clusters: set)
         world.forgetRoutes()
         let indices = try #require(table).routes.map { route -> Int? in
             guard case .forward(let action) = route.action,

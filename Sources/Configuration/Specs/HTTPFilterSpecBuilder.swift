@@ -1,0 +1,100 @@
+// HTTP filters before the router, and `typed_per_filter_config`.
+import DataPlane
+import EnvoyAPI
+import Reactor
+
+struct HTTPFilterSpecBuilder {
+    let context: SpecContext
+
+    /// The filters that look at requests, in their order; the router and those that only watch are not among them.
+    func filters(_ filters: [API.HTTPFilter], _ path: FieldPath) -> [HTTPFilterSpec] {
+        filters.enumerated().compactMap { index, filter in
+            let config = path[index].field("typed_config")
+            let kind: HTTPFilterSpec.Kind
+            if let rbac = filter.typedConfig.unpacked(API.HTTPRBAC.self) {
+                kind = .rbac(RBACSpecBuilder(context: context, hasHeaders: true).http(rbac, config))
+            } else if let limit = filter.typedConfig.unpacked(API.LocalRateLimit.self) {
+                kind = .localRateLimit(
+                    RateLimitSpecBuilder(context: context).http(limit, isForRoute: false, config))
+            } else {
+                if filter.disabled {
+                    context.unsupported(
+                        path[index].field("disabled"),
+                        "\(quotedForMessage(filter.name)) cannot be turned off: leave it out")
+                }
+                return nil
+            }
+            var spec = HTTPFilterSpec(name: filter.name, kind: kind)
+            spec.isDisabled = filter.disabled
+            return spec
+        }
+    }
+
+    /// One level's `typed_per_filter_config`.
+    func overrides(_ configs: [String: API.AnyMessage], _ path: FieldPath) -> HTTPFilterOverrides {
+        var overrides: HTTPFilterOverrides = [:]
+        for (name, config) in configs {
+            overrides[name] = override(config, path.field("typed_per_filter_config").key(name))
+        }
+        return overrides
+    }
+
+    private func override(_ config: API.AnyMessage, _ path: FieldPath) -> HTTPFilterOverride? {
+        if let wrapper = config.unpacked(API.FilterConfig.self) {
+            if wrapper.disabled { return .disabled }
+            guard wrapper.hasConfig, !wrapper.config.typeURL.isEmpty else { return .enabled }
+            return override(wrapper.config, path.field("config"))
+        }
+        if let route = config.unpacked(API.RBACPerRoute.self) {
+            guard route.hasRbac else { return .rbac(nil) }
+            return .rbac(RBACSpecBuilder(context: context, hasHeaders: true).http(route.rbac, path.field("rbac")))
+        }
+        if let limit = config.unpacked(API.LocalRateLimit.self) {
+            return .localRateLimit(RateLimitSpecBuilder(context: context).http(limit, isForRoute: true, path))
+        }
+        return nil
+    }
+
+    // MARK: - Filters and routes together
+
+    /// Overrides that fit no filter do nothing: a name that no filter has, as in Envoy, is warned of, and another filter's
+    /// type is refused.
+    func check(_ routes: API.RouteConfiguration, _ filters: [HTTPFilterSpec], _ path: FieldPath) {
+        let kinds = Dictionary(filters.map { ($0.name, $0.kind) }) { first, _ in first }
+        check(routes.typedPerFilterConfig, kinds, path)
+        for (index, host) in routes.virtualHosts.enumerated() {
+            let path = path.field("virtual_hosts")[index]
+            check(host.typedPerFilterConfig, kinds, path)
+            for (index, route) in host.routes.enumerated() {
+                let path = path.field("routes")[index]
+                check(route.typedPerFilterConfig, kinds, path)
+                let clusters = path.field("route.weighted_clusters.clusters")
+                for (index, cluster) in route.route.weightedClusters.clusters.enumerated() {
+                    check(cluster.typedPerFilterConfig, kinds, clusters[index])
+                }
+            }
+        }
+    }
+
+    private func check(
+        _ configs: [String: API.AnyMessage], _ kinds: [String: HTTPFilterSpec.Kind], _ path: FieldPath
+    ) {
+        for (name, config) in configs {
+            let path = path.field("typed_per_filter_config").key(name)
+            guard let kind = kinds[name] else {
+                context.report.warn(
+                    path: path, "no filter before the router has the name \(quotedForMessage(name)): it does nothing")
+                continue
+            }
+            let inner = config.unpacked(API.FilterConfig.self).map { $0.config } ?? config
+            let fits: Bool
+            switch kind {
+            case .rbac: fits = inner.messageName == API.RBACPerRoute.protoMessageName
+            case .localRateLimit: fits = inner.messageName == API.LocalRateLimit.protoMessageName
+            }
+            if !fits, !inner.typeURL.isEmpty {
+                context.bad(path, "\(inner.messageName) is not for the filter \(quotedForMessage(name))")
+            }
+        }
+    }
+}

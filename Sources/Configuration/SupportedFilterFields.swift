@@ -1,0 +1,44 @@
+// The fields of filters that let in or turn away that Outrider acts on.
+
+extension SupportedFields {
+    /// In the form of `table`.
+    static let filters = """
+        envoy.config.route.v3.FilterConfig
+          config disabled
+        envoy.config.rbac.v3.RBAC
+          action policies
+        envoy.config.rbac.v3.Policy
+          permissions principals
+        envoy.config.rbac.v3.Permission
+          and_rules or_rules any header url_path destination_ip destination_port destination_port_range not_rule
+          requested_server_name
+        envoy.config.rbac.v3.Permission.Set
+          rules
+        envoy.config.rbac.v3.Principal
+          and_ids or_ids any authenticated source_ip direct_remote_ip remote_ip header url_path not_id
+        envoy.config.rbac.v3.Principal.Set
+          ids
+        envoy.config.rbac.v3.Principal.Authenticated
+          principal_name
+        envoy.type.matcher.v3.PathMatcher
+          path
+        envoy.extensions.filters.http.rbac.v3.RBAC
+          rules rules_stat_prefix shadow_rules shadow_rules_stat_prefix track_per_rule_stats
+        envoy.extensions.filters.http.rbac.v3.RBACPerRoute
+          rbac
+        envoy.extensions.filters.network.rbac.v3.RBAC
+          rules shadow_rules shadow_rules_stat_prefix stat_prefix delay_deny
+        envoy.type.v3.TokenBucket
+          max_tokens tokens_per_fill fill_interval
+        envoy.type.v3.HttpStatus
+          code
+        envoy.config.core.v3.RuntimeFeatureFlag
+          default_value runtime_key
+        envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+          stat_prefix status token_bucket filter_enabled filter_enforced request_headers_to_add_when_not_enforced
+          response_headers_to_add local_rate_limit_per_downstream_connection enable_x_ratelimit_headers
+          rate_limited_as_resource_exhausted
+        envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
+          stat_prefix token_bucket runtime_enabled share_key
+        """
+}

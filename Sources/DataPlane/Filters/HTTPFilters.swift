@@ -1,0 +1,124 @@
+// The HTTP filters of a connection manager that look at a request before the router does.
+import HTTPWire
+import Metrics
+import Reactor
+
+/// One filter, compiled.
+enum HTTPFilter {
+    case rbac(HTTPRBAC)
+    case localRateLimit(LocalRateLimit)
+
+    /// Looks at a request's head. False: the request was answered.
+    func pass(_ stream: HTTPStream, _ filters: StreamFilters) -> Bool {
+        switch self {
+        case .rbac(let rbac):
+            guard let refusal = rbac.check(stream) else { return true }
+            stream.reply(refusal)
+            return false
+        case .localRateLimit(let limit):
+            return limit.pass(stream, filters)
+        }
+    }
+}
+
+/// The filters that the requests of one route go through, in their order.
+final class HTTPFilterChain {
+    let filters: [HTTPFilter]
+
+    init(_ filters: [HTTPFilter]) { self.filters = filters }
+}
+
+/// Makes the chains: one for all requests, and one for each place in the routes that changes a filter. Loop thread only.
+final class HTTPFilters {
+    /// For requests without a route of their own opinion.
+    let standard: HTTPFilterChain
+    private let specs: [HTTPFilterSpec]
+    private let compiled: [HTTPFilter]
+    private let rbacStats: [RBACStats?]
+    private let cells: StatCells
+    private let runtime: RuntimeSpec
+
+    /// - Parameter statPrefix: the connection manager's.
+    /// - Throws: for a format that does not compile; a checked configuration has none.
+    init(
+        _ specs: [HTTPFilterSpec], statPrefix: String, cells: StatCells, runtime: RuntimeSpec
+    ) throws(FormatError) {
+        var compiled: [HTTPFilter] = []
+        var rbacStats: [RBACStats?] = []
+        for spec in specs {
+            switch spec.kind {
+            case .rbac(let rbac):
+                let stats = RBACStats(
+                    cells, prefix: "http.\(statPrefix).", rulesPrefix: rbac.rulesStatPrefix,
+                    shadowPrefix: rbac.shadowStatPrefix)
+                compiled.append(.rbac(HTTPRBAC(rbac, name: spec.name, stats: stats)))
+                rbacStats.append(stats)
+            case .localRateLimit(let limit):
+                compiled.append(.localRateLimit(try LocalRateLimit(limit, cells, runtime: runtime)))
+                rbacStats.append(nil)
+            }
+        }
+        self.specs = specs
+        self.compiled = compiled
+        self.rbacStats = rbacStats
+        self.cells = cells
+        self.runtime = runtime
+        standard = HTTPFilterChain(zip(specs, compiled).filter { !$0.0.isDisabled }.map(\.1))
+    }
+
+    /// The chain under overrides, the most specific level first; for each filter the first that names it counts.
+    func chain(_ levels: [HTTPFilterOverrides]) throws(FormatError) -> HTTPFilterChain {
+        var filters: [HTTPFilter] = []
+        for (index, spec) in specs.enumerated() {
+            let override = levels.lazy.compactMap { $0[spec.name] }.first
+            if let filter = try filter(index, override) { filters.append(filter) }
+        }
+        return HTTPFilterChain(filters)
+    }
+
+    /// nil: the filter is off. An override that is another filter's changes nothing, as in Envoy.
+    private func filter(_ index: Int, _ override: HTTPFilterOverride?) throws(FormatError) -> HTTPFilter? {
+        switch override {
+        case nil: return specs[index].isDisabled ? nil : compiled[index]
+        case .disabled: return nil
+        case .enabled: return compiled[index]
+        case .rbac(let rbac):
+            guard let stats = rbacStats[index], case .rbac(let own) = specs[index].kind else { return compiled[index] }
+            guard var rbac else { return nil }
+            // What the route does not name is named as the connection manager does.
+            if rbac.rulesStatPrefix.isEmpty { rbac.rulesStatPrefix = own.rulesStatPrefix }
+            if rbac.shadowStatPrefix.isEmpty { rbac.shadowStatPrefix = own.shadowStatPrefix }
+            return .rbac(HTTPRBAC(rbac, name: specs[index].name, stats: stats))
+        case .localRateLimit(let limit):
+            guard case .localRateLimit = compiled[index] else { return compiled[index] }
+            return .localRateLimit(try LocalRateLimit(limit, cells, runtime: runtime))
+        }
+    }
+}
+
+/// The overrides that hold at one place of the routes, and the chain that they make: routes that add nothing of their own
+/// share it.
+struct HTTPFilterLevels {
+    private let filters: HTTPFilters?
+    private let levels: [HTTPFilterOverrides]
+    /// nil: the standard one.
+    let chain: HTTPFilterChain?
+
+    init(_ filters: HTTPFilters?) {
+        self.filters = filters
+        levels = []
+        chain = nil
+    }
+
+    private init(_ filters: HTTPFilters, _ levels: [HTTPFilterOverrides]) throws(FormatError) {
+        self.filters = filters
+        self.levels = levels
+        chain = try filters.chain(levels)
+    }
+
+    /// With those of the next, more specific level.
+    func adding(_ overrides: HTTPFilterOverrides?) throws(FormatError) -> HTTPFilterLevels {
+        guard let filters, let overrides, !overrides.isEmpty else { return self }
+        return try HTTPFilterLevels(filters, [overrides] + levels)
+    }
+}
