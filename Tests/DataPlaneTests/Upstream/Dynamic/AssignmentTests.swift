@@ -60,7 +60,8 @@ struct AssignmentTests {
         world.assign([group])
         #expect(world.hosts == ["0 /degraded_eds_health", "1 healthy"])
         #expect(world.cluster?.hosts.hosts[0] === after.hosts[0])
-        #expect(world.answer() == "1" && world.stat("membership_degraded") == 1)
+        // Half of the hosts are healthy and take 70 %: the degraded one has the rest.
+        #expect(Set((0..<50).map { _ in world.answer() }) == ["0", "1"] && world.stat("membership_degraded") == 1)
         #expect(world.servers[0].peers.allSatisfy { !$0.sawEnd })
     }
 
