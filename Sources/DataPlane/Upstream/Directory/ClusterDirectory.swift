@@ -262,6 +262,17 @@ public final class ClusterDirectory {
         for body in waits.over(names) { body() }
     }
 
+    /// Makes gRPC calls to a cluster of the bootstrap from the main thread; nil: there is no such cluster.
+    public func grpcUpstream(_ name: String) -> GRPCUpstream? {
+        guard let entry = active[name], !entry.isAddedByAPI else { return nil }
+        return GRPCUpstream(entry.shared, self, cells: cells)
+    }
+
+    /// Calls back when a cluster has its hosts: at once if it does.
+    func whenInitialised(_ name: String, _ done: @escaping () -> Void) {
+        if active[name]?.isInitialised ?? true { done() } else { waits.add([name], done) }
+    }
+
     /// Clusters whose first endpoints or first health checks are missing, for the log.
     public var uninitialised: [(cluster: String, reason: String)] {
         (ordered + warming.values).compactMap { entry in entry.whatIsMissing.map { (entry.name, $0) } }

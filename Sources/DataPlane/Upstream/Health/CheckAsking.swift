@@ -7,24 +7,12 @@ import Reactor
 ///
 /// `connect_timeout` does not count here, as in Envoy: the check's own timeout does.
 final class CheckAsking {
-    /// A connection, or why there can be none.
-    enum Outcome {
-        case connection(Connection)
-        case impossible(String)
-    }
-
     let cluster: ClusterShared
     let loop: EventLoop
+    let connector: HostConnector
     let stats: HealthCheckStats
     let isReusing: Bool
     private let spec: HealthCheckSpec
-    private let cells: StatCells
-    private let socketOptions: SocketOptions
-    /// What connections that are opened now are made with; nil: plain text.
-    private lazy var tls = cluster.spec.tls.map(makeContext)
-    /// Shared by all HTTP/2 connections to the cluster's hosts.
-    private(set) lazy var http2Settings = HTTP2ClientSettings(
-        cluster.spec, cells: cells, statPrefix: "cluster.\(cluster.statName).")
     let requestStyle: HTTP1Style
     let responseLimits: HTTP1Limits
     let responseOptions: HTTP1Options
@@ -35,10 +23,9 @@ final class CheckAsking {
         self.spec = spec
         self.cluster = cluster
         self.loop = loop
-        self.cells = cells
+        connector = HostConnector(cluster, loop: loop, cells: cells)
         self.stats = stats
         isReusing = spec.reusesConnection
-        socketOptions = UpstreamDefaults.socketOptions(cluster.spec)
         requestStyle = UpstreamDefaults.requestStyle(cluster.spec.http)
         responseLimits = UpstreamDefaults.responseLimits(cluster.spec.http)
         responseOptions = UpstreamDefaults.responseOptions(cluster.spec.http)
@@ -51,32 +38,18 @@ final class CheckAsking {
             }
     }
 
-    private func makeContext(_ spec: TLSContextSpec) -> Result<TLSContext, TLSConfigurationError> {
-        Result { () throws(TLSConfigurationError) in
-            try TLSContext.client(spec, stats: TLSStats(cells: cells, prefix: "cluster.\(cluster.statName).ssl."))
-        }
+    /// Connections that are opened from now on are made with this: certificates have changed.
+    func replaceTLS(_ spec: TLSContextSpec) { connector.replaceTLS(spec) }
+
+    /// Begins to connect to a host.
+    func connect(to host: Host, delegate: any ConnectionDelegate) -> HostConnector.Outcome {
+        connector.connect(
+            to: host, at: host.checkAddress(altPort: spec.altPort), alpn: spec.alpn, delegate: delegate)
     }
 
-    /// Connections that are opened from now on are made with this: certificates have changed.
-    func replaceTLS(_ spec: TLSContextSpec) { tls = makeContext(spec) }
-
-    // MARK: - Connecting
-
-    /// Begins to connect to a host. `isHTTP2`: that is what will be spoken, so TLS offers it where the file does not say
-    /// what to offer.
-    func connect(to host: Host, isHTTP2: Bool = false, delegate: any ConnectionDelegate) -> Outcome {
-        var context: TLSContext?
-        switch tls {
-        case .success(let made)?: context = made
-        case .failure(let error)?: return .impossible("no TLS: \(error)")
-        case nil: break
-        }
-        let offered = spec.alpn ?? (isHTTP2 && cluster.spec.tls?.alpn.isEmpty == true ? ["h2"] : nil)
-        let connection = Connection.connect(
-            to: host.checkAddress(altPort: spec.altPort), loop: loop, options: socketOptions, tls: context,
-            serverName: cluster.fixedServerName(for: host), alpn: offered,
-            preface: cluster.spec.proxyProtocol.map { ProxyHeader.bytes($0, nil) } ?? [], delegate: delegate)
-        return .connection(connection)
+    func http2Line(to host: Host, owner: HostLineOwner) -> HTTP2Line {
+        HTTP2Line(
+            connector, to: host, at: host.checkAddress(altPort: spec.altPort), alpn: spec.alpn, owner: owner)
     }
 
     // MARK: - Requests

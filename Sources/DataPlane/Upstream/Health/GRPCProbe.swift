@@ -3,13 +3,13 @@ import HTTPWire
 import Reactor
 
 /// Calls `grpc.health.v1.Health/Check` on a host: SERVING is healthy. gRPC page: "GRPC Health Checking Protocol".
-final class GRPCProbe: HealthProbe, CheckLineOwner {
+final class GRPCProbe: HealthProbe, HostLineOwner {
     private let spec: GRPCHealthCheckSpec
     private let timeout: TimeAmount
     private let asking: CheckAsking
     private unowned let owner: HealthProbeOwner
     private let message: [UInt8]
-    private var line: HTTP2CheckLine?
+    private var line: HTTP2Line?
     private var answer = GRPCHealthAnswer()
     /// Of an answer without a message.
     private var headStatus: Int?
@@ -34,7 +34,7 @@ final class GRPCProbe: HealthProbe, CheckLineOwner {
         asking.change(head, for: host, .http2)
         var scratch = ByteArena()
         GRPCRules.setTimeout(timeout, head, &scratch)
-        let line = line ?? HTTP2CheckLine(to: host, asking, owner: self)
+        let line = line ?? asking.http2Line(to: host, owner: self)
         self.line = line
         line.send(head, body: message)
     }

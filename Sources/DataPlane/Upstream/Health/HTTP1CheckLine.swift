@@ -4,8 +4,8 @@ import Reactor
 
 /// The client side of one HTTP/1 connection for checks (RFC 9112). Main thread only. Of an answer it holds the head, which
 /// is bounded, and nothing else.
-final class HTTP1CheckLine: CheckLine {
-    private unowned let owner: CheckLineOwner
+final class HTTP1CheckLine: HostLine {
+    private unowned let owner: HostLineOwner
     private let style: HTTP1Style
     private let loop: EventLoop
     private var socket: Connection?
@@ -17,7 +17,7 @@ final class HTTP1CheckLine: CheckLine {
     private var isAsking = false
     private var isClosed = false
 
-    init(to host: Host, _ asking: CheckAsking, owner: CheckLineOwner) {
+    init(to host: Host, _ asking: CheckAsking, owner: HostLineOwner) {
         self.owner = owner
         style = asking.requestStyle
         loop = asking.loop

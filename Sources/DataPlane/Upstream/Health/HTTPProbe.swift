@@ -3,11 +3,11 @@ import HTTPWire
 import Reactor
 
 /// Asks a host over HTTP/1 or HTTP/2 and judges the answer. Envoy page: `config.core.v3.HealthCheck.HttpHealthCheck`.
-final class HTTPProbe: HealthProbe, CheckLineOwner {
+final class HTTPProbe: HealthProbe, HostLineOwner {
     private let spec: HTTPHealthCheckSpec
     private let asking: CheckAsking
     private unowned let owner: HealthProbeOwner
-    private var line: (any CheckLine)?
+    private var line: (any HostLine)?
     private var matcher: PayloadMatcher
     /// Bytes of the body that may still be looked at.
     private var bodyLeft: UInt64 = 0
@@ -41,9 +41,9 @@ final class HTTPProbe: HealthProbe, CheckLineOwner {
         line.send(head, body: spec.body)
     }
 
-    private func makeLine(to host: Host) -> any CheckLine {
+    private func makeLine(to host: Host) -> any HostLine {
         spec.usesHTTP2
-            ? HTTP2CheckLine(to: host, asking, owner: self) : HTTP1CheckLine(to: host, asking, owner: self)
+            ? asking.http2Line(to: host, owner: self) : HTTP1CheckLine(to: host, asking, owner: self)
     }
 
     func giveUp() { close() }

@@ -1,17 +1,17 @@
-// Checks over HTTP/2, those of gRPC among them.
+// A line over HTTP/2: for checks, those of gRPC among them, and for gRPC calls that stay open.
 import HTTPWire
 import Reactor
 
-/// The client side of one HTTP/2 connection for checks (RFC 9113), with one stream at a time. Main thread only.
-final class HTTP2CheckLine: CheckLine {
-    private unowned let owner: CheckLineOwner
+/// The client side of one HTTP/2 connection (RFC 9113), with one stream at a time. Main thread only.
+final class HTTP2Line: HostLine {
+    private unowned let owner: HostLineOwner
     private let settings: HTTP2ClientSettings
     private let loop: EventLoop
     private var socket: Connection?
     private var transport: HTTP2Transport?
-    /// Waits for the connection.
-    private var request: (head: HeaderMap, body: [UInt8])?
-    private var stream: CheckStream?
+    /// Waits for the connection. `isOpen`: more of the body follows, without end.
+    private var request: (head: HeaderMap, body: [UInt8], isOpen: Bool)?
+    private var stream: LineStream?
     private var isAsking = false
     private var isClosed = false
     /// The peer takes no further stream; the one that is under way may still end well.
@@ -19,33 +19,58 @@ final class HTTP2CheckLine: CheckLine {
     /// With which error, if with one.
     private var goAwayError: HTTP2ErrorCode?
 
-    init(to host: Host, _ asking: CheckAsking, owner: CheckLineOwner) {
+    init(_ connector: HostConnector, to host: Host, at address: SocketAddress, alpn: [String]?, owner: HostLineOwner) {
         self.owner = owner
-        settings = asking.http2Settings
-        loop = asking.loop
-        switch asking.connect(to: host, isHTTP2: true, delegate: self) {
+        settings = connector.http2Settings
+        loop = connector.loop
+        switch connector.connect(to: host, at: address, alpn: alpn, isHTTP2: true, delegate: self) {
         case .connection(let connection): socket = connection
         case .impossible(let reason): loop.later { [self] in end(reason) }
         }
     }
 
-    func send(_ head: HeaderMap, body: [UInt8]) {
+    func send(_ head: HeaderMap, body: [UInt8]) { begin(head, body, isOpen: false) }
+
+    /// Sends the head of a request whose body never ends: `sendMore` sends of it what there is.
+    func open(_ head: HeaderMap) { begin(head, [], isOpen: true) }
+
+    private func begin(_ head: HeaderMap, _ body: [UInt8], isOpen: Bool) {
         isAsking = true
-        if let transport { submit(head, body, transport) } else { request = (head, body) }
+        if let transport { submit(head, body, isOpen, transport) } else { request = (head, body, isOpen) }
     }
 
-    private func submit(_ head: HeaderMap, _ body: [UInt8], _ transport: HTTP2Transport) {
+    private func submit(_ head: HeaderMap, _ body: [UInt8], _ isOpen: Bool, _ transport: HTTP2Transport) {
         transport.noteNewStream()
-        let stream = CheckStream(self, pool: loop.slabs)
+        let stream = LineStream(self, pool: loop.slabs)
         self.stream = stream
-        guard transport.session.submitRequest(stream, head, end: body.isEmpty) else {
+        if isOpen { stream.keepRequestOpen() }
+        guard transport.session.submitRequest(stream, head, end: body.isEmpty && !isOpen) else {
             return loop.later { [self] in end("the connection takes no more streams") }
         }
-        guard !body.isEmpty else { return }
+        if !body.isEmpty { send(body, end: !isOpen) }
+    }
+
+    private func send(_ body: [UInt8], end: Bool) {
         var bytes = ByteQueue(pool: loop.slabs)
         bytes.append(body)
-        stream.send(&bytes, end: true)
+        stream?.send(&bytes, end: end)
     }
+
+    // MARK: - Open requests
+
+    /// Sends more of an open request, once `lineConnected` has come.
+    func sendMore(_ body: [UInt8]) { send(body, end: false) }
+
+    /// The peer does not take what it is sent; `lineDrained` tells when it does again.
+    var isBackedUp: Bool { stream?.isBackedUp ?? false }
+
+    /// Of the whole connection, TLS records not counted.
+    var bytesRead: UInt64 { socket?.bytesRead ?? 0 }
+    var bytesWritten: UInt64 { socket?.bytesWritten ?? 0 }
+
+    /// Of the answer's body no more comes than is there already, and the peer's window is not renewed.
+    func pauseReading() { stream?.pause() }
+    func resumeReading() { stream?.resume() }
 
     func close() {
         isAsking = false
@@ -75,7 +100,9 @@ final class HTTP2CheckLine: CheckLine {
 
     fileprivate func streamGotBody(_ bytes: ByteView) { owner.lineGotBody(bytes) }
 
-    fileprivate func streamGotAll(_ stream: CheckStream) {
+    fileprivate func streamDrained() { owner.lineDrained() }
+
+    fileprivate func streamGotAll(_ stream: LineStream) {
         guard isAsking, stream === self.stream else { return }
         isAsking = false
         stream.line = nil
@@ -96,14 +123,14 @@ final class HTTP2CheckLine: CheckLine {
     }
 }
 
-/// One check's stream.
-private final class CheckStream: HTTP2Stream {
+/// One request's stream.
+private final class LineStream: HTTP2Stream {
     /// Until the answer is over.
-    var line: HTTP2CheckLine?
+    var line: HTTP2Line?
     private let answerHead = HeaderMap()
     let answerTrailers = HeaderMap()
 
-    init(_ line: HTTP2CheckLine, pool: SlabPool) {
+    init(_ line: HTTP2Line, pool: SlabPool) {
         self.line = line
         super.init(pool: pool)
         headers = answerHead
@@ -124,20 +151,24 @@ private final class CheckStream: HTTP2Stream {
         if end { line?.streamGotAll(self) }
     }
 
+    override func drained() { line?.streamDrained() }
+
     override func trailersCame() { line?.streamGotAll(self) }
 
     override func streamEnded(_ end: HTTP2StreamEnd) { line?.streamEnded(end) }
 }
 
-extension HTTP2CheckLine: ConnectionDelegate {
+extension HTTP2Line: ConnectionDelegate {
     func connectionEstablished(_ connection: Connection) {
         let session = HTTP2Session(.client, settings.options, pool: loop.slabs)
         let transport = HTTP2Transport(connection, session, settings.stats, keepalive: settings.keepalive)
         self.transport = transport
         transport.start(self)
-        guard let (head, body) = request else { return }
-        request = nil
-        submit(head, body, transport)
+        if let (head, body, isOpen) = request {
+            request = nil
+            submit(head, body, isOpen, transport)
+        }
+        owner.lineConnected()
     }
 
     func connectionReadable(_ connection: Connection) { transport?.read() }
@@ -149,7 +180,7 @@ extension HTTP2CheckLine: ConnectionDelegate {
     }
 }
 
-extension HTTP2CheckLine: HTTP2TransportOwner {
+extension HTTP2Line: HTTP2TransportOwner {
     func transportMoved() {
         if let failure = transport?.session.failure { return end(failure.text) }
         if let goAwayError { return end("the server said GOAWAY with \(goAwayError)") }
@@ -162,7 +193,7 @@ extension HTTP2CheckLine: HTTP2TransportOwner {
     func transportTimedOut() { end("http2 keepalive timeout") }
 }
 
-extension HTTP2CheckLine: HTTP2SessionDelegate {
+extension HTTP2Line: HTTP2SessionDelegate {
     /// Servers begin no streams: push is off.
     func sessionMakesStream(_ session: HTTP2Session) -> HTTP2Stream { HTTP2Stream(pool: loop.slabs) }
 
