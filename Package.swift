@@ -85,6 +85,14 @@ let package = Package(
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
             swiftSettings: cold),
+        .target(
+            name: "ControlPlane",
+            dependencies: [
+                "DataPlane", "EnvoyAPI", "HTTPWire", "Metrics", "Reactor",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            swiftSettings: cold),
         .target(name: "Admin", dependencies: ["Configuration", "DataPlane"], swiftSettings: cold),
         .target(
             name: "Sidecar",
@@ -109,6 +117,8 @@ let package = Package(
         .testTarget(name: "HTTPWireTests", dependencies: ["HTTPWire"], swiftSettings: house),
         .testTarget(name: "DataPlaneTests", dependencies: ["DataPlane", "TestKit"], swiftSettings: house),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: house),
+        .testTarget(
+            name: "ControlPlaneTests", dependencies: ["ControlPlane", "HTTPWire", "TestKit"], swiftSettings: house),
         .testTarget(name: "AdminTests", dependencies: ["Admin"], swiftSettings: house),
         .testTarget(name: "SidecarTests", dependencies: ["Sidecar", "TestKit"], swiftSettings: house),
     ],

@@ -87,6 +87,18 @@ struct RuntimeSwitchTests {
         #expect(try #require(chain).transportSocketConnectTimeout == limit)
     }
 
+    @Test func aControlPlaneHasLimits() throws {
+        let (size, count) = (RuntimeLimit.maxResponseMebibytes.rawValue, RuntimeLimit.maxResources.rawValue)
+        #expect(try loaded(Self.text("")).spec.dynamic.limits == ControlPlaneLimitsSpec())
+        let limits = try loaded(Self.text("\(size): 3, \(count): 9")).spec.dynamic.limits
+        #expect(limits.maxResponseBytes == 3 << 20)
+        #expect(limits.maxResources == 9)
+        let none = try loaded(Self.text("\(size): 0, \(count): 0")).spec.dynamic.limits
+        #expect(none.maxResponseBytes == 0)
+        #expect(none.maxResources == 0)
+        #expect(try loaded(Self.text("\(size): 4294967295")).spec.dynamic.limits.maxResponseBytes == 0)
+    }
+
     @Test func portsAreListed() throws {
         let key = RuntimePorts.serverFirst.rawValue
         let cases: [(String, Set<UInt16>)] = [("25", [25]), ("\"25, 3306\"", [25, 3306]), ("\"25,25\"", [25])]

@@ -44,6 +44,7 @@ struct BootstrapSpecBuilder {
             bootstrap.clusterManager.upstreamBindConfig, FieldPath().field("cluster_manager.upstream_bind_config"))
         spec.clusters = ClusterSpecBuilder(context: context, standardDNS: dns, standardBind: bind).clusters(
             resources.clusters, path.field("clusters"))
+        spec.dynamic.limits = context.controlPlaneLimits()
         let events = bootstrap.clusterManager.outlierDetection.eventLogPath
         spec.outlierEventLog = events.isEmpty ? nil : events
         holdBack(resources, path, from: &spec)

@@ -25,6 +25,8 @@ enum RuntimeSwitch: String, CaseIterable {
 enum RuntimeLimit: String, CaseIterable {
     case maxOriginalDestinationHosts = "outrider.upstream.max_original_dst_hosts"
     case maxHandshakeMilliseconds = "outrider.listener.max_tls_handshake_ms"
+    case maxResponseMebibytes = "outrider.control_plane.max_response_mib"
+    case maxResources = "outrider.control_plane.max_resources"
 }
 
 /// How often something is done, in seconds, under a key of its own; 0: never.
@@ -64,6 +66,16 @@ extension SpecContext {
     /// A limit as the file sets it, or else the default.
     func number(_ limit: RuntimeLimit, default standard: Int) -> Int {
         Int(number(Double(standard), runtimeKey: limit.rawValue))
+    }
+
+    /// What a control plane may send.
+    func controlPlaneLimits() -> ControlPlaneLimitsSpec {
+        var limits = ControlPlaneLimitsSpec()
+        let mebibytes = number(.maxResponseMebibytes, default: limits.maxResponseBytes >> 20)
+        // A message's length has 32 bits in gRPC: beyond these there is nothing to limit.
+        limits.maxResponseBytes = mebibytes < 4096 ? mebibytes << 20 : 0
+        limits.maxResources = number(.maxResources, default: limits.maxResources)
+        return limits
     }
 
     /// An interval as the file sets it, or else the default; nil: never.

@@ -59,6 +59,16 @@ public struct GRPCSourceSpec: Sendable, Hashable {
     }
 }
 
+/// What a control plane may send at most; 0 is no limit. Outrider's own.
+public struct ControlPlaneLimitsSpec: Sendable, Equatable {
+    /// Bytes of one response.
+    public var maxResponseBytes = 64 << 20
+    /// Resources of one response.
+    public var maxResources = 100_000
+
+    public init() {}
+}
+
 /// `Bootstrap.dynamic_resources`.
 public struct DynamicResourcesSpec: Sendable, Equatable {
     public var clusters: ConfigSourceSpec?
@@ -67,6 +77,7 @@ public struct DynamicResourcesSpec: Sendable, Equatable {
     public var aggregated: GRPCSourceSpec?
     /// The serialized `envoy.config.core.v3.Node` that says in requests who asks.
     public var node: [UInt8] = []
+    public var limits = ControlPlaneLimitsSpec()
 
     public init() {}
 }
