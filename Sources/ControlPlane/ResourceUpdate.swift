@@ -1,24 +1,27 @@
 // What a subscription is told.
 
 /// A resource as it came: the data plane's meaning of it is for others to find out.
-public struct DiscoveredResource: Sendable, Equatable {
+public struct DiscoveredResource: Sendable {
     public var name: String
     /// Its own version (delta), or that of the response it came with.
     public var version: String
     public var typeURL: String
-    /// The message in protobuf's wire format.
+    /// The message in protobuf's wire format; empty where it is from a file.
     public var bytes: [UInt8]
+    /// Of a resource from a file: what the file's reader knows it by.
+    public var origin: (any Sendable)?
 
-    public init(name: String, version: String, typeURL: String, bytes: [UInt8]) {
+    public init(name: String, version: String, typeURL: String, bytes: [UInt8], origin: (any Sendable)? = nil) {
         self.name = name
         self.version = version
         self.typeURL = typeURL
         self.bytes = bytes
+        self.origin = origin
     }
 }
 
 /// News for one subscription, about resources that it asked for.
-public struct ResourceUpdate: Sendable, Equatable {
+public struct ResourceUpdate: Sendable {
     public var resources: [DiscoveredResource] = []
     /// Resources that are no more: said by the server (delta), or their `ttl` is over.
     public var removed: [String] = []
@@ -40,4 +43,11 @@ public protocol ResourceWatcher: AnyObject {
     /// before its resources were looked at, or the file cannot be read. Comes once at most, and only ahead of the first
     /// update, which may still follow.
     func noFirstAnswer()
+    /// The stream has ended, the file cannot be read, or a response was refused before its resources were looked at.
+    /// What there is stays in use. For those who count by themselves.
+    func subscriptionFailed(isRejected: Bool)
+}
+
+extension ResourceWatcher {
+    public func subscriptionFailed(isRejected: Bool) {}
 }

@@ -8,7 +8,8 @@ public final class Subscription: TimerTarget {
     public internal(set) var interest: ResourceInterest
     /// Not kept alive by this.
     private weak var watcher: (any ResourceWatcher)?
-    private let stats: SubscriptionStats
+    /// nil: the watcher counts by itself.
+    private let stats: SubscriptionStats?
     private let loop: EventLoop
     private var timer: LoopTimer?
     /// Where it is served; nil once it is closed.
@@ -17,14 +18,14 @@ public final class Subscription: TimerTarget {
     private var isAnswered = false
 
     init(
-        _ type: ResourceType, _ interest: ResourceInterest, watcher: any ResourceWatcher, statPrefix: String,
+        _ type: ResourceType, _ interest: ResourceInterest, watcher: any ResourceWatcher, statPrefix: String?,
         loop: EventLoop, cells: StatCells
     ) {
         self.type = type
         self.interest = interest
         self.watcher = watcher
         self.loop = loop
-        stats = SubscriptionStats(cells, prefix: statPrefix)
+        stats = statPrefix.map { SubscriptionStats(cells, prefix: $0) }
     }
 
     /// Wants these from now on.
@@ -44,7 +45,7 @@ public final class Subscription: TimerTarget {
 
     /// The first attempt begins; `timeout`: how long the first answer is waited for; nil: for ever.
     func begin(timeout: TimeAmount?) {
-        stats.began()
+        stats?.began()
         guard let timeout else { return }
         let timer = LoopTimer(loop: loop, target: self)
         timer.arm(after: timeout)
@@ -53,7 +54,7 @@ public final class Subscription: TimerTarget {
 
     public func timerFired(_ timer: LoopTimer) {
         guard !isAnswered else { return }
-        stats.timedOut()
+        stats?.timedOut()
         giveUpWaiting()
     }
 
@@ -67,26 +68,31 @@ public final class Subscription: TimerTarget {
         let clock = SystemClock()
         let began = clock.monotonicNow()
         if let problem = watcher.resourcesChanged(update) {
-            stats.wasRejected()
+            stats?.wasRejected()
             return problem
         }
-        stats.updated(version: update.version, now: loop.wallNow, took: clock.monotonicNow() - began)
+        stats?.updated(version: update.version, now: loop.wallNow, took: clock.monotonicNow() - began)
         return nil
     }
 
     /// Its response was no good before anybody looked at its resources.
     func rejected() {
         guard source != nil else { return }
-        stats.wasRejected()
+        stats?.wasRejected()
+        watcher?.subscriptionFailed(isRejected: true)
         giveUpWaiting()
     }
 
     /// The stream has ended: another one may bring the answer.
-    func streamFailed() { stats.failed() }
+    func streamFailed() {
+        stats?.failed()
+        watcher?.subscriptionFailed(isRejected: false)
+    }
 
     /// The file cannot be read.
     func fileFailed() {
-        stats.failed()
+        stats?.failed()
+        watcher?.subscriptionFailed(isRejected: false)
         giveUpWaiting()
     }
 

@@ -43,10 +43,11 @@ public final class SubscriptionManager {
             transport: transport, log: log)
     }
 
-    /// Asks for resources from now on. `statPrefix`: "cluster_manager.cds.". The watcher is not kept alive by this; it
+    /// Asks for resources from now on. `statPrefix`: "cluster_manager.cds."; nil: the watcher
+    /// counts by itself. The watcher is not kept alive by this; it
     /// hears of nothing before this has returned.
     public func subscribe(
-        _ type: ResourceType, _ interest: ResourceInterest, from source: ConfigSourceSpec, statPrefix: String,
+        _ type: ResourceType, _ interest: ResourceInterest, from source: ConfigSourceSpec, statPrefix: String?,
         watcher: any ResourceWatcher
     ) -> Subscription {
         let subscription = Subscription(
@@ -67,12 +68,16 @@ public final class SubscriptionManager {
         case .aggregated: made = DiscoveryStream(aggregated ?? GRPCSourceSpec(cluster: ""), type: nil, surroundings)
         case .stream(let source, let type): made = DiscoveryStream(source, type: type, surroundings)
         }
+        made.becameUnused = { [weak self] in
+            // Whoever closes one subscription may be about to begin another.
+            self?.surroundings.loop.later { self?.closeUnused() }
+        }
         streams[key] = made
         return made
     }
 
     /// Ends streams that nobody uses any more. ADS stays.
-    public func closeUnused() {
+    private func closeUnused() {
         for (key, stream) in streams where key != .aggregated && stream.isUnused {
             stream.close()
             streams[key] = nil

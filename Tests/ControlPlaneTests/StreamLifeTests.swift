@@ -202,7 +202,6 @@ import Testing
         one.close()
         two.close()
         rig.turn()
-        rig.manager.closeUnused()
         #expect(!server.isOpen)
         #expect(try rig.transport(1).isOpen)
         #expect(rig.stat("control_plane.connected_state") == 1)

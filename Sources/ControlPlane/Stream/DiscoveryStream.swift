@@ -53,6 +53,9 @@ final class DiscoveryStream: SubscriptionSource, TimerTarget {
     private var refill: LoopTimer?
     private var failures: FailureLog
 
+    /// Called when the last subscription has left.
+    var becameUnused: () -> Void = {}
+
     private static let reconnectTag = 0
     private static let refillTag = 1
 
@@ -101,6 +104,7 @@ final class DiscoveryStream: SubscriptionSource, TimerTarget {
         guard let channel = channels.first(where: { $0.type == subscription.type }) else { return }
         channel.remove(subscription)
         look(at: channel)
+        if isUnused { becameUnused() }
     }
 
     func interestChanged(_ subscription: Subscription) {
