@@ -97,7 +97,7 @@ let package = Package(
         .target(
             name: "Sidecar",
             dependencies: [
-                "Admin", "Configuration", "DataPlane",
+                "Admin", "Configuration", "ControlPlane", "DataPlane",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: cold),

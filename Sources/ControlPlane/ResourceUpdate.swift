@@ -42,7 +42,7 @@ public protocol ResourceWatcher: AnyObject {
     /// There is no use in waiting for the first update: `initial_fetch_timeout` is over, the first answer was refused
     /// before its resources were looked at, or the file cannot be read. Comes once at most, and only ahead of the first
     /// update, which may still follow.
-    func noFirstAnswer()
+    func noFirstAnswer(isTimeout: Bool)
     /// The stream has ended, the file cannot be read, or a response was refused before its resources were looked at.
     /// What there is stays in use. For those who count by themselves.
     func subscriptionFailed(isRejected: Bool)

@@ -55,7 +55,7 @@ public final class Subscription: TimerTarget {
     public func timerFired(_ timer: LoopTimer) {
         guard !isAnswered else { return }
         stats?.timedOut()
-        giveUpWaiting()
+        giveUpWaiting(isTimeout: true)
     }
 
     // MARK: - What its source tells
@@ -101,10 +101,10 @@ public final class Subscription: TimerTarget {
         timer = nil
     }
 
-    private func giveUpWaiting() {
+    private func giveUpWaiting(isTimeout: Bool = false) {
         guard !isAnswered else { return }
         answered()
-        watcher?.noFirstAnswer()
+        watcher?.noFirstAnswer(isTimeout: isTimeout)
     }
 }
 

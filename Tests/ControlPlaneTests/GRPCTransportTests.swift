@@ -55,8 +55,9 @@ private final class TransportRig {
         let calls = Box<[ServerCall]>([])
         callsMade = calls
         for server in servers { server.onCall = { calls.value?.append($0) } }
+        directory.start(timeout: .seconds(15)) {}
         transport = GRPCTransport(source, maxMessageBytes: limit, loop: loop) {
-            directory.grpcUpstream($0, cells: cells)
+            directory.grpcUpstream($0)
         }
     }
 

@@ -106,7 +106,7 @@ final class RecordingWatcher: ResourceWatcher {
         return problem
     }
 
-    func noFirstAnswer() { missing += 1 }
+    func noFirstAnswer(isTimeout: Bool) { missing += 1 }
 
     /// Updates since the last call.
     func taken() -> [String] {

@@ -1,6 +1,7 @@
 // Streams that come and go: back-off, rate limits, limits on responses, timeouts, and who shares what.
 import DataPlane
 import EnvoyAPI
+import Metrics
 import Reactor
 import Testing
 

@@ -23,12 +23,6 @@ def world(request, files):
     made.plane.stop()
 
 
-@pytest.fixture
-def either(start_envoy):
-    """Envoy alone so far: it shows that the scripted control plane is right."""
-    return start_envoy
-
-
 def test_everything_comes_at_run_time(either, world, named):
     fill(world, named(b"one").port)
     proxy = either(world.bootstrap())

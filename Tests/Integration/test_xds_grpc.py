@@ -18,12 +18,6 @@ from xds_world import (
 
 
 @pytest.fixture
-def either(start_envoy):
-    """Envoy alone so far: it shows that the scripted control plane is right."""
-    return start_envoy
-
-
-@pytest.fixture
 def planned():
     """planned(variant...) -> a world with a control plane."""
     with contextlib.ExitStack() as stack:

@@ -30,6 +30,14 @@ public final class GRPCTransport: DiscoveryTransport {
         attempt += 1
         cluster = cluster ?? upstream(source.cluster)
         guard let cluster else { return failLater("there is no cluster of this name") }
+        let current = attempt
+        cluster.whenReady { [weak self] in
+            guard let self, current == attempt else { return }
+            connect(to: cluster, method)
+        }
+    }
+
+    private func connect(to cluster: GRPCUpstream, _ method: String) {
         var call = GRPCCallSpec(path: method, authority: source.authority)
         call.metadata = source.metadata.map { ($0.name, $0.value) }
         call.maxMessageBytes = maxMessageBytes

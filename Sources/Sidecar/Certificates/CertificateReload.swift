@@ -18,7 +18,7 @@ final class CertificateReload: TimerTarget {
 
     /// A TLS context that depends on files.
     private struct Followed {
-        let source: TLSContextSource
+        var source: TLSContextSource
         /// The places that it depends on, as it was read last, by the watch's numbers.
         var places: [Int]
         /// Contexts are read in the order in which they came.
@@ -101,6 +101,51 @@ final class CertificateReload: TimerTarget {
         }
         forgetUnused()
     }
+
+    // MARK: - Secrets from control planes
+
+    /// A newer secret is tried in every context that has it. Returns what is wrong; where nothing is, all of them are made
+    /// with it now, and otherwise none.
+    func receive(_ secret: ReceivedSecret, for subscription: SecretSubscription) -> [String] {
+        struct Trial {
+            let owner: TLSContextOwner
+            let source: TLSContextSource
+            let reading: TLSContextReading
+            let newer: TLSContextSpec?
+        }
+        let reader = TLSContextReader()
+        var problems: [String] = []
+        var trials: [Trial] = []
+        for (owner, one) in followed.sorted(by: { $0.value.order < $1.value.order }) {
+            guard let source = one.source.receiving(secret, for: subscription), let current = inUse.context(of: owner)
+            else { continue }
+            let reading = reader.read(source, replacing: current)
+            do {
+                let newer = try reading.spec.get()
+                if newer != current { _ = try TLSReplacement(newer, for: owner) }
+                trials.append(
+                    Trial(owner: owner, source: source, reading: reading, newer: newer == current ? nil : newer))
+            } catch {
+                inUse.updateStats(of: owner)?.failed.increment()
+                let text = "\(inUse.name(of: owner)): \(error)"
+                if !problems.contains(text) { problems.append(text) }
+            }
+        }
+        guard problems.isEmpty else { return problems }
+        for trial in trials {
+            followed[trial.owner]?.source = trial.source
+            follow(trial.reading, trial.owner)
+            if let newer = trial.newer { replace(newer, of: trial.owner) }
+        }
+        forgetUnused()
+        let names = trials.filter { $0.newer != nil }.map { inUse.name(of: $0.owner) }
+        guard !names.isEmpty else { return [] }
+        log.info("secret '\(subscription.name)' has changed: new TLS context for \(CertificateReload.list(names))")
+        replaced()
+        return []
+    }
+
+    // MARK: - Files
 
     /// At once, however many there are: each call looks at all of them.
     private func watchPlaces(_ places: [(place: WatchedPlace, stamp: FileStamp)]) {

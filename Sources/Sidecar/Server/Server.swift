@@ -22,10 +22,6 @@ public enum Server {
             print("configuration '\(name)' OK")
             return 0
         }
-        if configuration.spec.hasDynamicResources || !configuration.pending.isEmpty {
-            say("error: Outrider reads dynamic resources (CDS, LDS, EDS, RDS, SDS), and does not act on them yet")
-            return 1
-        }
         do {
             let levels = LogLevels(level: options.logLevel)
             for (name, level) in options.componentLogLevels.entries { _ = levels.set(name, level) }
@@ -71,15 +67,15 @@ extension ConfigurationLoader.Options {
     }
 }
 
-extension BootstrapSpec {
-    /// Something of it comes from elsewhere.
-    fileprivate var hasDynamicResources: Bool {
+extension LoadedConfiguration {
+    /// Something of it comes while the process runs.
+    var isDynamic: Bool {
         func takesRoutes(_ chain: FilterChainSpec) -> Bool {
             if case .http(let manager) = chain.filter { manager.routeSource != nil } else { false }
         }
-        return dynamic.clusters != nil || dynamic.listeners != nil || dynamic.aggregated != nil
-            || clusters.contains { $0.endpointSource != nil }
-            || listeners.contains {
+        return spec.dynamic.clusters != nil || spec.dynamic.listeners != nil || !pending.isEmpty
+            || spec.clusters.contains { $0.endpointSource != nil }
+            || spec.listeners.contains {
                 ($0.filterChains + [$0.defaultFilterChain].compactMap(\.self)).contains(where: takesRoutes)
             }
     }

@@ -12,10 +12,7 @@ extension ServerProcess {
         ageCheck = Tick(loop: loop, every: ServerProcess.ageInterval) { [unowned self] in
             certificateAges.warn(now: loop.wallNow.unixSeconds)
         }
-        let dynamic = configuration.spec.dynamic
-        guard !configuration.tlsSources.sources.isEmpty || dynamic.clusters != nil || dynamic.listeners != nil else {
-            return
-        }
+        guard !configuration.tlsSources.sources.isEmpty || dynamic != nil else { return }
         certificateReload = try CertificateReload(
             configuration.tlsSources, inUse: certificates, secretStats: SecretStats(cells),
             workers: workers.count, loop: loop, log: secretLog,
@@ -25,7 +22,10 @@ extension ServerProcess {
                     worker.perform { $0.replaceTLS(replacement) }
                 }
             })
-        listenerManager.sourcesAdded = { [unowned self] in certificateReload?.add([$0]) }
+        listenerManager.sourcesAdded = { [unowned self] sources in
+            certificateReload?.add([sources])
+            tellOfCertificates()
+        }
         listenerManager.ownersGone = { [unowned self] in certificateReload?.remove($0) }
     }
 

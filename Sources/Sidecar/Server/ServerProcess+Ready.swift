@@ -29,12 +29,14 @@ extension ServerProcess {
         waitingForWorkers -= 1
         guard waitingForWorkers == 0, life == .starting else { return }
         listenerManager.rejected = { [unowned self] name, error in
+            if dynamic?.rejected(name, error) == true { return }
             if life == .starting { fail("listener '\(name)': worker: \(error)") }
         }
         listenerManager.attach(workers) { [unowned self] in
             guard life == .starting else { return }
+            dynamic?.start()
             // As long as Envoy waits for a first answer of its control plane.
-            clusters.start(timeout: .seconds(15)) { [unowned self] in serve() }
+            clusters.start(timeout: .seconds(15)) { [unowned self] in fetch() }
         }
         do throws(SystemError) {
             try followCertificates()
@@ -43,9 +45,19 @@ extension ServerProcess {
         }
     }
 
-    private func serve() {
+    /// The bootstrap's clusters are there: on to what comes from elsewhere.
+    private func fetch() {
         guard life == .starting else { return }
         for (name, reason) in clusters.uninitialised { upstreamLog.warning("cluster '\(name)': \(reason)") }
+        guard let dynamic else { return serve() }
+        dynamic.fetchClusters { [unowned self] in
+            guard life == .starting else { return }
+            dynamic.fetchListeners { [unowned self] in serve() }
+        }
+    }
+
+    private func serve() {
+        guard life == .starting else { return }
         if options.mode == .initOnly {
             log.info("everything is built; ending because of --mode init_only")
             return end()

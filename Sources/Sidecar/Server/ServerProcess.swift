@@ -44,6 +44,8 @@ final class ServerProcess {
     let certificates: CertificatesInUse
     let certificateAges: CertificateAges
     var ageCheck: Tick?
+    /// nil: nothing comes while the process runs.
+    private(set) var dynamic: DynamicResources?
     /// nil: no TLS context depends on a file that is followed, nor can one that comes later.
     var certificateReload: CertificateReload?
     let began: MonotonicTime
@@ -141,6 +143,12 @@ final class ServerProcess {
             }
         }
         certificateAges = CertificateAges(log: secretLog)
+        if configuration.isDynamic {
+            dynamic = DynamicResources(
+                configuration, options: .init(options), shown: dynamicConfiguration, clusters: clusters,
+                listeners: listenerManager, loop: loop, cells: cells,
+                reload: { [unowned self] in certificateReload })
+        }
     }
 
     /// How many hot restarts there were before this process.
@@ -222,6 +230,7 @@ final class ServerProcess {
     func end() {
         guard life != .ended else { return }
         life = .ended
+        dynamic?.close()
         clusters.stop()
         certificateReload?.close()
         loop.stop()

@@ -207,11 +207,35 @@ public final class ClusterDirectory {
 
     // MARK: - Endpoints
 
-    /// What EDS says of a service; all clusters with that subscription take it. nil: there is no such resource, or none came
-    /// within `initial_fetch_timeout`.
-    public func assign(_ assignment: EndpointAssignment?, to subscription: EndpointSubscriptionSpec) {
+    /// The endpoints of a service are asked for.
+    public func assignmentAsked(_ subscription: EndpointSubscriptionSpec) {
+        for entry in subscriptions.users(of: subscription) { entry.stats.updateAttempt.increment() }
+    }
+
+    /// What EDS says of a service; all clusters with that subscription take it. nil: there is no such resource, or no answer.
+    /// `version`: the `version_info` of the response.
+    public func assign(
+        _ assignment: EndpointAssignment?, to subscription: EndpointSubscriptionSpec, version: String = ""
+    ) {
         subscriptions.noteAnswer(to: subscription)
-        for entry in subscriptions.users(of: subscription) { entry.assign(assignment) }
+        // The loop's own time stands still during a turn.
+        let clock = SystemClock()
+        for entry in subscriptions.users(of: subscription) {
+            let began = clock.monotonicNow()
+            entry.assign(assignment)
+            guard assignment != nil else { continue }
+            entry.stats.assignments?.taken(
+                version: version, now: loop.wallNow, took: clock.monotonicNow() - began)
+        }
+    }
+
+    /// No answer has come within `initial_fetch_timeout`.
+    public func assignmentTimedOut(_ subscription: EndpointSubscriptionSpec) {
+        for entry in subscriptions.users(of: subscription) {
+            entry.stats.updateAttempt.increment()
+            entry.stats.assignments?.timedOut.increment()
+        }
+        assign(nil, to: subscription)
     }
 
     /// Counts an answer that was no good, or that could not be had. Hosts stay as they are.

@@ -82,12 +82,29 @@ final class DirectoryStats {
 
 /// What is counted only of endpoints that are assigned (EDS).
 final class AssignmentStats {
-    let rejected, stale, staleAfterReceived: Counter
+    let rejected, timedOut, stale, staleAfterReceived: Counter
+    private let time, version: Gauge
+    private let duration: Histogram
+    private let versionText: TextReadout
 
     init(_ cells: StatCells, prefix: String) {
         rejected = cells.counter(prefix + "update_rejected")
+        timedOut = cells.counter(prefix + "init_fetch_timeout")
+        time = cells.gauge(prefix + "update_time")
+        version = cells.gauge(prefix + "version")
+        duration = cells.histogram(prefix + "update_duration", unit: .milliseconds)
+        versionText = cells.textReadout(prefix + "version_text")
+        time.set(0)
         stale = cells.counter(prefix + "assignment_stale")
         staleAfterReceived = cells.counter(prefix + "assignment_timeout_received")
+    }
+
+    /// An assignment was taken; `text` is the `version_info` that it came with.
+    func taken(version text: String, now: WallTime, took: TimeAmount) {
+        time.set(now.unixNanoseconds / 1_000_000)
+        version.set(bits: XXHash64.hash(text))
+        versionText.set(text)
+        duration.record(UInt64(clamping: took.milliseconds))
     }
 }
 

@@ -1,16 +1,16 @@
 // The hash that stands for a version text in the `version` gauges, as in Envoy.
 
 /// xxHash, 64 bits, seed 0. Specification: "xxHash fast digest algorithm", version 0.1.1.
-enum XXHash64 {
+public enum XXHash64 {
     private static let p1: UInt64 = 0x9E37_79B1_85EB_CA87
     private static let p2: UInt64 = 0xC2B2_AE3D_27D4_EB4F
     private static let p3: UInt64 = 0x1656_67B1_9E37_79F9
     private static let p4: UInt64 = 0x85EB_CA77_C2B2_AE63
     private static let p5: UInt64 = 0x27D4_EB2F_1656_67C5
 
-    static func hash(_ text: String) -> UInt64 { hash(Array(text.utf8)) }
+    public static func hash(_ text: String) -> UInt64 { hash(Array(text.utf8)) }
 
-    static func hash(_ bytes: [UInt8]) -> UInt64 {
+    public static func hash(_ bytes: [UInt8]) -> UInt64 {
         var rest = bytes[...]
         var hash: UInt64
         if bytes.count >= 32 {

@@ -1,0 +1,134 @@
+// SDS: certificates, keys and trust that a control plane hands out.
+import Configuration
+import ControlPlane
+import DataPlane
+import Reactor
+
+/// Who has TLS contexts with secrets.
+enum SecretUser: Hashable {
+    case listener(name: String)
+    case cluster(name: String)
+}
+
+/// Keeps a subscription for each secret that a listener or cluster wants. Main thread only.
+///
+/// One that waits for its first secrets is held by `ClusterUpdates` or `ListenerUpdates`. Later versions replace TLS contexts
+/// in place, after they were checked in every context that has them; where one of them will not do, nothing changes.
+final class SecretUpdates {
+    private let desk: ResourceDesk
+    private let reload: () -> CertificateReload?
+    private var watchers: [SecretSubscription: SecretWatcher] = [:]
+    private var users: [SecretUser: Set<SecretSubscription>] = [:]
+    /// Called when a secret has come; what is wrong comes back.
+    fileprivate var arrived: () -> [String] = { [] }
+
+    /// `reload`: who makes TLS contexts again.
+    init(_ desk: ResourceDesk, reload: @escaping () -> CertificateReload?) {
+        self.desk = desk
+        self.reload = reload
+    }
+
+    /// `arrived`: takes what has waited for secrets, and tells what is wrong.
+    func start(_ arrived: @escaping () -> [String]) { self.arrived = arrived }
+
+    func close() { for watcher in watchers.values { watcher.close() } }
+
+    /// Somebody waits for these, and wants those of before still.
+    func use(more subscriptions: [SecretSubscription], by user: SecretUser) {
+        use(Array((users[user] ?? []).union(subscriptions)), by: user)
+    }
+
+    /// Somebody wants these from now on, in place of those of before.
+    func use(_ subscriptions: [SecretSubscription], by user: SecretUser) {
+        let wanted = Set(subscriptions)
+        users[user] = wanted.isEmpty ? nil : wanted
+        for one in subscriptions where watchers[one] == nil {
+            let watcher = SecretWatcher(one, desk, self)
+            watchers[one] = watcher
+            watcher.start()
+        }
+        let used = users.values.reduce(into: Set<SecretSubscription>()) { $0.formUnion($1) }
+        for (one, watcher) in watchers where !used.contains(one) {
+            watchers[one] = nil
+            watcher.close()
+            desk.reader.setSecret(nil, for: one)
+            desk.shown.removeDynamic(.secret, one.name)
+        }
+    }
+
+    /// The files and secrets behind these TLS contexts count from now on; of others of these owners none do.
+    func follow(_ sources: TLSContextSources, of owners: [TLSContextOwner]) {
+        reload()?.remove(owners)
+        if !sources.sources.isEmpty { reload()?.add([sources]) }
+    }
+
+    /// What is wrong with a newer secret in the contexts that have it. Where nothing is, they have the newer one.
+    fileprivate func replace(_ secret: ReceivedSecret, _ subscription: SecretSubscription) -> [String] {
+        reload()?.receive(secret, for: subscription) ?? []
+    }
+}
+
+/// One secret.
+private final class SecretWatcher: ResourceWatcher {
+    private let spec: SecretSubscription
+    private let desk: ResourceDesk
+    private unowned let secrets: SecretUpdates
+    private var subscription: Subscription?
+    /// In its canonical form.
+    private var taken: [UInt8]?
+
+    init(_ spec: SecretSubscription, _ desk: ResourceDesk, _ secrets: SecretUpdates) {
+        self.spec = spec
+        self.desk = desk
+        self.secrets = secrets
+    }
+
+    func start() {
+        subscription = desk.subscriptions.subscribe(
+            .secrets, .named([spec.name]), from: spec.source, statPrefix: "sds.\(spec.name.statName).", watcher: self)
+    }
+
+    func close() { subscription?.close() }
+
+    func noFirstAnswer(isTimeout: Bool) {
+        desk.log.warning("sds '\(spec.name)': no secret has come; what needs it waits")
+    }
+
+    func resourcesChanged(_ update: ResourceUpdate) -> String? {
+        // As in Envoy, a secret that was removed stays in use.
+        guard let resource = update.resources.first else { return nil }
+        defer { desk.reader.rest() }
+        let read: ReadResource<ReceivedSecret>
+        do throws(ConfigurationErrors) {
+            read = try desk.reader.secret(desk.bytes(resource, place: "sds"))
+        } catch {
+            return error.description
+        }
+        guard read.bytes != taken else { return nil }
+        desk.note(read)
+        var problems = secrets.replace(read.spec, spec)
+        if problems.isEmpty {
+            let before = desk.reader.secrets[spec]
+            desk.reader.setSecret(read.spec, for: spec)
+            problems = secrets.arrived()
+            if !problems.isEmpty { desk.reader.setSecret(before, for: spec) }
+        }
+        if let text = ResourceDesk.joined(problems) {
+            desk.shown.setFailed(
+                .secret, spec.name, version: update.version, bytes: read.bytes, details: text,
+                time: desk.loop.wallNow)
+            return text
+        }
+        taken = read.bytes
+        desk.shown.setDynamic(
+            .secret, spec.name, version: resource.version, bytes: read.bytes, time: desk.loop.wallNow)
+        return nil
+    }
+}
+
+extension TLSContextSources {
+    /// The secrets among them that control planes hand out.
+    var controlPlaneSecrets: [SecretSubscription] {
+        sources.flatMap(\.subscriptions).filter { $0.place == nil }
+    }
+}
