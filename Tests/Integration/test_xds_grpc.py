@@ -355,6 +355,39 @@ def test_certificates_come_and_are_replaced(either, world, named, ca):
     assert serial(proxy, context) == second.certificate.serial_number
 
 
+def test_a_static_listener_waits_for_its_secret(either, aggregated, named, ca):
+    leaf = ca.leaf("static", dns=["localhost"])
+    fill(aggregated, named(b"one").port)
+    aggregated.remove(LISTENER, "main")
+    aggregated.plane.quiet = {SECRET}
+    config = aggregated.bootstrap()
+    config["static_resources"]["listeners"] = [secured(aggregated)]
+    proxy = either(config, wait=False)
+    proxy.wait_admin()
+    wait_until(lambda: aggregated.plane.requests(SECRET), "the secret is asked for")
+    assert not ready(proxy)
+    aggregated.plane.quiet = set()
+    aggregated.put(SECRET, secret(leaf))
+    wait_until(lambda: ready(proxy), "ready")
+    assert serial(proxy, client_context(ca)) == leaf.certificate.serial_number
+
+
+def test_a_listener_that_waits_for_its_secret_is_taken_back(start, aggregated, named, ca):
+    fill(aggregated, named(b"one").port)
+    aggregated.plane.quiet = {SECRET}
+    proxy = start(aggregated.bootstrap())
+    wait_body(proxy, b"one")
+    aggregated.put(LISTENER, secured(aggregated))
+    wait_until(lambda: aggregated.plane.requests(SECRET), "the secret is asked for")
+    assert body(proxy) == b"one"
+    aggregated.put(LISTENER, listener(rds_manager(aggregated)))
+    aggregated.plane.wait_ack(LISTENER)
+    aggregated.plane.quiet = set()
+    aggregated.put(SECRET, secret(ca.leaf("late", dns=["localhost"])))
+    aggregated.put(ROUTES, routes(direct("new")))
+    wait_body(proxy, b"new")
+
+
 def test_who_is_trusted_comes_and_is_replaced(either, aggregated, named, ca, other_ca):
     leaf = ca.leaf("server", dns=["localhost"])
     fill(aggregated, named(b"one").port)

@@ -158,8 +158,9 @@ final class CertificateReload: TimerTarget {
 
     /// Leaves the files of these alone: they are gone, or depend on none any more.
     func remove(_ owners: [TLSContextOwner]) {
-        for owner in owners { followed[owner] = nil }
-        forgetUnused()
+        // Most have none.
+        let known = owners.filter { followed.removeValue(forKey: $0) != nil }
+        if !known.isEmpty { forgetUnused() }
     }
 
     /// Files are left alone from now on. Needed before the last reference is dropped.

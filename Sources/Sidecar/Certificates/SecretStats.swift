@@ -4,8 +4,6 @@ import Metrics
 import Reactor
 
 /// Envoy's statistics of a subscription, for each secret from a file. Main thread only.
-///
-/// `version`, a hash of the version, is not there: a gauge here has a sign. `version_text` says the same.
 final class SecretStats {
     /// How a look at a secret's file ended.
     enum Outcome: Equatable {
@@ -18,9 +16,9 @@ final class SecretStats {
 
     private struct Entry {
         let attempts, successes, rejections, failures, rotationFailures: Counter
-        let time: Gauge
+        let time, version: Gauge
         let duration: Histogram
-        let version: TextReadout
+        let versionText: TextReadout
     }
 
     private let cells: StatCells
@@ -36,7 +34,8 @@ final class SecretStats {
         case .updated(let version):
             entry.successes.increment()
             entry.time.set(now.unixNanoseconds / 1_000_000)
-            entry.version.set(version)
+            entry.version.set(bits: XXHash64.hash(version))
+            entry.versionText.set(version)
             entry.duration.record(UInt64(clamping: took.milliseconds))
         case .rejected: entry.rejections.increment()
         case .failed: entry.failures.increment()
@@ -53,8 +52,9 @@ final class SecretStats {
             attempts: cells.counter(prefix + "update_attempt"), successes: cells.counter(prefix + "update_success"),
             rejections: cells.counter(prefix + "update_rejected"), failures: cells.counter(prefix + "update_failure"),
             rotationFailures: cells.counter(prefix + "key_rotation_failed"), time: cells.gauge(prefix + "update_time"),
+            version: cells.gauge(prefix + "version"),
             duration: cells.histogram(prefix + "update_duration", unit: .milliseconds),
-            version: cells.textReadout(prefix + "version_text"))
+            versionText: cells.textReadout(prefix + "version_text"))
         // Stays 0: the file has to be there at the start.
         _ = cells.counter(prefix + "init_fetch_timeout")
         entries[secret] = entry

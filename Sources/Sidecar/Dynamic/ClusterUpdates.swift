@@ -16,6 +16,8 @@ final class ClusterUpdates: ResourceWatcher {
     private var held: [String: DiscoveredResource] = [:]
     /// Of the bootstrap, which came late because of their secrets: CDS has no say in them.
     private var fixed: Set<String> = []
+    /// Of the clusters that were put since the last call of `follow`.
+    private var sources: [TLSContextSources] = []
     private var subscription: Subscription?
     private var firstAnswer: (() -> Void)?
 
@@ -92,7 +94,7 @@ final class ClusterUpdates: ResourceWatcher {
             return refuse(resource, bytes: [], error.description)
         }
         let isRepeated = taken[read.name] == read.bytes
-        if isRepeated, !refused.contains(read.name) { return [] }
+        if isRepeated, !refused.contains(read.name), held[read.name] == nil { return [] }
         desk.note(read)
         guard read.missing.isEmpty else {
             secrets.use(more: read.missing, by: .cluster(name: read.name))
@@ -111,14 +113,13 @@ final class ClusterUpdates: ResourceWatcher {
             } catch {
                 return refuse(resource, bytes: read.bytes, "cds '\(read.name)': \(error)")
             }
-            secrets.follow(read.tls, of: [.cluster(read.name)])
-            put.append(read.name)
+            sources.append(read.tls)
         }
+        put.append(read.name)
         refused.remove(read.name)
         taken[read.name] = read.bytes
         desk.reader.clusterNames.insert(read.name)
         show(read, .warming, resource.version)
-        if isRepeated { put.append(read.name) }
         return []
     }
 
@@ -139,7 +140,7 @@ final class ClusterUpdates: ResourceWatcher {
         held[name] = nil
         refused.remove(name)
         secrets.use([], by: .cluster(name: name))
-        secrets.follow(TLSContextSources(), of: [.cluster(name)])
+        secrets.follow([], of: [.cluster(name)])
         desk.shown.removeDynamic(.cluster, name)
         guard taken.removeValue(forKey: name) != nil else { return }
         clusters.remove(name)
@@ -150,6 +151,8 @@ final class ClusterUpdates: ResourceWatcher {
     /// Shows these as active once they are.
     private func follow(_ names: [String]) {
         guard !names.isEmpty else { return }
+        secrets.follow(sources, of: names.map { .cluster($0) })
+        sources = []
         let versions = names.map { ($0, taken[$0]) }
         clusters.whenWarm { [weak self] in
             guard let self else { return }

@@ -78,8 +78,9 @@ final class DynamicResources {
 
     /// The static clusters are there: asks for the others. `done` is called once, when the first of them are warm.
     func fetchClusters(_ done: @escaping () -> Void) {
-        guard let source = spec.clusters else { return done() }
-        clusterUpdates.start(source) { [unowned self] in clusters.whenWarm(done) }
+        let known = { [unowned self] in secrets.whenAnswered { [unowned self] in clusters.whenWarm(done) } }
+        guard let source = spec.clusters else { return known() }
+        clusterUpdates.start(source, known)
     }
 
     /// All clusters are there: asks for listeners, and for the routes of those that there are. `done` is called once, when the
@@ -87,8 +88,9 @@ final class DynamicResources {
     func fetchListeners(_ done: @escaping () -> Void) {
         routes.start()
         for resource in pending where resource.kind == .listener { listenerUpdates.hold(resource) }
-        guard let source = spec.listeners else { return done() }
-        listenerUpdates.start(source, done)
+        let known = { [unowned self] in secrets.whenAnswered(done) }
+        guard let source = spec.listeners else { return known() }
+        listenerUpdates.start(source, known)
     }
 
     /// A worker could not build a listener. False: it is a static one.

@@ -101,7 +101,7 @@ final class ListenerUpdates: ResourceWatcher {
             return refuse(resource, bytes: [], error.description)
         }
         let isRepeated = taken[read.name] == read.bytes
-        if isRepeated, !refused.contains(read.name) { return [] }
+        if isRepeated, !refused.contains(read.name), held[read.name] == nil { return [] }
         desk.note(read)
         guard read.missing.isEmpty else {
             secrets.use(more: read.missing, by: .listener(name: read.name))
@@ -116,6 +116,8 @@ final class ListenerUpdates: ResourceWatcher {
             do throws(ListenerError) {
                 try listeners.put(read.spec, tls: read.tls)
             } catch {
+                // The process is on its way out, which is no fault of the listener's.
+                if case .closed = error { return [] }
                 return refuse(resource, bytes: read.bytes, "lds '\(read.name)': \(error)")
             }
         }
@@ -141,7 +143,11 @@ final class ListenerUpdates: ResourceWatcher {
 
     /// A worker could not build it, after the control plane was told that all is well. False: it is not one of these.
     func rejected(_ name: String, _ error: WorkerError) -> Bool {
-        guard let bytes = taken.removeValue(forKey: name) else { return false }
+        // What it was to replace may still serve, and is removed with it.
+        guard let bytes = taken.updateValue([], forKey: name) else {
+            taken[name] = nil
+            return false
+        }
         refused.insert(name)
         desk.shown.setFailed(
             .listener, name, version: "", bytes: bytes, details: "worker: \(error)", time: desk.loop.wallNow)

@@ -19,6 +19,9 @@ final class SecretUpdates {
     private let reload: () -> CertificateReload?
     private var watchers: [SecretSubscription: SecretWatcher] = [:]
     private var users: [SecretUser: Set<SecretSubscription>] = [:]
+    /// How many users each has.
+    private var counts: [SecretSubscription: Int] = [:]
+    private var waiters: [() -> Void] = []
     /// Called when a secret has come; what is wrong comes back.
     fileprivate var arrived: () -> [String] = { [] }
 
@@ -33,6 +36,19 @@ final class SecretUpdates {
 
     func close() { for watcher in watchers.values { watcher.close() } }
 
+    /// Calls back when each secret that is asked for now has come, or is not waited for any more: at once if there is none.
+    func whenAnswered(_ done: @escaping () -> Void) {
+        waiters.append(done)
+        checkAnswered()
+    }
+
+    fileprivate func checkAnswered() {
+        guard !waiters.isEmpty, watchers.values.allSatisfy(\.isAnswered) else { return }
+        let due = waiters
+        waiters = []
+        for done in due { done() }
+    }
+
     /// Somebody waits for these, and wants those of before still.
     func use(more subscriptions: [SecretSubscription], by user: SecretUser) {
         use(Array((users[user] ?? []).union(subscriptions)), by: user)
@@ -41,25 +57,36 @@ final class SecretUpdates {
     /// Somebody wants these from now on, in place of those of before.
     func use(_ subscriptions: [SecretSubscription], by user: SecretUser) {
         let wanted = Set(subscriptions)
+        let before = users[user] ?? []
+        guard wanted != before else { return }
         users[user] = wanted.isEmpty ? nil : wanted
-        for one in subscriptions where watchers[one] == nil {
+        for one in wanted.subtracting(before) {
+            counts[one, default: 0] += 1
+            guard watchers[one] == nil else { continue }
             let watcher = SecretWatcher(one, desk, self)
             watchers[one] = watcher
             watcher.start()
         }
-        let used = users.values.reduce(into: Set<SecretSubscription>()) { $0.formUnion($1) }
-        for (one, watcher) in watchers where !used.contains(one) {
-            watchers[one] = nil
-            watcher.close()
-            desk.reader.setSecret(nil, for: one)
-            desk.shown.removeDynamic(.secret, one.name)
+        for one in before.subtracting(wanted) {
+            let left = (counts[one] ?? 1) - 1
+            counts[one] = left > 0 ? left : nil
+            if left <= 0 { drop(one) }
         }
     }
 
+    private func drop(_ subscription: SecretSubscription) {
+        watchers.removeValue(forKey: subscription)?.close()
+        desk.reader.setSecret(nil, for: subscription)
+        desk.shown.removeDynamic(.secret, subscription.name)
+        checkAnswered()
+    }
+
     /// The files and secrets behind these TLS contexts count from now on; of others of these owners none do.
-    func follow(_ sources: TLSContextSources, of owners: [TLSContextOwner]) {
-        reload()?.remove(owners)
-        if !sources.sources.isEmpty { reload()?.add([sources]) }
+    func follow(_ sources: [TLSContextSources], of owners: [TLSContextOwner]) {
+        guard let reload = reload() else { return }
+        reload.remove(owners)
+        let some = sources.filter { !$0.sources.isEmpty }
+        if !some.isEmpty { reload.add(some) }
     }
 
     /// What is wrong with a newer secret in the contexts that have it. Where nothing is, they have the newer one.
@@ -76,6 +103,8 @@ private final class SecretWatcher: ResourceWatcher {
     private var subscription: Subscription?
     /// In its canonical form.
     private var taken: [UInt8]?
+    /// It has come, or is not waited for any more.
+    private(set) var isAnswered = false
 
     init(_ spec: SecretSubscription, _ desk: ResourceDesk, _ secrets: SecretUpdates) {
         self.spec = spec
@@ -92,9 +121,16 @@ private final class SecretWatcher: ResourceWatcher {
 
     func noFirstAnswer(isTimeout: Bool) {
         desk.log.warning("sds '\(spec.name)': no secret has come; what needs it waits")
+        answered()
+    }
+
+    private func answered() {
+        isAnswered = true
+        secrets.checkAnswered()
     }
 
     func resourcesChanged(_ update: ResourceUpdate) -> String? {
+        defer { answered() }
         // As in Envoy, a secret that was removed stays in use.
         guard let resource = update.resources.first else { return nil }
         defer { desk.reader.rest() }
