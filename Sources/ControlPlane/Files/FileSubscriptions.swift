@@ -142,6 +142,7 @@ public final class FileSubscriptions: SubscriptionSource, TimerTarget {
             problem = entry.subscription.deliver(update)
         }
         guard let problem else { return }
-        log.error("\(entry.path): \(problem). What there was before stays in use")
+        let text = PeerText.clean(problem, keepsLines: true)
+        log.error("\(entry.subscription.type.name): \(text). What there was before stays in use")
     }
 }

@@ -56,7 +56,7 @@ struct DiscoveryCodec {
     private static func status(_ text: String) -> Google_Rpc_Status {
         var status = Google_Rpc_Status()
         status.code = 13
-        status.message = text.utf8.count <= 8192 ? text : String(decoding: text.utf8.prefix(8192), as: UTF8.self) + "…"
+        status.message = PeerText.clean(text, keepsLines: true)
         return status
     }
 

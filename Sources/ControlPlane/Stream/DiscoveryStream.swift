@@ -204,7 +204,8 @@ final class DiscoveryStream: SubscriptionSource, TimerTarget {
         let pause = backoff.next()
         reconnect?.arm(after: pause)
         failures.note(
-            "\(title): \(reason). What it has sent before stays in use; next attempt in \(pause)", now: loop.now)
+            "\(title): \(PeerText.clean(reason)). What it has sent before stays in use; next attempt in \(pause)",
+            now: loop.now)
         for channel in channels {
             for subscription in channel.subscriptions { subscription.streamFailed() }
         }
@@ -260,7 +261,8 @@ extension DiscoveryStream: DiscoveryTransportOwner {
         }
         if let identifier = reply.identifier { stats.serverIs(identifier) }
         guard let channel = channels.first(where: { $0.type.typeURL == reply.typeURL }) else {
-            let text = "\(title) has sent resources of type '\(reply.typeURL.prefix(200))', which nobody has asked for"
+            let text =
+                "\(title) has sent resources of type '\(PeerText.clean(reply.typeURL, longest: 200))', which nobody has asked for"
             return surroundings.log.warning("\(text)")
         }
         if reply.serverErrors > 0 {
@@ -269,8 +271,9 @@ extension DiscoveryStream: DiscoveryTransportOwner {
             )
         }
         if let error = channel.take(reply, problem: problem) {
-            surroundings.log.warning(
-                "\(title): \(channel.type.name) version '\(reply.version.prefix(200))' was refused: \(error)")
+            let version = PeerText.clean(reply.version, longest: 200)
+            let text = PeerText.clean(error, keepsLines: true)
+            surroundings.log.warning("\(title): \(channel.type.name) version '\(version)' was refused: \(text)")
         }
         guard state == .connected else { return }
         look(at: channel)

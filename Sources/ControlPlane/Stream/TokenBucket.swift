@@ -12,7 +12,8 @@ struct TokenBucket {
     init(_ limit: GRPCSourceSpec.RateLimit, now: MonotonicTime) {
         most = Double(max(1, limit.maxTokens))
         // A rate of nothing at all would hold requests back for ever; Envoy's least is one in a year, too.
-        perSecond = max(limit.fillRate, 1.0 / (365 * 86_400))
+        let least = 1.0 / (365 * 86_400)
+        perSecond = limit.fillRate > least ? min(limit.fillRate, 1e9) : least
         tokens = most
         last = now
     }

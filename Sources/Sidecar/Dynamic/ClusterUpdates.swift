@@ -2,6 +2,7 @@
 import Configuration
 import ControlPlane
 import DataPlane
+import Metrics
 
 /// Takes in what CDS says. Main thread only. Good clusters of a response are taken, whatever is wrong with others of it.
 final class ClusterUpdates: ResourceWatcher {
@@ -18,6 +19,8 @@ final class ClusterUpdates: ResourceWatcher {
     private var fixed: Set<String> = []
     /// Of the clusters that were put since the last call of `follow`.
     private var sources: [TLSContextSources] = []
+    private let reloads: Counter
+    private let reloadTime: Gauge
     private var subscription: Subscription?
     private var firstAnswer: (() -> Void)?
 
@@ -25,6 +28,9 @@ final class ClusterUpdates: ResourceWatcher {
         self.desk = desk
         self.clusters = clusters
         self.secrets = secrets
+        reloads = desk.cells.counter("cluster_manager.cds.config_reload")
+        reloadTime = desk.cells.gauge("cluster_manager.cds.config_reload_time_ms")
+        reloadTime.set(0)
     }
 
     /// Begins to ask. `answered` is called once: when there is an answer, or none is waited for any more.
@@ -53,6 +59,10 @@ final class ClusterUpdates: ResourceWatcher {
         for name in gone.sorted() { remove(name) }
         follow(put)
         desk.reader.rest()
+        if !put.isEmpty || !gone.isEmpty {
+            reloads.increment()
+            reloadTime.set(desk.loop.wallNow.unixNanoseconds / 1_000_000)
+        }
         if problems.isEmpty { desk.shown.setVersion(update.version, of: .cluster) }
         answered()
         return ResourceDesk.joined(problems)
