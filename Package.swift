@@ -120,7 +120,7 @@ let package = Package(
         .testTarget(
             name: "ControlPlaneTests", dependencies: ["ControlPlane", "HTTPWire", "TestKit"], swiftSettings: house),
         .testTarget(name: "AdminTests", dependencies: ["Admin"], swiftSettings: house),
-        .testTarget(name: "SidecarTests", dependencies: ["Sidecar", "TestKit"], swiftSettings: house),
+        .testTarget(name: "SidecarTests", dependencies: ["ControlPlane", "Sidecar", "TestKit"], swiftSettings: house),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -15,7 +15,7 @@ final class HostConnector {
     let cluster: ClusterShared
     let loop: EventLoop
     private let cells: StatCells
-    private let socketOptions: SocketOptions
+    let socketOptions: SocketOptions
     /// What connections that are opened now are made with; nil: plain text.
     private lazy var tls = cluster.spec.tls.map(makeContext)
     /// Shared by all HTTP/2 connections to the cluster's hosts.
