@@ -58,7 +58,6 @@ final class ClusterUpdates: ResourceWatcher {
         let gone = update.missing(from: known)
         for name in gone.sorted() { remove(name) }
         follow(put)
-        desk.reader.rest()
         if !put.isEmpty || !gone.isEmpty {
             reloads.increment()
             reloadTime.set(desk.loop.wallNow.unixNanoseconds / 1_000_000)

@@ -64,7 +64,6 @@ private final class EndpointWatcher: ResourceWatcher {
             clusters.assign(nil, to: spec)
             return nil
         }
-        defer { desk.reader.rest() }
         do throws(ConfigurationErrors) {
             let read = try desk.reader.endpoints(desk.bytes(resource, place: "eds"))
             desk.note(read)

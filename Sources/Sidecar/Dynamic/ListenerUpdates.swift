@@ -54,7 +54,6 @@ final class ListenerUpdates: ResourceWatcher {
         let gone = update.missing(from: known)
         for name in gone.sorted() { remove(name) }
         let problems = take(update.resources.filter { !isFixed($0) })
-        desk.reader.rest()
         if problems.isEmpty { desk.shown.setVersion(update.version, of: .listener) }
         answered()
         return ResourceDesk.joined(problems)

@@ -7,7 +7,7 @@ import Metrics
 import Reactor
 
 /// The tools of those who take resources in. Main thread only.
-final class ResourceDesk {
+final class ResourceDesk: TimerTarget {
     let reader: ResourceReader
     let subscriptions: SubscriptionManager
     let shown: DynamicConfiguration
@@ -18,6 +18,10 @@ final class ResourceDesk {
     /// What was said once already; bounded, for a control plane decides what there is to say.
     private var told: Set<String> = []
     private static let mostTold = 1000
+    /// When the reader rests. Updates come in bursts, EDS with one for each cluster: what reading takes is not made for each
+    /// of them.
+    private var restTimer: LoopTimer?
+    private static let restAfter = TimeAmount.seconds(1)
 
     init(
         reader: ResourceReader, subscriptions: SubscriptionManager, shown: DynamicConfiguration, loop: EventLoop,
@@ -31,11 +35,15 @@ final class ResourceDesk {
         unknownFields = cells.counter("server.dynamic_unknown_fields")
     }
 
-    /// A resource for the reader. `place`: "cds".
+    /// A resource for the reader, which rests a while after the last of them. `place`: "cds".
     func bytes(_ resource: DiscoveredResource, place: String) -> ResourceBytes {
-        resource.origin as? ResourceBytes
+        if restTimer == nil { restTimer = LoopTimer(loop: loop, target: self) }
+        restTimer?.arm(after: ResourceDesk.restAfter)
+        return resource.origin as? ResourceBytes
             ?? ResourceBytes(typeURL: resource.typeURL, bytes: resource.bytes, place: place)
     }
+
+    func timerFired(_ timer: LoopTimer) { reader.rest() }
 
     /// Says what the reader has noticed, each once.
     func note<Spec>(_ read: ReadResource<Spec>) {

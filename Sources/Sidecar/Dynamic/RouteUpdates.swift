@@ -88,7 +88,6 @@ private final class RouteWatcher: ResourceWatcher {
             listeners.assign(nil, to: spec)
             return nil
         }
-        defer { desk.reader.rest() }
         let read: ReadResource<RouteConfigurationSpec>
         do throws(ConfigurationErrors) {
             read = try desk.reader.routes(desk.bytes(resource, place: "rds"))

@@ -133,7 +133,6 @@ private final class SecretWatcher: ResourceWatcher {
         defer { answered() }
         // As in Envoy, a secret that was removed stays in use.
         guard let resource = update.resources.first else { return nil }
-        defer { desk.reader.rest() }
         let read: ReadResource<ReceivedSecret>
         do throws(ConfigurationErrors) {
             read = try desk.reader.secret(desk.bytes(resource, place: "sds"))
