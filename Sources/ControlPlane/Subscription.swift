@@ -35,7 +35,7 @@ public final class Subscription: TimerTarget {
         source.interestChanged(self)
     }
 
-    /// The watcher hears nothing more. Its stats stay until `StatCells.release`.
+    /// The watcher hears nothing more. Its stats may still be written in this turn of the loop.
     public func close() {
         timer = nil
         let last = source

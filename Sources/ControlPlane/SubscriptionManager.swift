@@ -43,15 +43,16 @@ public final class SubscriptionManager {
             transport: transport, log: log)
     }
 
-    /// Asks for resources from now on. `statPrefix`: "cluster_manager.cds."; nil: the watcher
-    /// counts by itself. The watcher is not kept alive by this; it
-    /// hears of nothing before this has returned.
+    /// Asks for resources from now on. `statPrefix`: "cluster_manager.cds."; nil: the watcher counts by itself. `hold`: the
+    /// stats go with it; nil: they stay. The watcher is not kept alive by this; it hears of nothing before this has
+    /// returned.
     public func subscribe(
         _ type: ResourceType, _ interest: ResourceInterest, from source: ConfigSourceSpec, statPrefix: String?,
-        watcher: any ResourceWatcher
+        hold: StatHold? = nil, watcher: any ResourceWatcher
     ) -> Subscription {
         let subscription = Subscription(
-            type, interest, watcher: watcher, statPrefix: statPrefix, loop: surroundings.loop, cells: cells)
+            type, interest, watcher: watcher, statPrefix: statPrefix, loop: surroundings.loop,
+            cells: hold.map { cells.held(by: $0) } ?? cells)
         switch source.place {
         case .file(let path, let watched): files.add(subscription, path: path, watched: watched)
         case .aggregated: stream(.aggregated).add(subscription, timeout: source.initialFetchTimeout)

@@ -68,8 +68,12 @@ public final class HTTPManagerStats {
     let listenerRq4xx: Counter
     let listenerRq5xx: Counter
 
+    /// Keeps them.
+    private let cells: StatCells
+
     /// `listenerPrefix` is "listener.<address or stat_prefix>."; empty where there is no listener.
     public init(_ cells: StatCells, statPrefix: String, listenerPrefix: String) {
+        self.cells = cells
         let prefix = "http." + statPrefix + ".downstream_"
         func counter(_ name: String) -> Counter { cells.counter(prefix + name) }
         func gauge(_ name: String) -> Gauge { cells.gauge(prefix + name) }

@@ -19,6 +19,8 @@ public final class Listener {
     public let localAddresses: [SocketAddress]
     let loop: EventLoop
     let stats: ListenerStats
+    /// Keeps the stats.
+    private let cells: StatCells
     let filters: [ListenerFilter]
     /// nil where nothing is done about servers that speak first.
     var serverFirst: ServerFirst?
@@ -53,10 +55,13 @@ public final class Listener {
         accessLogs = environment.accessLogs
         entryLog = EntryLog(listener: bound.spec.name)
         localAddresses = bound.localAddresses
-        filters = bound.spec.filters.map { ListenerFilter($0, cells: environment.cells) }
-        stats = ListenerStats(prefix: bound.statPrefix, worker: environment.worker, cells: environment.cells)
+        let cells = environment.cells.held(by: environment.cells.store.makeHold())
+        self.cells = cells
+        filters = bound.spec.filters.map { ListenerFilter($0, cells: cells) }
+        stats = ListenerStats(
+            prefix: bound.statPrefix, worker: environment.worker, cells: cells, process: environment.cells)
         if bound.spec.serverFirst.isOn, filters.contains(where: \.detectsProtocol) {
-            serverFirst = ServerFirst(bound.spec.serverFirst, prefix: stats.prefix, cells: environment.cells)
+            serverFirst = ServerFirst(bound.spec.serverFirst, prefix: stats.prefix, cells: cells)
         }
     }
 

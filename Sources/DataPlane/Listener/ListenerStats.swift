@@ -23,9 +23,10 @@ struct ListenerStats {
     let serverActive: Gauge
     let acceptedPerEvent: Histogram
 
-    init(prefix: String, worker: Int, cells: StatCells) {
+    /// `process`: for what is counted over all listeners, and does not go with one.
+    init(prefix: String, worker: Int, cells: StatCells, process: StatCells) {
         self.prefix = prefix
-        serverActive = cells.gauge("server.total_connections")
+        serverActive = process.gauge("server.total_connections")
         acceptedPerEvent = cells.histogram(prefix + "connections_accepted_per_socket_event")
         total = cells.counter(prefix + "downstream_cx_total")
         destroyed = cells.counter(prefix + "downstream_cx_destroy")

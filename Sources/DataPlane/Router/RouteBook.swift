@@ -33,6 +33,8 @@ public final class RouteBook {
     }
 
     private func prepare(_ table: RouteTable) {
+        // The stats of virtual clusters and routes go with the last table that names them.
+        let cells = cells.held(by: cells.store.makeHold())
         var virtualClusters: [ObjectIdentifier: VirtualClusterFacts] = [:]
         for route in table.routes {
             guard case .forward(let action) = route.action else { continue }

@@ -39,9 +39,12 @@ final class RequestGroupStats {
     let rqRetryOverflow: Counter
     let rqRetrySuccess: Counter
     let responses: ResponseStats
+    /// Keeps them.
+    private let cells: StatCells
 
     /// `prefix` ends in a dot.
     init(_ cells: StatCells, prefix: String) {
+        self.cells = cells
         rqTotal = cells.counter(prefix + "upstream_rq_total")
         rqTimeout = cells.counter(prefix + "upstream_rq_timeout")
         rqRetry = cells.counter(prefix + "upstream_rq_retry")

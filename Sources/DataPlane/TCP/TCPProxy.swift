@@ -8,6 +8,8 @@ public final class TCPProxy {
     let spec: TCPProxySpec
     let loop: EventLoop
     let stats: TCPProxyStats
+    /// Keeps the stats.
+    private let cells: StatCells
     let accessLogs: [AccessLogger]
     let bufferLimit: Int
     private let set: ClusterSet
@@ -27,6 +29,7 @@ public final class TCPProxy {
         self.loop = loop
         self.accessLogs = accessLogs
         self.bufferLimit = bufferLimit
+        self.cells = cells
         stats = TCPProxyStats(prefix: spec.statPrefix, cells: cells)
         let total = spec.clusters.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
         var sum: UInt64 = 0

@@ -51,19 +51,21 @@ struct FilterChainBuilder {
     }
 
     private func chain(_ spec: FilterChainSpec, _ update: ListenerUpdate) throws(WorkerError) -> FilterChain {
+        // Whoever counts keeps these cells, and so the stats go with the last of them.
+        let held = cells.held(by: cells.store.makeHold())
         var tls: TLSContext?
         if let context = spec.tls {
             do throws(TLSConfigurationError) {
                 tls = try TLSContext.server(
-                    context, stats: TLSStats(cells: cells, prefix: update.sockets.statPrefix + "ssl."))
+                    context, stats: TLSStats(cells: held, prefix: update.sockets.statPrefix + "ssl."))
             } catch {
                 throw .tls(error)
             }
         }
         let drain = DrainSignal()
         return FilterChain(
-            spec, tls: tls, gate: spec.gates.isEmpty ? nil : ConnectionGate(spec.gates, cells, loop: loop),
-            filter: try filter(spec.filter, update, drain), drain: drain)
+            spec, tls: tls, gate: spec.gates.isEmpty ? nil : ConnectionGate(spec.gates, held, loop: loop),
+            filter: try filter(spec.filter, update, drain, held), drain: drain)
     }
 
     private func loggers(_ specs: [AccessLogSpec]) throws(WorkerError) -> [AccessLogger] {
@@ -77,18 +79,18 @@ struct FilterChainBuilder {
     }
 
     private func filter(
-        _ spec: NetworkFilterSpec, _ update: ListenerUpdate, _ drain: DrainSignal
+        _ spec: NetworkFilterSpec, _ update: ListenerUpdate, _ drain: DrainSignal, _ held: StatCells
     ) throws(WorkerError) -> FilterChain.Filter {
         let bufferLimit = update.sockets.spec.perConnectionBufferLimit
         switch spec {
         case .tcp(let proxy):
             return .tcp(
                 TCPProxy(
-                    proxy, loop: loop, cells: cells, clusters: clusters,
+                    proxy, loop: loop, cells: held, clusters: clusters,
                     accessLogs: try loggers(proxy.accessLogs), bufferLimit: bufferLimit))
         case .http(let http):
             var environment = HTTPEnvironment(
-                loop: loop, cells: cells, identity: identity, listenerStatPrefix: update.sockets.statPrefix,
+                loop: loop, cells: held, identity: identity, listenerStatPrefix: update.sockets.statPrefix,
                 drain: drain, accessLogs: try loggers(http.accessLogs), bufferLimit: bufferLimit)
             let upstreamLogs = try loggers(http.router.upstreamLogs)
             let book: RouteBook
@@ -99,7 +101,7 @@ struct FilterChainBuilder {
                 let filters =
                     try http.filters.isEmpty
                     ? nil
-                    : HTTPFilters(http.filters, statPrefix: http.statPrefix, cells: cells, runtime: runtime)
+                    : HTTPFilters(http.filters, statPrefix: http.statPrefix, cells: held, runtime: runtime)
                 if let source = http.routeSource {
                     book = try routes.book(
                         of: source, update.routes[source], bufferLimit: bufferLimit, filters: filters)

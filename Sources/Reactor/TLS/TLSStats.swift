@@ -55,17 +55,20 @@ public final class TLSStats {
 
     /// Shows when the certificates of the specs expire: gauges `certificate.<name>.expiration_unix_time_seconds` under
     /// `prefix`, where `<name>` is the secret's or Envoy's word for none. Of several with one name the first to expire
-    /// counts. For the main thread's cells only: gauges of several workers are added up.
+    /// counts, `others` with it: those that are shown elsewhere under the same prefix. For the main thread's cells only:
+    /// gauges of several workers are added up.
     ///
     /// Returns the unix time at which the first of them expires.
     @discardableResult
-    public static func publishExpirations(of specs: [TLSContextSpec], cells: StatCells, prefix: String) -> Int64? {
+    public static func publishExpirations(
+        of specs: [TLSContextSpec], beside others: [TLSContextSpec] = [], cells: StatCells, prefix: String
+    ) -> Int64? {
         var expirations: [String: Int64] = [:]
-        for spec in specs {
-            let details = spec.certificateDetails
-            for one in details.certChain + details.caCert {
-                expirations[one.statName] = min(expirations[one.statName] ?? .max, one.expirationTime)
-            }
+        for one in specs.flatMap(\.shownCertificates) {
+            expirations[one.statName] = min(expirations[one.statName] ?? .max, one.expirationTime)
+        }
+        for one in others.flatMap(\.shownCertificates) where expirations[one.statName] != nil {
+            expirations[one.statName] = min(expirations[one.statName] ?? .max, one.expirationTime)
         }
         for (name, time) in expirations {
             cells.gauge("\(prefix)certificate.\(name).expiration_unix_time_seconds").set(time)
@@ -107,5 +110,12 @@ public final class TLSStats {
             counter.increment()
             named[key] = counter
         }
+    }
+}
+
+extension TLSContextSpec {
+    fileprivate var shownCertificates: [CertificateDetails] {
+        let details = certificateDetails
+        return details.certChain + details.caCert
     }
 }

@@ -16,9 +16,12 @@ final class CertificatesInUse {
         let statPrefix: String
         /// In the order of the chains. A chain that nothing can be told of its file has none.
         var chains: [(chain: ContentDigest?, context: TLSContextSpec)]
+        /// The stats go with the listener.
+        let cells: StatCells
 
-        init(_ sockets: ListenerSockets, id: ListenerID) {
+        init(_ sockets: ListenerSockets, id: ListenerID, _ cells: StatCells) {
             self.id = id
+            self.cells = cells.held(by: cells.store.makeHold())
             name = sockets.spec.name
             statPrefix = sockets.statPrefix
             chains = sockets.spec.allChains.compactMap { chain in chain.tls.map { (chain.identity, $0) } }
@@ -47,7 +50,7 @@ final class CertificatesInUse {
     ///
     /// - Parameter isInPlace: chains of an earlier one of its name go on with the contexts that they have.
     func add(_ sockets: ListenerSockets, id: ListenerID, isInPlace: Bool = false) {
-        var listener = ListenerContexts(sockets, id: id)
+        var listener = ListenerContexts(sockets, id: id, cells)
         for index in listener.chains.indices where isInPlace {
             guard let chain = listener.chains[index].chain,
                 let current = context(of: .filterChain(listener: listener.name, chain: chain))
@@ -56,7 +59,7 @@ final class CertificatesInUse {
         }
         listeners.append(listener)
         guard !listener.chains.isEmpty else { return }
-        TLSStats.showSecretUpdates(cells: cells, prefix: listener.statPrefix + "server_")
+        TLSStats.showSecretUpdates(cells: listener.cells, prefix: listener.statPrefix + "server_")
         publishExpirations(listener.statPrefix)
     }
 
@@ -115,8 +118,9 @@ final class CertificatesInUse {
         switch owner {
         case .cluster(let name): clusters.tlsUpdateStats(ofCluster: name)
         case .filterChain(let listener, _):
-            TLSUpdateStats(
-                cells: cells, prefix: (listeners.first { $0.name == listener }?.statPrefix ?? "") + "server_")
+            listeners.first { $0.name == listener }.map {
+                TLSUpdateStats(cells: $0.cells, prefix: $0.statPrefix + "server_")
+            }
         }
     }
 
@@ -127,7 +131,12 @@ final class CertificatesInUse {
     }
 
     private func publishExpirations(_ prefix: String) {
-        let contexts = listeners.filter { $0.statPrefix == prefix }.flatMap { $0.chains.map(\.context) }
-        expirations[prefix] = TLSStats.publishExpirations(of: contexts, cells: cells, prefix: prefix + "ssl.")
+        let same = listeners.filter { $0.statPrefix == prefix }
+        let all = same.flatMap { $0.chains.map(\.context) }
+        expirations[prefix] =
+            same.compactMap {
+                TLSStats.publishExpirations(
+                    of: $0.chains.map(\.context), beside: all, cells: $0.cells, prefix: prefix + "ssl.")
+            }.min()
     }
 }

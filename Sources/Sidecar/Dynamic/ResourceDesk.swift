@@ -45,6 +45,9 @@ final class ResourceDesk: TimerTarget {
 
     func timerFired(_ timer: LoopTimer) { reader.rest() }
 
+    /// Who is closed may be in the middle of an update.
+    func keepForThisTurn(_ watcher: any ResourceWatcher) { loop.later { withExtendedLifetime(watcher) {} } }
+
     /// Says what the reader has noticed, each once.
     func note<Spec>(_ read: ReadResource<Spec>) {
         unknownFields.add(UInt64(read.warnings.count { $0.kind == .unknownField }))

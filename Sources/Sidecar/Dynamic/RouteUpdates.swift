@@ -55,6 +55,8 @@ private final class RouteWatcher: ResourceWatcher {
     private let desk: ResourceDesk
     private unowned let listeners: ListenerManager
     private let statPrefix: String
+    /// Names of route configurations come and go; so do their stats.
+    private let stats: StatHold
     private let reloads, empty: Counter
     private let reloadTime: Gauge
     private var subscription: Subscription?
@@ -66,18 +68,23 @@ private final class RouteWatcher: ResourceWatcher {
         self.desk = desk
         self.listeners = listeners
         statPrefix = "http.\(prefix).rds.\(spec.name.statName)."
-        reloads = desk.cells.counter(statPrefix + "config_reload")
-        empty = desk.cells.counter(statPrefix + "update_empty")
-        reloadTime = desk.cells.gauge(statPrefix + "config_reload_time_ms")
+        stats = desk.cells.store.makeHold()
+        let cells = desk.cells.held(by: stats)
+        reloads = cells.counter(statPrefix + "config_reload")
+        empty = cells.counter(statPrefix + "update_empty")
+        reloadTime = cells.gauge(statPrefix + "config_reload_time_ms")
         reloadTime.set(0)
     }
 
     func start() {
         subscription = desk.subscriptions.subscribe(
-            .routes, .named([spec.name]), from: spec.source, statPrefix: statPrefix, watcher: self)
+            .routes, .named([spec.name]), from: spec.source, statPrefix: statPrefix, hold: stats, watcher: self)
     }
 
-    func close() { subscription?.close() }
+    func close() {
+        subscription?.close()
+        desk.keepForThisTurn(self)
+    }
 
     func noFirstAnswer(isTimeout: Bool) { listeners.assign(nil, to: spec) }
 

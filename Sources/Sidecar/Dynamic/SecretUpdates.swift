@@ -2,6 +2,7 @@
 import Configuration
 import ControlPlane
 import DataPlane
+import Metrics
 import Reactor
 
 /// Who has TLS contexts with secrets.
@@ -100,6 +101,8 @@ private final class SecretWatcher: ResourceWatcher {
     private let spec: SecretSubscription
     private let desk: ResourceDesk
     private unowned let secrets: SecretUpdates
+    /// Names of secrets come and go; so do their stats.
+    private let stats: StatHold
     private var subscription: Subscription?
     /// In its canonical form.
     private var taken: [UInt8]?
@@ -110,14 +113,19 @@ private final class SecretWatcher: ResourceWatcher {
         self.spec = spec
         self.desk = desk
         self.secrets = secrets
+        stats = desk.cells.store.makeHold()
     }
 
     func start() {
         subscription = desk.subscriptions.subscribe(
-            .secrets, .named([spec.name]), from: spec.source, statPrefix: "sds.\(spec.name.statName).", watcher: self)
+            .secrets, .named([spec.name]), from: spec.source, statPrefix: "sds.\(spec.name.statName).", hold: stats,
+            watcher: self)
     }
 
-    func close() { subscription?.close() }
+    func close() {
+        subscription?.close()
+        desk.keepForThisTurn(self)
+    }
 
     func noFirstAnswer(isTimeout: Bool) {
         desk.log.warning("sds '\(spec.name)': no secret has come; what needs it waits")
