@@ -106,6 +106,8 @@ extension Worker {
 
     /// Closes what a retired listener, or the chains that an update took away, still have, and forgets them.
     public func close(_ id: ListenerID) {
+        // It was retired before anybody knew that it could not start here.
+        if case .listener(let listener)? = prepared.removeValue(forKey: id) { listener.stopAccepting() }
         for listener in listeners { listener.closeRetired(by: id) }
         if let position = listeners.firstIndex(where: { $0.id == id }) {
             let listener = listeners.remove(at: position)

@@ -84,6 +84,13 @@ extension ListenerManager {
         ask({ worker throws(WorkerError) in try worker.start(id) }, then: { $0.started(id, $1) })
     }
 
+    /// Workers that were told to start a listener may have accepted by now, whether they have answered or not: it cannot be
+    /// discarded any more.
+    func countAsServing(_ name: String) {
+        guard let listener = warming.first(where: { $0.name == name }), case .starting = listener.stage else { return }
+        nowServes(listener)
+    }
+
     private func started(_ id: ListenerID, _ error: WorkerError?) {
         guard let listener = warming.first(where: { $0.id == id }), case .starting(let left) = listener.stage else {
             return

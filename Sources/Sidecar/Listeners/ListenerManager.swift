@@ -82,6 +82,7 @@ final class ListenerManager {
     /// - Throws: when it cannot be bound, or clashes with another listener. Nothing has changed then.
     func put(_ spec: ListenerSpec, tls: TLSContextSources = TLSContextSources()) throws(ListenerError) {
         guard !isClosed else { throw .closed }
+        countAsServing(spec.name)
         for other in active + warming where other.name != spec.name {
             if let address = other.commonAddress(with: spec) { throw .addressTaken(address, by: other.name) }
         }
@@ -137,6 +138,7 @@ final class ListenerManager {
 
     /// Removes a listener: it accepts no more, and its connections drain. False: there is none of that name.
     func remove(_ name: String) -> Bool {
+        countAsServing(name)
         let before = warming.first { $0.name == name }
         let current = active.first { $0.name == name }
         guard before != nil || current != nil else { return false }
@@ -217,6 +219,7 @@ final class ListenerManager {
     /// No listener comes or changes any more: the process is on its way out. Those that are warming are given up.
     func close() {
         isClosed = true
+        for listener in warming { countAsServing(listener.name) }
         for listener in warming { discard(listener, for: nil) }
         tellOfSubscriptions()
     }

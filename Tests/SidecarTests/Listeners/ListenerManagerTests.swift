@@ -53,6 +53,30 @@ import Testing
         #expect(rig.workers.allSatisfy { $0.worker.listeners.isEmpty })
     }
 
+    /// The workers accept before the main thread knows that they do.
+    @Test(arguments: [true, false]) func whoCameWhileAListenerStartedIsServed(isReplaced: Bool) throws {
+        let rig = try ListenerRig()
+        try rig.manager.put(ListenerRig.listener("a", [ListenerRig.chain("one")]))
+        rig.loop.turn(until: {
+            rig.manager.warming.contains { if case .starting = $0.stage { true } else { false } }
+        })
+        let starting = try #require(rig.manager.warming.first)
+        rig.loop.turn(until: { rig.workers.allSatisfy { !$0.worker.listeners.isEmpty } })
+        #expect(starting.stage != .serving)
+        let caller = Caller(starting.sockets.localAddresses[0], rig.loop, waits: false)
+        if isReplaced {
+            try rig.put(ListenerRig.listener("a", [ListenerRig.chain("two")], version: 2))
+        } else {
+            #expect(rig.manager.remove("a"))
+            rig.loop.turnWhileBusy()
+        }
+        #expect(starting.stage == .serving)
+        #expect((isReplaced ? ["one", "two"] : ["one"]).contains(caller.ask()))
+        caller.connection.close()
+        if isReplaced { #expect(rig.answer(at: try rig.address(of: "a")) == "two") }
+        #expect(rig.gauge("total_listeners_warming") == 0)
+    }
+
     @Test func anUpdateTakesTheSocketsOver() throws {
         let rig = try ListenerRig()
         try rig.put(ListenerRig.listener("a", [ListenerRig.chain("one")]))

@@ -208,10 +208,11 @@ final class Caller {
     private let side = RecordingDelegate()
     private let loop: EventLoop
 
-    init(_ address: SocketAddress, _ loop: EventLoop) {
+    /// `waits`: until the connection is up; else nothing has happened when this returns.
+    init(_ address: SocketAddress, _ loop: EventLoop, waits: Bool = true) {
         self.loop = loop
         connection = Connection.connect(to: address, loop: loop, delegate: side)
-        loop.turnWhileBusy()
+        if waits { loop.turnWhileBusy() }
     }
 
     var isClosed: Bool { side.sawEnd || side.closed != nil }
