@@ -52,6 +52,9 @@ final class DiscoveryStream: SubscriptionSource, TimerTarget {
     private var reconnect: LoopTimer?
     private var refill: LoopTimer?
     private var failures: FailureLog
+    /// Of responses: a server that does not understand a NACK sends the same again at once.
+    private var refusals: FailureLog
+    private var strangers: FailureLog
 
     /// Called when the last subscription has left.
     var becameUnused: () -> Void = {}
@@ -70,6 +73,8 @@ final class DiscoveryStream: SubscriptionSource, TimerTarget {
         backoff = StreamBackoff(source.backoff)
         bucket = source.rateLimit.map { TokenBucket($0, now: surroundings.loop.now) }
         failures = FailureLog(surroundings.log)
+        refusals = FailureLog(surroundings.log, most: 10)
+        strangers = FailureLog(surroundings.log)
         reconnect = LoopTimer(loop: surroundings.loop, target: self, tag: DiscoveryStream.reconnectTag)
         refill = LoopTimer(loop: surroundings.loop, target: self, tag: DiscoveryStream.refillTag)
     }
@@ -263,17 +268,17 @@ extension DiscoveryStream: DiscoveryTransportOwner {
         guard let channel = channels.first(where: { $0.type.typeURL == reply.typeURL }) else {
             let text =
                 "\(title) has sent resources of type '\(PeerText.clean(reply.typeURL, longest: 200))', which nobody has asked for"
-            return surroundings.log.warning("\(text)")
+            return strangers.note(text, now: loop.now)
         }
         if reply.serverErrors > 0 {
-            surroundings.log.warning(
-                "\(title) could not provide \(reply.serverErrors) of the \(channel.type.name) resources (resource_errors)"
-            )
+            refusals.note(
+                "\(title) could not provide \(reply.serverErrors) of the \(channel.type.name) resources (resource_errors)",
+                now: loop.now)
         }
         if let error = channel.take(reply, problem: problem) {
             let version = PeerText.clean(reply.version, longest: 200)
             let text = PeerText.clean(error, keepsLines: true)
-            surroundings.log.warning("\(title): \(channel.type.name) version '\(version)' was refused: \(text)")
+            refusals.note("\(title): \(channel.type.name) version '\(version)' was refused: \(text)", now: loop.now)
         }
         guard state == .connected else { return }
         look(at: channel)
