@@ -70,7 +70,10 @@ import Testing
         #expect(spec.healthyEdgeInterval == .seconds(10))
         #expect(spec.altPort == 11)
         #expect(spec.alpn == ["h2"])
-        #expect(spec.events.paths == ["/a", "/b"])
+        let fields = [
+            "health_checks[0].event_log_path", "health_checks[0].event_logger[0].typed_config.event_log_path",
+        ]
+        #expect(spec.events.files == zip(["/a", "/b"], fields).map { .init(path: $0, field: $1) })
         #expect(spec.events.alwaysLogsFailures)
         #expect(spec.events.alwaysLogsSuccesses)
         guard case .http(let http) = spec.kind else { throw Unexpected() }

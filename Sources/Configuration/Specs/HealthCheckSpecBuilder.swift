@@ -63,9 +63,13 @@ struct HealthCheckSpecBuilder {
 
     private func events(_ check: API.HealthCheck) -> HealthEventSpec {
         var spec = HealthEventSpec()
-        if !check.eventLogPath.isEmpty { spec.paths.append(check.eventLogPath) }
-        for logger in check.eventLogger {
-            if let file = logger.typedConfig.unpacked(API.HealthEventFile.self) { spec.paths.append(file.eventLogPath) }
+        func add(_ path: String, _ field: String) {
+            spec.files.append(.init(path: path, field: "health_checks[0].\(field)"))
+        }
+        if !check.eventLogPath.isEmpty { add(check.eventLogPath, "event_log_path") }
+        for (index, logger) in check.eventLogger.enumerated() {
+            guard let file = logger.typedConfig.unpacked(API.HealthEventFile.self) else { continue }
+            add(file.eventLogPath, "event_logger[\(index)].typed_config.event_log_path")
         }
         spec.alwaysLogsFailures = check.alwaysLogHealthCheckFailures
         spec.alwaysLogsSuccesses = check.alwaysLogHealthCheckSuccess

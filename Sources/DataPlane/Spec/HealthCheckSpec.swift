@@ -103,8 +103,19 @@ public struct GRPCHealthCheckSpec: Sendable {
 
 /// Where what the checks find is written, and how much of it.
 public struct HealthEventSpec: Sendable, Equatable {
+    public struct File: Sendable, Equatable {
+        public var path: String
+        /// Which field of the cluster names it, for messages.
+        public var field: String
+
+        public init(path: String, field: String) {
+            self.path = path
+            self.field = field
+        }
+    }
+
     /// `event_log_path` and the files of `event_logger`.
-    public var paths: [String] = []
+    public var files: [File] = []
     public var alwaysLogsFailures = false
     public var alwaysLogsSuccesses = false
 

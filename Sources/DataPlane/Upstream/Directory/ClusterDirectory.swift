@@ -50,7 +50,7 @@ public final class ClusterDirectory {
         _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, logs: AccessLogSinks? = nil,
         outlierEvents: OutlierEventLog? = nil,
         resolver: @escaping (DNSSpec) throws(SystemError) -> any NameResolver
-    ) throws(SystemError) {
+    ) throws(StaticClusterError) {
         self.loop = loop
         self.cells = cells
         self.workers = workers
@@ -61,7 +61,12 @@ public final class ClusterDirectory {
         stats = DirectoryTotals(cells)
         active.reserveCapacity(specs.count)
         for spec in specs {
-            let entry = try makeEntry(spec, isAddedByAPI: false)
+            let entry: ClusterEntry
+            do throws(ClusterError) {
+                entry = try makeEntry(spec, isAddedByAPI: false)
+            } catch {
+                throw StaticClusterError(cluster: spec.name, error: error)
+            }
             entry.order = takeOrder()
             active[spec.name] = entry
             _ = subscriptions.add(entry)
@@ -70,10 +75,15 @@ public final class ClusterDirectory {
         showCounts()
     }
 
-    private func makeEntry(_ spec: ClusterSpec, isAddedByAPI: Bool) throws(SystemError) -> ClusterEntry {
+    private func makeEntry(_ spec: ClusterSpec, isAddedByAPI: Bool) throws(ClusterError) -> ClusterEntry {
         let shared = ClusterShared(spec: spec, workers: workers, loops: loops, main: loop.mailbox)
-        let resolver = spec.hasNames ? try resolvers.take(spec.dns) : nil
+        var resolver: (any NameResolver)?
         do throws(SystemError) {
+            if spec.hasNames { resolver = try resolvers.take(spec.dns) }
+        } catch {
+            throw .resolver(error)
+        }
+        do throws(ClusterError) {
             return try ClusterEntry(
                 shared, isAddedByAPI: isAddedByAPI, owner: self, loop: loop, cells: cells, names: names,
                 workers: workers, logs: logs, outlierEvents: outlierEvents, resolver: resolver)
@@ -126,12 +136,7 @@ public final class ClusterDirectory {
         } catch {
             throw .tls(error)
         }
-        let entry: ClusterEntry
-        do throws(SystemError) {
-            entry = try makeEntry(spec, isAddedByAPI: true)
-        } catch {
-            throw .system(error)
-        }
+        let entry = try makeEntry(spec, isAddedByAPI: true)
         entry.parcels = parcels
         let older = warming.updateValue(entry, forKey: spec.name)
         (known == nil && older == nil ? stats.added : stats.modified).increment()

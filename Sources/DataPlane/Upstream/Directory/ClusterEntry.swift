@@ -46,7 +46,7 @@ final class ClusterEntry {
         _ shared: ClusterShared, isAddedByAPI: Bool, owner: ClusterDirectory, loop: EventLoop, cells: StatCells,
         names: StatCells, workers: Int, logs: AccessLogSinks?, outlierEvents: OutlierEventLog?,
         resolver: (any NameResolver)?
-    ) throws(SystemError) {
+    ) throws(ClusterError) {
         self.shared = shared
         self.isAddedByAPI = isAddedByAPI
         self.owner = owner
@@ -59,7 +59,7 @@ final class ClusterEntry {
                 shared, watch: watch, loop: loop, stats: OutlierStats(cells, cluster: shared.statName),
                 events: outlierEvents)
         }
-        checker = try shared.spec.healthCheck.map { spec throws(SystemError) in
+        checker = try shared.spec.healthCheck.map { spec throws(ClusterError) in
             try HealthChecker(spec, cluster: shared, loop: loop, cells: cells, logs: logs)
         }
         assigned = shared.spec.discovery == .eds ? AssignedEndpoints(loop: loop) : nil

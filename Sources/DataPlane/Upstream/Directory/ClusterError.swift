@@ -5,13 +5,24 @@ import Reactor
 public enum ClusterError: Error, CustomStringConvertible {
     /// Its TLS context cannot be made.
     case tls(TLSConfigurationError)
-    /// A resolver cannot be made, or a file of health check events cannot be opened.
-    case system(SystemError)
+    /// A resolver cannot be made.
+    case resolver(SystemError)
+    /// A file of health check events cannot be opened; `field` is the cluster's that names it.
+    case eventLog(field: String, SystemError)
 
     public var description: String {
         switch self {
         case .tls(let error): "\(error)"
-        case .system(let error): error.description
+        case .resolver(let error): error.description
+        case .eventLog(let field, let error): "\(field): \(error)"
         }
     }
+}
+
+/// Why a cluster of the bootstrap cannot be made.
+public struct StaticClusterError: Error, CustomStringConvertible {
+    public let cluster: String
+    public let error: ClusterError
+
+    public var description: String { "cluster '\(cluster)': \(error)" }
 }

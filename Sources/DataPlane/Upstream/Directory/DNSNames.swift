@@ -44,7 +44,7 @@ extension ClusterDirectory {
     public convenience init(
         _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, logs: AccessLogSinks? = nil,
         outlierEvents: OutlierEventLog? = nil
-    ) throws(SystemError) {
+    ) throws(StaticClusterError) {
         try self.init(
             specs, loop: loop, cells: cells, workers: workers, logs: logs, outlierEvents: outlierEvents
         ) { dns throws(SystemError) in

@@ -32,7 +32,7 @@ final class HealthChecker {
     init(
         _ spec: HealthCheckSpec, cluster: ClusterShared, loop: EventLoop, cells: StatCells, logs: AccessLogSinks?,
         random: FastRandom = FastRandom()
-    ) throws(SystemError) {
+    ) throws(ClusterError) {
         self.spec = spec
         self.cluster = cluster
         self.loop = loop

@@ -16,12 +16,18 @@ final class HealthEventLog {
     /// nil: the file asks for none. Fails when a file cannot be opened.
     init?(
         _ spec: HealthCheckSpec, cluster: String, logs: AccessLogSinks?, loop: EventLoop, cells: StatCells
-    ) throws(SystemError) {
-        guard let logs, !spec.events.paths.isEmpty else { return nil }
+    ) throws(ClusterError) {
+        guard let logs, !spec.events.files.isEmpty else { return nil }
         self.spec = spec.events
         self.cluster = cluster
         var sinks: [AccessLogSink] = []
-        for path in spec.events.paths { sinks.append(try logs.sink(for: .file(path: path))) }
+        for file in spec.events.files {
+            do throws(SystemError) {
+                sinks.append(try logs.sink(for: .file(path: file.path)))
+            } catch {
+                throw .eventLog(field: file.field, error)
+            }
+        }
         self.sinks = sinks
         self.loop = loop
         stats = AccessLogFileStats(cells)
