@@ -1,6 +1,7 @@
 """What upstream connections come from and begin with: PROXY protocol headers and source addresses."""
 import struct
 
+import pytest
 from bootstrap import UPSTREAM_TLS, bootstrap, cluster, forward, http, listener, tcp_proxy
 from harness import response, serve
 from pki import Authority
@@ -149,6 +150,40 @@ def test_a_source_address_that_is_not_here(start, upstream):
     assert client.response().status == 503
     proxy.wait_stat("cluster.app.bind_errors", 1)
     assert proxy.stat("cluster.app.upstream_cx_connect_fail") == 1
+
+
+def unbound(port, **detection):
+    """A cluster whose connections cannot be bound, and whose hosts are ejected for the first failure."""
+    bind = {"source_address": {"address": "192.0.2.1", "port_value": 0}}
+    detection = {"consecutive_5xx": 1, "consecutive_local_origin_failure": 1, "max_ejection_percent": 100, **detection}
+    return cluster("app", port, upstream_bind_config=bind, outlier_detection=detection)
+
+
+def nobody_was_ejected(proxy, failures):
+    proxy.wait_stat("cluster.app.bind_errors", failures)
+    assert not any(proxy.stats(r"^cluster\.app\.outlier_detection\.").values())
+    assert "::health_flags::healthy" in proxy.get_admin("/clusters").body.decode()
+
+
+@pytest.mark.parametrize("splits", [False, True])
+def test_a_source_address_that_is_not_here_is_not_the_hosts_fault(either, upstream, splits):
+    app = unbound(upstream().port, split_external_local_origin_errors=splits)
+    proxy = either(bootstrap([listener(tcp_proxy())], [app]))
+    for _ in range(3):
+        assert proxy.client().closed()
+    nobody_was_ejected(proxy, 3)
+
+
+def test_nor_is_it_with_http(start, upstream):
+    """Envoy counts it."""
+    proxy = start(http(clusters=[unbound(upstream().port)]))
+    client = proxy.client()
+    for _ in range(3):
+        client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        answer = client.response()
+        assert (answer.status, answer.body) == (
+            503, b"upstream connect error or disconnect/reset before headers. reset reason: local connection failure")
+    nobody_was_ejected(proxy, 3)
 
 
 # Envoy keeps such connections until they have been idle for an hour, though nobody can use them.

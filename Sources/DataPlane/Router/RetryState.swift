@@ -175,7 +175,7 @@ struct RetryState {
         case .reset(let reason, let requestStarted):
             switch reason {
             case .overflow: return false
-            case .connectFailure, .connectTimeout:
+            case .connectFailure, .localConnectFailure, .connectTimeout:
                 if conditions.contains(.connectFailure) { return true }
             case .remoteRefused:
                 if conditions.contains(.refusedStream) { return true }

@@ -22,8 +22,7 @@ extension Router {
             if isStale && replaceStale(reason, requestStarted: requestStarted) { return }
             if reason == .remoteRefused && replayRefused() { return }
         }
-        // A breaker that is full, or our own end of the stream, says nothing about the host.
-        if reason != .overflow && reason != .localReset { report(.failed) }
+        if reason.tellsOfHost { report(.failed) }
         if !stream.hasResponseStarted {
             if retryAfter(.reset(reason, requestStarted: requestStarted)) { return }
             chargeCode(reason.status)

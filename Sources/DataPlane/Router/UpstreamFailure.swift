@@ -8,6 +8,7 @@ extension StreamResetReason {
         switch self {
         case .connectionTermination: "connection termination"
         case .connectFailure: "remote connection failure"
+        case .localConnectFailure: "local connection failure"
         case .connectTimeout: "connection timeout"
         case .overflow: "overflow"
         case .remoteReset: "remote reset"
@@ -19,7 +20,7 @@ extension StreamResetReason {
 
     var flag: ResponseFlags {
         switch self {
-        case .connectFailure, .connectTimeout: .upstreamConnectionFailure
+        case .connectFailure, .localConnectFailure, .connectTimeout: .upstreamConnectionFailure
         case .connectionTermination: .upstreamConnectionTermination
         case .overflow: .upstreamOverflow
         case .remoteReset, .remoteRefused: .upstreamRemoteReset

@@ -119,7 +119,9 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         guard case .connecting = state else { return }
         info.upstream.host = host
         info.upstream.transportFailureReason = detail
-        cluster?.report(reason == .connectTimeout ? .timedOut(status: 504) : .failed, of: host)
+        if reason.tellsOfHost {
+            cluster?.report(reason == .connectTimeout ? .timedOut(status: 504) : .failed, of: host)
+        }
         state = .waiting
         guard attempts < proxy.spec.maxConnectAttempts else {
             cluster?.stats.cxConnectAttemptsExceeded.increment()

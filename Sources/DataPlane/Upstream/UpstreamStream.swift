@@ -8,6 +8,8 @@ public enum StreamResetReason: Sendable, Equatable {
     case connectionTermination
     /// TCP or TLS connect failed.
     case connectFailure
+    /// The socket could not even be made ready to connect, as when it cannot be bound to its source address.
+    case localConnectFailure
     /// TCP or TLS connect took longer than `connect_timeout`.
     case connectTimeout
     /// A circuit breaker refused.
@@ -19,6 +21,15 @@ public enum StreamResetReason: Sendable, Equatable {
     /// The response broke the protocol.
     case protocolError
     case localReset
+
+    /// A breaker that is full, or what failed at our own end, tells nothing of the host.
+    var tellsOfHost: Bool {
+        switch self {
+        case .overflow, .localReset, .localConnectFailure: false
+        case .connectionTermination, .connectFailure, .connectTimeout, .remoteReset, .remoteRefused, .protocolError:
+            true
+        }
+    }
 }
 
 /// The sending side of a try. Loop thread only. After `reset`/`cancel`/the end of both directions the object is dead.

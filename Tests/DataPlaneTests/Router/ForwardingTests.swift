@@ -10,6 +10,7 @@ struct ForwardingTests {
 
     @Test(arguments: [
         (StreamResetReason.connectFailure, 503, "remote connection failure", "UF"),
+        (.localConnectFailure, 503, "local connection failure", "UF"),
         (.connectTimeout, 503, "connection timeout", "UF"),
         (.connectionTermination, 503, "connection termination", "UC"),
         (.protocolError, 502, "protocol error", "UPE"), (.remoteReset, 503, "remote reset", "UR"),

@@ -87,6 +87,11 @@ struct OutcomeTests {
         waiting.request()
         waiting.app.failWaiter(.overflow, "")
         #expect(waiting.app.outcomes == [])
+        let unbound = try HTTPRig()
+        unbound.app.mode = .waiting
+        unbound.request()
+        unbound.app.failWaiter(.localConnectFailure, "bind 192.0.2.1:0: Cannot assign requested address")
+        #expect(unbound.app.outcomes == [])
         let ours = try HTTPRig()
         ours.request()
         ours.app.last?.reset(.localReset)

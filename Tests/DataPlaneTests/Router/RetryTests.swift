@@ -64,7 +64,8 @@ struct RetryTests {
 
     @Test(arguments: [
         (RetryConditions.connectFailure, StreamResetReason.connectFailure, true),
-        (.connectFailure, .connectTimeout, true), (.connectFailure, .connectionTermination, false),
+        (.connectFailure, .localConnectFailure, true), (.connectFailure, .connectTimeout, true),
+        (.connectFailure, .connectionTermination, false),
         (.reset, .connectionTermination, true), (.refusedStream, .remoteRefused, true),
         (.refusedStream, .remoteReset, false),
         (.serverError, .protocolError, true), (.resetBeforeRequest, .connectionTermination, false),

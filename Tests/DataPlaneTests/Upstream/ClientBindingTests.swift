@@ -124,10 +124,14 @@ struct ClientBindingTests {
     @Test func aSourceAddressThatIsNotHere() throws {
         let world = try World { $0.sourceAddress = SocketAddress("192.0.2.77:0") }
         let attempt = world.exchange()
-        #expect(attempt.failure == .connectFailure)
+        #expect(attempt.failure == .localConnectFailure)
         #expect(attempt.detail.hasPrefix("bind 192.0.2.77:0: "))
         #expect(world.stat("bind_errors") == 1)
         #expect(world.stat("upstream_cx_connect_fail") == 1)
+        let session = RawSession(try Self.client("192.0.2.1:1"))
+        session.outcome = world.cluster.connectTCP(session)
+        world.wait { session.failure != nil }
+        #expect(session.failure == .localConnectFailure)
     }
 
     @Test func theClientsAddress() throws {
@@ -157,10 +161,11 @@ private final class RawSession: TCPWaiter {
     let origin: StreamOrigin
     var outcome: ConnectTCPOutcome?
     var lease: TCPLease?
+    var failure: StreamResetReason?
 
     init(_ client: DownstreamInfo) { origin = StreamOrigin(downstream: client) }
 
     var tcpDelegate: any ConnectionDelegate { bytes }
     func tcpReady(_ lease: TCPLease) { self.lease = lease }
-    func tcpFailed(_ reason: StreamResetReason, host: Host, detail: String) {}
+    func tcpFailed(_ reason: StreamResetReason, host: Host, detail: String) { failure = reason }
 }

@@ -40,7 +40,6 @@ final class UpstreamConnection {
     private let started: MonotonicTime
     private var timer: LoopTimer?
     private var lifetimeTimer: LoopTimer?
-    private var timedOut = false
     private var isFlushing = false
     /// How long a peer has to take the last bytes of a tunnel.
     private static let flushLimit = TimeAmount.seconds(5)
@@ -225,13 +224,11 @@ final class UpstreamConnection {
 
     /// The socket could not even be made ready to connect: the machine or the file has to be changed.
     private func noteLocalFailure(_ error: SystemError) {
-        guard error.call != "connect" else { return }
         if error.call == "bind" { stats.bindErrors.increment() }
         place.cluster.offences.note("no connection to \(host.address): \(error)", now: loop.now)
     }
 
-    private func failConnecting(byPeer: Bool, detail: String) {
-        let reason: StreamResetReason = timedOut ? .connectTimeout : .connectFailure
+    private func failConnecting(_ reason: StreamResetReason, byPeer: Bool, detail: String) {
         let socket = socket
         stats.cxConnectFail.increment()
         place.cells.connectFailed()
@@ -246,10 +243,10 @@ extension UpstreamConnection: TimerTarget {
     func timerFired(_ timer: LoopTimer) {
         switch phase {
         case .connecting:
-            timedOut = true
             stats.cxConnectTimeout.increment()
             let limit = place.cluster.spec.connectTimeout
-            failConnecting(byPeer: false, detail: "cluster '\(place.cluster.name)' connect_timeout \(limit)")
+            failConnecting(
+                .connectTimeout, byPeer: false, detail: "cluster '\(place.cluster.name)' connect_timeout \(limit)")
         case .open:
             if isFlushing {
                 close()
@@ -284,8 +281,14 @@ extension UpstreamConnection: ConnectionDelegate {
     func connectionClosed(_ connection: Connection, _ reason: ConnectionCloseReason) {
         switch phase {
         case .connecting:
-            if case .connectFailed(let error) = reason { noteLocalFailure(error) }
-            failConnecting(byPeer: true, detail: connection.failureReason ?? "connection failure")
+            var isLocal = false
+            if case .connectFailed(let error) = reason, error.call != "connect" {
+                noteLocalFailure(error)
+                isLocal = true
+            }
+            failConnecting(
+                isLocal ? .localConnectFailure : .connectFailure, byPeer: !isLocal,
+                detail: connection.failureReason ?? "connection failure")
         case .open:
             // The user hears of it first: it ends its stream, which the accounts have to show.
             let user = user
