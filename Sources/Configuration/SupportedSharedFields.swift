@@ -131,7 +131,8 @@ extension SupportedFields {
           type value
         envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
           common_tls_context require_client_certificate require_sni session_ticket_keys
-          disable_stateless_session_resumption disable_stateful_session_resumption session_timeout
+          session_ticket_keys_sds_secret_config disable_stateless_session_resumption
+          disable_stateful_session_resumption session_timeout
           full_scan_certs_on_sni_mismatch prefer_client_ciphers
         envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
           common_tls_context sni auto_host_sni auto_sni_san_validation allow_renegotiation max_session_keys

@@ -1,6 +1,7 @@
 // Secrets of control planes: a resource waits for those that are not there, and is whole with them.
 import DataPlane
 import EnvoyAPI
+import FoundationEssentials
 import Reactor
 import SwiftProtobuf
 import Testing
@@ -39,21 +40,22 @@ import Testing
         }
     }
 
-    private func tls(_ kind: String, _ more: String = "") -> String {
+    private func tls(_ kind: String, _ more: String = "", context: String = "") -> String {
         """
         {name: tls, typed_config: {"@type": \(types).transport_sockets.tls.v3.\(kind), common_tls_context:
-          {tls_certificate_sds_secret_configs: [{name: pair, sds_config: {ads: {}}}]\(more)}}}
+          {tls_certificate_sds_secret_configs: [{name: pair, sds_config: {ads: {}}}]\(more)}\(context)}}
         """
     }
 
-    private func listener() throws -> ResourceBytes {
+    /// `more`: further fields of its TLS context.
+    private func listener(_ more: String = "") throws -> ResourceBytes {
         let text = """
             resources:
             - "@type": type.googleapis.com/envoy.config.listener.v3.Listener
               name: l
               address: {socket_address: {address: 127.0.0.1, port_value: 443}}
               filter_chains:
-              - transport_socket: \(tls("DownstreamTlsContext").split(separator: "\n").joined())
+              - transport_socket: \(tls("DownstreamTlsContext", context: more).split(separator: "\n").joined())
                 filters:
                 - name: t
                   typed_config:
@@ -117,6 +119,44 @@ import Testing
             Issue.record("taken")
         } catch {
             #expect(error.description.contains("secret \"pair\" is no tls_certificate"))
+        }
+    }
+
+    @Test func keysOfSessionTickets() throws {
+        let reader = ResourceReader(try loaded(Self.bootstrap))
+        reader.setSecret(try reader.secret(pair(try CertificateAuthority())).spec, for: asked)
+        let tickets = SecretSubscription(name: "tickets", source: ConfigSourceSpec(.aggregated))
+        let more = ", session_ticket_keys_sds_secret_config: {name: tickets, sds_config: {ads: {}}}"
+        #expect(try reader.listener(listener(more)).missing == [tickets])
+        func keys(_ first: UInt8, size: Int = 80) throws -> ResourceBytes {
+            try secret("tickets") { secret in
+                var key = Envoy_Config_Core_V3_DataSource()
+                key.inlineBytes = Data(repeating: first, count: size)
+                secret.sessionTicketKeys.keys = [key]
+            }
+        }
+        reader.setSecret(try reader.secret(keys(1)).spec, for: tickets)
+        let read = try reader.listener(listener(more))
+        let context = try #require(read.spec.filterChains[0].tls)
+        let first = try #require(SessionTicketKeys.Key([UInt8](repeating: 1, count: 80)))
+        #expect(context.sessionTickets == SessionTicketKeys.given([first]).map { .enabled($0) })
+        let source = try #require(read.tls.sources.first)
+        func newer(_ secret: ResourceBytes) throws -> Result<TLSContextSpec, ConfigurationErrors> {
+            let source = try #require(source.receiving(try reader.secret(secret).spec, for: tickets))
+            return TLSContextReader().read(source, replacing: context).spec
+        }
+        #expect(try newer(keys(1)).get() == context)
+        #expect(try newer(keys(2)).get() != context)
+        #expect {
+            _ = try newer(keys(2, size: 5)).get()
+        } throws: {
+            "\($0)".contains(
+                "sds 'tickets': session_ticket_keys.keys[0]: a session ticket key has 80 bytes, this has 5")
+        }
+        #expect {
+            _ = try newer(secret("tickets") { $0.validationContext.trustedCa.inlineString = "x" }).get()
+        } throws: {
+            "\($0)".contains("secret \"tickets\" is no session_ticket_keys")
         }
     }
 

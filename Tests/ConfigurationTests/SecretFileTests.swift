@@ -85,7 +85,7 @@ import Testing
         #expect(tls.trustedCASecret == "trust")
         let places = loaded.tlsSources.places.map(\.place)
         #expect(Set(places) == Set(["s.yaml", "tls.crt", "tls.key", "ca.crt"].map { .file(scene.path($0)) }))
-        #expect(loaded.tlsSources.versions.mapValues { $0 }.values.sorted() == ["v1", "v1"])
+        #expect(loaded.tlsSources.fileSecrets.values.map(\.version).sorted() == ["v1", "v1"])
         #expect(loaded.tlsSources.sources.first?.subscriptions.map(\.name) == ["pair", "trust"])
     }
 
@@ -102,6 +102,39 @@ import Testing
         #expect(try reading.spec.get().certificates.first?.keyName == scene.path("new.key"))
         #expect(
             Set(reading.places.map(\.place)) == Set(["s.yaml", "tls.crt", "new.key"].map { .file(scene.path($0)) }))
+    }
+
+    @Test func keysOfSessionTickets() throws {
+        let scene = try Scene(
+            "- \(Self.secret)tickets, session_ticket_keys: {keys: [{filename: \"$/ticket\"}]}}\n"
+                + "- \(Self.secret)short, session_ticket_keys: {keys: [{inline_string: five5}]}}\n")
+        try FileContents.write([UInt8](repeating: 3, count: 80), to: scene.path("ticket"))
+        func listener(_ secret: String) -> String {
+            """
+            static_resources:
+              listeners:
+              - address: {socket_address: {address: 127.0.0.1, port_value: 443}}
+                filter_chains:
+                - transport_socket:
+                    name: tls
+                    typed_config:
+                      "@type": \(types).transport_sockets.tls.v3.DownstreamTlsContext
+                      common_tls_context: {tls_certificates: [{certificate_chain: {filename: "\(scene.path("tls.crt"))"},
+                        private_key: {filename: "\(scene.path("tls.key"))"}}]}
+                      session_ticket_keys_sds_secret_config: \(scene.reference(secret))
+                  filters:
+                  - {name: t, typed_config: {"@type": \(types).filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: p, cluster: c}}
+              clusters: [{name: c}]
+            """
+        }
+        let loaded = try loaded(listener("tickets"))
+        let key = try #require(SessionTicketKeys.Key([UInt8](repeating: 3, count: 80)))
+        #expect(
+            loaded.spec.listeners[0].filterChains[0].tls?.sessionTickets
+                == SessionTicketKeys.given([key]).map { .enabled($0) })
+        #expect(loaded.tlsSources.sources.first?.subscriptions.map(\.name) == ["tickets"])
+        #expect(loaded.tlsSources.places.map(\.place).contains(.file(scene.path("ticket"))))
+        #expect(throws: ConfigurationErrors.self) { _ = try ConfigurationTests.loaded(listener("short")) }
     }
 
     @Test func problemsHaveTheirPlaceInTheFile() throws {

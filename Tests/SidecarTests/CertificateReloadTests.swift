@@ -43,7 +43,7 @@ import Testing
             }
             reload = try CertificateReload(
                 configuration.tlsSources, inUse: CertificatesInUse(clusters: clusters, cells: cells),
-                secretStats: SecretStats(cells),
+                secretStats: SecretStats(cells), shown: DynamicConfiguration(),
                 workers: 2, loop: loop, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 replaced: { [unowned self] in endedLooks += 1 },
                 send: { _ in Issue.record("a listener out of nowhere") })

@@ -26,6 +26,13 @@ public struct ReceivedSecret: Sendable {
     let message: API.Secret
     /// Where problems in it are told to be: "sds 'name'".
     let place: String
+
+    /// The bytes of a secret that has a name and nothing else yet.
+    public static func named(_ name: String) -> [UInt8] {
+        var secret = API.Secret()
+        secret.name = name
+        return (try? secret.serializedBytes()) ?? []
+    }
 }
 
 /// A static listener or cluster that cannot be made yet, because secrets of it have to be asked for first. Once they are

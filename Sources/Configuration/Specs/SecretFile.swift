@@ -49,6 +49,14 @@ struct SecretFile {
     }
 }
 
+/// A secret as a file has it.
+public struct FileSecret: Sendable {
+    /// `version_info`
+    public let version: String
+    /// The message, for /config_dump; empty where the file has no such secret.
+    public let bytes: [UInt8]
+}
+
 extension SpecContext {
     /// What a source of configuration says of a secret; nil, and a problem, where there is none.
     func secret(

@@ -75,7 +75,7 @@ final class SpecContext {
             subscriptions = []
         }
         guard !noted.isEmpty || !subscriptions.isEmpty, !isIncomplete(path), let request = request() else { return }
-        for one in subscriptions where one.path != nil { tlsSources.versions[one] = version(of: one) }
+        tlsSources.fileSecrets.merge(fileSecrets()) { $1 }
         tlsSources.sources.append(
             TLSContextSource(
                 owner: owner, places: noted.sorted(), subscriptions: subscriptions, request: request, path: path,
@@ -98,9 +98,13 @@ final class SpecContext {
         return file
     }
 
-    /// The `version_info` of the file that a secret is from.
-    func version(of subscription: SecretSubscription) -> String {
-        subscription.path.flatMap { secretFiles[$0] }.flatMap { $0?.version } ?? ""
+    /// The secrets from files that the TLS context has which is being read.
+    func fileSecrets() -> [SecretSubscription: FileSecret] {
+        subscriptions.reduce(into: [:]) { found, one in
+            guard let path = one.path, let file = secretFiles[path] ?? nil else { return }
+            let bytes: [UInt8]? = try? file.secrets[one.name]?.secret.serializedBytes()
+            found[one] = FileSecret(version: file.version, bytes: bytes ?? [])
+        }
     }
 
     // MARK: - Problems

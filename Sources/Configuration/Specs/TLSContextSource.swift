@@ -8,8 +8,8 @@ public struct TLSContextSources: Sendable {
     /// Each place once, in the state before it was first read.
     public internal(set) var places: [(place: WatchedPlace, stamp: FileStamp)] = []
     public internal(set) var sources: [TLSContextSource] = []
-    /// `version_info` of the secrets that come from files.
-    public internal(set) var versions: [SecretSubscription: String] = [:]
+    /// The secrets that come from files.
+    public internal(set) var fileSecrets: [SecretSubscription: FileSecret] = [:]
     /// False: files are read once, but for those of secrets that come from files themselves.
     public internal(set) var areFollowed = true
     /// How often places are looked at that the kernel does not tell of; nil: never.
@@ -63,8 +63,8 @@ public struct TLSContextReading {
     public let spec: Result<TLSContextSpec, ConfigurationErrors>
     /// What it depends on, as far as it was read.
     public let places: [(place: WatchedPlace, stamp: FileStamp)]
-    /// `version_info` of the secrets that come from files.
-    public let versions: [SecretSubscription: String]
+    /// The secrets that come from files, as far as these could be read.
+    public let fileSecrets: [SecretSubscription: FileSecret]
 }
 
 /// One look at the files of TLS contexts: reads each file once. Blocks; main thread only.
@@ -94,11 +94,7 @@ public struct TLSContextReader {
             result = .success(spec)
         }
         return TLSContextReading(
-            spec: result, places: context.tlsSources.places,
-            versions: Dictionary(
-                uniqueKeysWithValues: context.subscriptions.filter { $0.path != nil }.map {
-                    ($0, context.version(of: $0))
-                }))
+            spec: result, places: context.tlsSources.places, fileSecrets: context.fileSecrets())
     }
 }
 

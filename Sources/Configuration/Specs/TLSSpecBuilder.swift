@@ -101,6 +101,10 @@ struct TLSSpecBuilder {
         switch tls.sessionTicketKeysType {
         case .sessionTicketKeys(let keys)?:
             if let keys = ticketKeys(keys, place.field("session_ticket_keys.keys")) { spec.sessionTickets = keys }
+        case .sessionTicketKeysSdsSecretConfig(let reference)?:
+            if let keys = ticketKeys(reference, place.field("session_ticket_keys_sds_secret_config")) {
+                spec.sessionTickets = keys
+            }
         case .disableStatelessSessionResumption(true)?:
             spec.sessionTickets = .disabled
         default: break
@@ -338,6 +342,16 @@ struct TLSSpecBuilder {
         case .tlsv13: .tls13
         default: nil
         }
+    }
+
+    private func ticketKeys(_ reference: API.SecretConfig, _ path: FieldPath) -> TLSSessionTickets? {
+        guard let (secret, place) = secret(reference, path) else { return nil }
+        guard case .sessionTicketKeys(let keys)? = secret.type else {
+            context.inconsistent(
+                path.field("name"), "secret \(quotedForMessage(reference.name)) is no session_ticket_keys")
+            return nil
+        }
+        return ticketKeys(keys, place.field("session_ticket_keys.keys"))
     }
 
     private func ticketKeys(_ keys: API.TicketKeys, _ path: FieldPath) -> TLSSessionTickets? {

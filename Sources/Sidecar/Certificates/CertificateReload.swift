@@ -32,6 +32,9 @@ final class CertificateReload: TimerTarget {
     private var numbers: [WatchedPlace: Int] = [:]
     private let inUse: CertificatesInUse
     private let secretStats: SecretStats
+    private let shown: DynamicConfiguration
+    /// The secrets from files among `shown`.
+    private var shownSecrets: Set<SecretSubscription> = []
     private let log: Logger
     private let send: (_ replacements: [TLSReplacement]) -> Void
     private let workers: Int
@@ -53,6 +56,7 @@ final class CertificateReload: TimerTarget {
         let began: MonotonicTime
         /// How it ended for each secret whose file has changed; and secrets of which other files are no good.
         var outcomes: [SecretSubscription: SecretStats.Outcome] = [:]
+        var newer: [SecretSubscription: FileSecret] = [:]
         var failedRotations: Set<SecretSubscription> = []
         var replaced: [String] = []
         /// By what is wrong: where it was found first, who has it.
@@ -61,16 +65,18 @@ final class CertificateReload: TimerTarget {
 
     /// - Parameters:
     ///   - configured: of the bootstrap. Others come by `add`.
+    ///   - shown: where secrets from files are shown.
     ///   - workers: how many there are; `send` gets one replacement for each, of a filter chain.
     ///   - blind: see `FileWatch`.
     init(
-        _ configured: TLSContextSources, inUse: CertificatesInUse, secretStats: SecretStats, workers: Int,
-        loop: EventLoop,
-        log: Logger, replaced: @escaping () -> Void, send: @escaping (_ replacements: [TLSReplacement]) -> Void
+        _ configured: TLSContextSources, inUse: CertificatesInUse, secretStats: SecretStats,
+        shown: DynamicConfiguration, workers: Int, loop: EventLoop, log: Logger, replaced: @escaping () -> Void,
+        send: @escaping (_ replacements: [TLSReplacement]) -> Void
     ) throws(SystemError) {
         self.loop = loop
         self.inUse = inUse
         self.secretStats = secretStats
+        self.shown = shown
         self.log = log
         self.send = send
         self.workers = workers
@@ -95,8 +101,9 @@ final class CertificateReload: TimerTarget {
                 followed[source.owner] = Followed(source: source, places: places, order: nextOrder)
                 nextOrder += 1
             }
-            for (subscription, version) in sources.versions {
-                secretStats.ended(subscription.name, .updated(version: version), now: loop.wallNow, took: .zero)
+            for (subscription, secret) in sources.fileSecrets {
+                secretStats.ended(subscription.name, .updated(version: secret.version), now: loop.wallNow, took: .zero)
+                show(secret, subscription)
             }
         }
         forgetUnused()
@@ -245,8 +252,9 @@ final class CertificateReload: TimerTarget {
             if !isChanged {
                 if !own.isEmpty { look?.failedRotations.insert(secret) }
             } else if own.isEmpty {
-                let version = reading.versions[secret] ?? ""
-                if look?.outcomes[secret] == nil { look?.outcomes[secret] = .updated(version: version) }
+                let newer = reading.fileSecrets[secret]
+                look?.newer[secret] = newer
+                if look?.outcomes[secret] == nil { look?.outcomes[secret] = .updated(version: newer?.version ?? "") }
             } else {
                 look?.outcomes[secret] = own.contains { $0.kind == .syntax } ? .failed : .rejected
             }
@@ -265,7 +273,18 @@ final class CertificateReload: TimerTarget {
         }
     }
 
+    private func show(_ secret: FileSecret, _ subscription: SecretSubscription) {
+        shownSecrets.insert(subscription)
+        shown.setDynamic(
+            .secret, subscription.name, version: secret.version, bytes: secret.bytes, time: loop.wallNow)
+    }
+
     private func forgetUnused() {
+        if !shownSecrets.isEmpty {
+            let wanted = Set(followed.values.lazy.flatMap(\.source.subscriptions))
+            for secret in shownSecrets.subtracting(wanted) { shown.removeDynamic(.secret, secret.name) }
+            shownSecrets.formIntersection(wanted)
+        }
         let used = Set(followed.values.lazy.flatMap(\.places))
         let unused = numbers.filter { !used.contains($0.value) }
         guard !unused.isEmpty else { return }
@@ -292,6 +311,7 @@ final class CertificateReload: TimerTarget {
         look = nil
         for (secret, outcome) in done.outcomes {
             secretStats.ended(secret.name, outcome, now: loop.wallNow, took: loop.now - done.began)
+            if case .updated = outcome, let newer = done.newer[secret] { show(newer, secret) }
         }
         for secret in done.failedRotations { secretStats.rotationFailed(secret.name) }
         forgetUnused()

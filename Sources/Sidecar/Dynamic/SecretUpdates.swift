@@ -117,6 +117,8 @@ private final class SecretWatcher: ResourceWatcher {
     }
 
     func start() {
+        // As Envoy shows what is still to come.
+        show(.warming, version: "uninitialized", ReceivedSecret.named(spec.name))
         subscription = desk.subscriptions.subscribe(
             .secrets, .named([spec.name]), from: spec.source, statPrefix: "sds.\(spec.name.statName).", hold: stats,
             watcher: self)
@@ -163,9 +165,13 @@ private final class SecretWatcher: ResourceWatcher {
             return text
         }
         taken = read.bytes
-        desk.shown.setDynamic(
-            .secret, spec.name, version: resource.version, bytes: read.bytes, time: desk.loop.wallNow)
+        desk.shown.endDynamic(.secret, spec.name, .warming)
+        show(.active, version: resource.version, read.bytes)
         return nil
+    }
+
+    private func show(_ state: DynamicConfiguration.State, version: String, _ bytes: [UInt8]) {
+        desk.shown.setDynamic(.secret, spec.name, state, version: version, bytes: bytes, time: desk.loop.wallNow)
     }
 }
 

@@ -15,7 +15,7 @@ extension ServerProcess {
         guard !configuration.tlsSources.sources.isEmpty || dynamic != nil else { return }
         certificateReload = try CertificateReload(
             configuration.tlsSources, inUse: certificates, secretStats: SecretStats(cells),
-            workers: workers.count, loop: loop, log: secretLog,
+            shown: dynamicConfiguration, workers: workers.count, loop: loop, log: secretLog,
             replaced: { [unowned self] in tellOfCertificates() },
             send: { [unowned self] replacements in
                 for (worker, replacement) in zip(workers, replacements) {
