@@ -37,6 +37,7 @@ private final class EndpointWatcher: ResourceWatcher {
     private let desk: ResourceDesk
     private unowned let clusters: ClusterDirectory
     private var subscription: Subscription?
+    private var hasTaken = false
 
     init(_ spec: EndpointSubscriptionSpec, _ desk: ResourceDesk, _ clusters: ClusterDirectory) {
         self.spec = spec
@@ -67,10 +68,13 @@ private final class EndpointWatcher: ResourceWatcher {
         do throws(ConfigurationErrors) {
             let read = try desk.reader.endpoints(desk.bytes(resource, place: "eds"))
             desk.note(read)
+            hasTaken = true
             clusters.assign(read.spec, to: spec, version: update.version)
             return nil
         } catch {
             clusters.assignmentFailed(spec, isRejected: true)
+            // A first answer that is no good is not waited for any more, as in Envoy.
+            if !hasTaken { clusters.assign(nil, to: spec) }
             return error.description
         }
     }
