@@ -34,6 +34,18 @@ public struct ListenerStatus: Sendable {
     }
 }
 
+/// What one part of the process waits for, as `/init_dump` shows it.
+public struct UnreadyTargets: Sendable {
+    /// "Server", or the part's name.
+    public var manager: String
+    public var targets: [String]
+
+    public init(_ manager: String, _ targets: [String]) {
+        self.manager = manager
+        self.targets = targets
+    }
+}
+
 /// Memory of the process in bytes.
 public struct MemoryFigures: Sendable {
     /// In use, and taken from the system, by malloc.
@@ -63,6 +75,8 @@ public protocol AdminBackend: AnyObject {
     func refreshStats()
     var clusters: ClusterDirectory { get }
     var listeners: [ListenerStatus] { get }
+    /// What the start, or something that has come since, still waits for.
+    var unreadyTargets: [UnreadyTargets] { get }
     /// The TLS contexts as they are now: those of listeners, then those of clusters, in the order of the configuration.
     var tlsContexts: [TLSContextSpec] { get }
     var configuration: LoadedConfiguration { get }

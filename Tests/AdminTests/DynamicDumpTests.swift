@@ -125,6 +125,14 @@ import Testing
             dynamic.removeDynamic(.listener, "l")
         }
         #expect(drains.contains("draining_state"))
+        let replaced = try page { dynamic in
+            dynamic.setDynamic(.listener, "l", version: "1", bytes: named("l"), time: early)
+            dynamic.setDynamic(.listener, "l", .warming, version: "2", bytes: named("l"), time: late)
+            dynamic.beganDraining(.listener, "l")
+            dynamic.becameActive(.listener, "l")
+        }
+        #expect(replaced.contains("\"active_state\": {\n      \"version_info\": \"2\""))
+        #expect(replaced.contains("\"draining_state\": {\n      \"version_info\": \"1\""))
     }
 
     @Test func routesAndSecrets() throws {

@@ -17,6 +17,10 @@ final class FakeBackend: AdminBackend {
     var state = ServerState.live
     var unreadyReason: String?
     var listeners: [ListenerStatus] = []
+    var moreUnready: [UnreadyTargets] = []
+    var unreadyTargets: [UnreadyTargets] {
+        [UnreadyTargets("Server", clusters.uninitialised.map { "cluster \($0.cluster)" })] + moreUnready
+    }
     var logLevels: [(name: String, level: String)] = [("http", "info"), ("main", "warning")]
     /// One word a call, in order.
     private(set) var calls: [String] = []

@@ -175,7 +175,7 @@ import Testing
     }
 
     @Test func tellsOfTheServer() throws {
-        let desk = try Desk(yaml: "node: {id: n1, cluster: svc, locality: {zone: z}}")
+        let desk = try Desk(yaml: "node: {id: n1, cluster: svc, locality: {zone: z}, metadata: {role: edge}}")
         let text = desk.get("/server_info").text
         #expect(
             text.hasPrefix(
@@ -193,6 +193,9 @@ import Testing
                  "node": {
                   "id": "n1",
                   "cluster": "svc",
+                  "metadata": {
+                   "role": "edge"
+                  },
                   "locality": {
                    "region": "",
                    "zone": "z",
@@ -219,6 +222,43 @@ import Testing
         let text = desk.get("/init_dump").text
         for name in waiting { #expect(text.contains("\"cluster \(name)\"")) }
         if waiting.isEmpty { #expect(text == "{}\n") }
+        desk.backend.moreUnready = [
+            UnreadyTargets("Listener l", ["RDS r", "SDS s"]), UnreadyTargets("Listener m", []),
+        ]
+        let more = desk.get("/init_dump").text
+        #expect(
+            more.contains(
+                """
+                  {
+                   "name": "init manager Listener l",
+                   "target_names": [
+                    "RDS r",
+                    "SDS s"
+                   ]
+                  }
+                 ]
+                """), "\(more)")
+    }
+
+    /// What the cluster's endpoints are asked for by, where that is not its name.
+    @Test func printsTheServiceName() throws {
+        let desk = try Desk(
+            yaml: """
+                node: {id: n, cluster: c}
+                static_resources:
+                  clusters:
+                  - name: app
+                    type: EDS
+                    eds_cluster_config: {service_name: svc, eds_config: {path_config_source: {path: /nowhere/eds.yaml}}}
+                """)
+        #expect(desk.get("/clusters").text.contains("app::added_via_api::false\napp::eds_service_name::svc\n"))
+        #expect(
+            desk.get("/clusters?format=json").text.contains(
+                "\"observability_name\": \"app\",\n   \"eds_service_name\": \"svc\"\n"))
+        // An assignment has the service's name, and is looked for by it.
+        let page = "/config_dump?include_eds&resource=static_endpoint_configs&name_regex="
+        #expect(desk.get(page + "app").text == "{}\n")
+        #expect(desk.get(page + "svc").text.contains("\"cluster_name\": \"svc\""))
     }
 
     @Test func printsRuntimeByLayer() throws {

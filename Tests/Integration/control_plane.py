@@ -16,7 +16,8 @@ for module in (
         "config.cluster.v3.cluster_pb2", "config.endpoint.v3.endpoint_pb2", "config.listener.v3.listener_pb2",
         "config.route.v3.route_pb2", "extensions.access_loggers.file.v3.file_pb2", "extensions.filters.http.router.v3.router_pb2",
         "extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
-        "extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2", "extensions.transport_sockets.tls.v3.secret_pb2",
+        "extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2", "extensions.health_check.event_sinks.file.v3.file_pb2",
+        "extensions.transport_sockets.tls.v3.secret_pb2",
         "extensions.transport_sockets.tls.v3.tls_pb2", "extensions.upstreams.http.v3.http_protocol_options_pb2"):
     importlib.import_module("envoy." + module)
 discovery = importlib.import_module("envoy.service.discovery.v3.discovery_pb2")

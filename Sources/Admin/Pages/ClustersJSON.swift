@@ -24,7 +24,8 @@ enum ClustersJSON {
                         ])
                     ))
             ),
-            ("observability_name", .string(cluster.observabilityName)))
+            ("observability_name", .string(cluster.observabilityName)),
+            ("eds_service_name", cluster.service == cluster.name ? nil : .string(cluster.service)))
     }
 
     private static func thresholds(_ limits: ThresholdsSpec, priority: String? = nil) -> JSONValue {

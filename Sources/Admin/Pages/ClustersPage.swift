@@ -38,6 +38,7 @@ enum ClustersPage {
             text += "\(prefix)max_retries::\(limits.maxRetries)\n"
         }
         text += "\(name)::added_via_api::\(cluster.addedViaAPI)\n"
+        if cluster.service != name { text += "\(name)::eds_service_name::\(cluster.service)\n" }
         for host in cluster.hosts { append(host, "\(name)::\(host.address)::", to: &text) }
     }
 

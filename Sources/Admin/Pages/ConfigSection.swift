@@ -96,7 +96,8 @@ extension ConfigSection {
     }
 
     private static func endpoints(_ backend: any AdminBackend, _ accepts: (String) -> Bool) -> ConfigSection {
-        let clusters = backend.clusters.reports.filter { accepts($0.name) }
+        // As in Envoy the name is the assignment's, not the cluster's.
+        let clusters = backend.clusters.reports.filter { accepts($0.service) }
         func list(_ field: String, _ element: String, viaAPI: Bool) -> List {
             List(
                 field: field, element: element, fields: ["endpoint_config", "last_updated"],

@@ -17,6 +17,7 @@ enum ServerInfoPage {
                     .members(
                         ("id", .string(node.id)),
                         ("cluster", .string(node.cluster)),
+                        ("metadata", ConfigurationDump.metadata(ofNode: backend.configuration.spec.dynamic.node)),
                         (
                             "locality",
                             .members(
@@ -50,16 +51,17 @@ enum MemoryPage {
 enum InitDumpPage {
     /// Names as Envoy's init managers have them; `{}` once everything is there.
     static func answer(_ backend: any AdminBackend) -> AdminAnswer {
-        let waiting = backend.clusters.uninitialised.map { JSONValue.string("cluster \($0.cluster)") }
+        let unready = backend.unreadyTargets.filter { !$0.targets.isEmpty }
         return AdminAnswer(
             .members(
                 (
                     "unready_targets_dumps",
-                    waiting.isEmpty
-                        ? nil
-                        : .array([
-                            .members(("name", .string("init manager Server")), ("target_names", .array(waiting)))
-                        ])
+                    .list(
+                        unready.map { one in
+                            .members(
+                                ("name", .string("init manager \(one.manager)")),
+                                ("target_names", .array(one.targets.map(JSONValue.string))))
+                        })
                 )))
     }
 }

@@ -29,6 +29,11 @@ public struct ConfigurationDump: Sendable {
     /// Whether a static listener routes, be it by routes that come later.
     public func hasConnectionManagers() -> Bool { resources().listeners.contains { !$0.connectionManagers.isEmpty } }
 
+    /// What a serialized `Node` says of itself beside its names; nil: nothing.
+    public static func metadata(ofNode node: [UInt8]) -> JSONValue? {
+        ResourceRenderer().json(node, as: "envoy.config.core.v3.Node")["metadata"]
+    }
+
     private func resources() -> API.Bootstrap.StaticResources {
         (try? API.Bootstrap(serializedBytes: bytes))?.staticResources ?? API.Bootstrap.StaticResources()
     }

@@ -67,6 +67,13 @@ public final class DynamicConfiguration {
         }
     }
 
+    /// The version that is active goes with the connections that it has; another one may take its place.
+    public func beganDraining(_ kind: Kind, _ name: String) {
+        change(kind, name) { entry in
+            if let active = entry.states.removeValue(forKey: .active) { entry.states[.draining] = active }
+        }
+    }
+
     /// What was in a state no longer is: a draining listener is gone, a warming one is active.
     public func endDynamic(_ kind: Kind, _ name: String, _ state: State) {
         change(kind, name) { $0.states[state] = nil }

@@ -40,6 +40,9 @@ final class ClusterUpdates: ResourceWatcher {
             .clusters, .everything, from: source, statPrefix: "cluster_manager.cds.", watcher: self)
     }
 
+    /// Somebody waits for the first answer.
+    var isUnanswered: Bool { firstAnswer != nil }
+
     func close() { subscription?.close() }
 
     func noFirstAnswer(isTimeout: Bool) { answered() }

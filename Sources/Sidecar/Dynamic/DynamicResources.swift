@@ -1,4 +1,5 @@
 // Everything that comes while the process runs: from subscriptions, through the reader, to clusters and listeners.
+import Admin
 import Configuration
 import ControlPlane
 import DataPlane
@@ -95,6 +96,14 @@ final class DynamicResources {
 
     /// A worker could not build a listener. False: it is a static one.
     func rejected(_ name: String, _ error: WorkerError) -> Bool { listenerUpdates.rejected(name, error) }
+
+    /// The types that the start waits for, in Envoy's words.
+    var unansweredTypes: [String] {
+        (clusterUpdates.isUnanswered ? ["CDS"] : []) + (listenerUpdates.isUnanswered ? ["LDS"] : [])
+    }
+
+    /// The secrets that listeners and clusters wait for.
+    var missingSecrets: [UnreadyTargets] { secrets.missing }
 
     /// Nothing more comes.
     func close() {

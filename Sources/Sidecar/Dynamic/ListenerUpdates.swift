@@ -29,6 +29,9 @@ final class ListenerUpdates: ResourceWatcher {
         self.secrets = secrets
         self.routes = routes
         self.fixed = fixed
+        listeners.draining.drains = { [shown = desk.shown] name, isOver in
+            if isOver { shown.endDynamic(.listener, name, .draining) } else { shown.beganDraining(.listener, name) }
+        }
     }
 
     /// Begins to ask. `answered` is called once: when there is an answer, or none is waited for any more.
@@ -37,6 +40,9 @@ final class ListenerUpdates: ResourceWatcher {
         subscription = desk.subscriptions.subscribe(
             .listeners, .everything, from: source, statPrefix: "listener_manager.lds.", watcher: self)
     }
+
+    /// Somebody waits for the first answer.
+    var isUnanswered: Bool { firstAnswer != nil }
 
     func close() { subscription?.close() }
 
@@ -157,7 +163,8 @@ final class ListenerUpdates: ResourceWatcher {
         held[name] = nil
         refused.remove(name)
         secrets.use([], by: .listener(name: name))
-        desk.shown.removeDynamic(.listener, name)
+        // What serves is shown as long as it drains.
+        defer { desk.shown.removeDynamic(.listener, name) }
         guard taken.removeValue(forKey: name) != nil else { return }
         _ = listeners.remove(name)
         desk.log.info("listener '\(name)' was removed by LDS")

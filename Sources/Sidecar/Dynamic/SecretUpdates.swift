@@ -1,4 +1,5 @@
 // SDS: certificates, keys and trust that a control plane hands out.
+import Admin
 import Configuration
 import ControlPlane
 import DataPlane
@@ -9,6 +10,13 @@ import Reactor
 enum SecretUser: Hashable {
     case listener(name: String)
     case cluster(name: String)
+
+    fileprivate var initManager: String {
+        switch self {
+        case .listener(let name): "Listener-local-init-manager \(name)"
+        case .cluster(let name): "Cluster \(name)"
+        }
+    }
 }
 
 /// Keeps a subscription for each secret that a listener or cluster wants. Main thread only.
@@ -48,6 +56,15 @@ final class SecretUpdates {
         let due = waiters
         waiters = []
         for done in due { done() }
+    }
+
+    /// What is held because secrets of it are not there yet.
+    var missing: [UnreadyTargets] {
+        let found = users.map { user, wanted in
+            let names = wanted.filter { desk.reader.secrets[$0] == nil }.map { "shared target SdsApi \($0.name)" }
+            return UnreadyTargets(user.initManager, names.sorted())
+        }
+        return found.filter { !$0.targets.isEmpty }.sorted { $0.manager < $1.manager }
     }
 
     /// Somebody waits for these, and wants those of before still.

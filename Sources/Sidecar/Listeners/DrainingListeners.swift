@@ -8,8 +8,9 @@ final class DrainingListeners {
     private static let interval = TimeAmount.milliseconds(250)
 
     private struct Entry {
-        /// nil: a whole listener.
-        let chains: Int?
+        /// The listener that drains as a whole, by name; nil: only chains of it do.
+        let listener: String?
+        let chains: Int
         let end: MonotonicTime
         var closesAt: MonotonicTime?
     }
@@ -22,6 +23,8 @@ final class DrainingListeners {
     private var tick: Tick?
     private var waiting = 0
     private var idle: Set<ListenerID> = []
+    /// Called when a listener begins to drain as a whole, and when nothing that drains is left of that name.
+    var drains: (_ listener: String, _ isOver: Bool) -> Void = { _, _ in }
 
     init(loop: EventLoop, stats: ListenerManagerStats, drainTime: TimeAmount) {
         self.loop = loop
@@ -32,16 +35,17 @@ final class DrainingListeners {
     func attach(_ workers: [any ListenerWorker]) { self.workers = workers }
 
     /// The workers were told that this listener is retired.
-    func add(listener id: ListenerID) {
+    func add(listener id: ListenerID, _ name: String) {
         stats.draining.increment()
-        add(id, Entry(chains: nil, end: loop.now + drainTime))
+        add(id, Entry(listener: name, chains: 0, end: loop.now + drainTime))
+        drains(name, false)
     }
 
     /// The workers were told to start this update, which takes so many chains away.
     func add(chains: Int, of update: ListenerID) {
         guard chains > 0 else { return }
         stats.chainsDraining.add(Int64(chains))
-        add(update, Entry(chains: chains, end: loop.now + drainTime))
+        add(update, Entry(listener: nil, chains: chains, end: loop.now + drainTime))
     }
 
     private func add(_ id: ListenerID, _ entry: Entry) {
@@ -77,7 +81,12 @@ final class DrainingListeners {
     private func close(_ id: ListenerID) {
         guard let entry = entries.removeValue(forKey: id) else { return }
         for worker in workers { worker.perform { $0.close(id) } }
-        if let chains = entry.chains { stats.chainsDraining.add(Int64(-chains)) } else { stats.draining.decrement() }
+        if let name = entry.listener {
+            stats.draining.decrement()
+            if !entries.values.contains(where: { $0.listener == name }) { drains(name, true) }
+        } else {
+            stats.chainsDraining.add(Int64(-entry.chains))
+        }
         if entries.isEmpty { tick = nil }
     }
 }

@@ -54,6 +54,11 @@ extension ListenerManager {
         return found
     }
 
+    /// The listeners that wait for routes, with the names of these.
+    var missingRoutes: [(listener: String, routes: [String])] {
+        warming.filter { !$0.missing.isEmpty }.map { ($0.name, $0.missing.map(\.name).sorted()) }
+    }
+
     /// A listener has come: notes which of its subscriptions have no answer. `tellOfSubscriptions` is to follow.
     func hold(_ listener: ManagedListener) {
         for subscription in listener.subscriptions {

@@ -170,7 +170,7 @@ final class ListenerManager {
     /// What it has is served to its end; see `DrainingListeners`.
     func retire(_ listener: ManagedListener, isTakenOver: Bool) {
         forget(listener)
-        draining.add(listener: listener.serving)
+        draining.add(listener: listener.serving, listener.name)
         let (id, time) = (listener.serving, drainOver)
         let identities = listener.sockets.bound.map(\.identity)
         let me = UncheckedBox(self)

@@ -20,6 +20,18 @@ extension ServerProcess: AdminBackend {
         listenerManager.sockets.map { ListenerStatus(name: $0.spec.name, addresses: $0.localAddresses) }
     }
 
+    /// Names as Envoy's init managers and targets have them, where it has these.
+    var unreadyTargets: [UnreadyTargets] {
+        let clusters = clusters.uninitialised.map { "cluster \($0.cluster)" }
+        let server = UnreadyTargets("Server", clusters + (dynamic?.unansweredTypes ?? []))
+        return [server] + (dynamic?.missingSecrets ?? [])
+            + listenerManager.missingRoutes.map { listener, routes in
+                UnreadyTargets(
+                    "Listener-local-init-manager \(listener)",
+                    routes.map { "shared target RdsRouteConfigSubscription RDS init \($0)" })
+            }
+    }
+
     var memory: MemoryFigures {
         let memory = ProcessMemory()
         return MemoryFigures(
