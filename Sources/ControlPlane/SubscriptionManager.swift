@@ -85,6 +85,9 @@ public final class SubscriptionManager {
         }
     }
 
+    /// Reads all files of subscriptions now. Returns how many there are.
+    public func lookAtFiles() -> Int { files.lookAtAll() }
+
     /// Ends all streams and watches. Needed before the last reference is dropped.
     public func close() {
         for stream in streams.values { stream.close() }

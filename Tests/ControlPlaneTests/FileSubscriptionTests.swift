@@ -33,7 +33,8 @@ import Testing
                 .init(
                     version: version,
                     resources: words.dropFirst().map {
-                        DiscoveredResource(name: $0, version: version, typeURL: type.typeURL, bytes: [])
+                        DiscoveredResource(
+                            name: $0, version: version, typeURL: $0 == "alien" ? "alien" : type.typeURL, bytes: [])
                     }))
         }
     }
@@ -69,6 +70,30 @@ import Testing
         #expect(reads == 1, "once for all who have it")
         #expect(rig.stat("one.update_attempt") == 2)
         #expect(rig.stat("one.update_success") == 2)
+    }
+
+    @Test func allFilesAreReadWhenSomebodyAsks() throws {
+        let rig = try makeRig()
+        #expect(rig.manager.lookAtFiles() == 0)
+        try write("1 a")
+        let (one, two) = (RecordingWatcher(), RecordingWatcher())
+        rig.subscribe(.endpoints, "a", source: source(), watcher: one)
+        rig.subscribe(.endpoints, "b", source: source(), watcher: two)
+        rig.turn()
+        reads = 0
+        #expect(rig.manager.lookAtFiles() == 1)
+        #expect(reads == 1)
+        #expect(one.taken() == ["+a@1 v=1 whole", "+a@1 v=1 whole"])
+    }
+
+    /// What it is for, its watcher knows.
+    @Test func oneOfAnotherTypeIsHandedOn() throws {
+        try write("1 alien b")
+        let rig = try makeRig()
+        let watcher = RecordingWatcher()
+        rig.subscribe(.endpoints, "a", source: source(), watcher: watcher)
+        rig.turn()
+        #expect(watcher.taken() == ["+alien@1 v=1 whole"])
     }
 
     @Test func whatIsNoGoodChangesNothing() throws {

@@ -106,6 +106,13 @@ import Testing
             try? Folder.remove(root)
         }
 
+        /// How many files there are.
+        func lookAtAll() -> Int? {
+            let count = reload?.lookAtAll()
+            pass(.zero)
+            return count
+        }
+
         func issue() throws -> CertificateAuthority.Issued {
             try authority.issue(CertificateRequest(commonName: "b"))
         }
@@ -175,6 +182,16 @@ import Testing
         try scene.write("a.key", newer.keyPEM)
         scene.pass(.milliseconds(100))
         #expect(scene.sent == 1)
+    }
+
+    @Test func allFilesAreReadWhenSomebodyAsks() throws {
+        let scene = try Scene()
+        let newer = try scene.issue()
+        try scene.write("a.crt", newer.chainPEM)
+        scene.pass(.milliseconds(100))
+        #expect(scene.counter("key_rotation_failed") == 1)
+        #expect(scene.lookAtAll() == 2)
+        #expect(scene.counter("key_rotation_failed") == 2)
     }
 
     @Test func filesOfClustersThatComeAreFollowedUntilTheseGo() throws {

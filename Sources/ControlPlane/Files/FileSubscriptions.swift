@@ -96,6 +96,12 @@ public final class FileSubscriptions: SubscriptionSource, TimerTarget {
         entries = []
     }
 
+    /// Reads all of them now, whether they have changed or not. Returns how many there are.
+    func lookAtAll() -> Int {
+        look(at: entries)
+        return Set(entries.map(\.path)).count
+    }
+
     private func noteChange(_ numbers: Set<Int>) {
         changed.formUnion(numbers)
         let first = firstChange ?? loop.now
@@ -138,7 +144,9 @@ public final class FileSubscriptions: SubscriptionSource, TimerTarget {
             var update = ResourceUpdate()
             update.version = contents.version
             update.isWhole = true
-            update.resources = contents.resources.filter { entry.subscription.interest.contains($0.name) }
+            // One of another type is the watcher's to refuse.
+            let (interest, type) = (entry.subscription.interest, entry.subscription.type.typeURL)
+            update.resources = contents.resources.filter { $0.typeURL != type || interest.contains($0.name) }
             problem = entry.subscription.deliver(update)
         }
         guard let problem else { return }

@@ -105,6 +105,9 @@ final class DynamicResources {
     /// The secrets that listeners and clusters wait for.
     var missingSecrets: [UnreadyTargets] { secrets.missing }
 
+    /// Reads all files with resources now. Returns how many there are.
+    func lookAtFiles() -> Int { desk.subscriptions.lookAtFiles() }
+
     /// Nothing more comes.
     func close() {
         clusterUpdates.close()

@@ -7,7 +7,7 @@ extension ServerProcess {
     func received(_ signal: Int32) {
         switch signal {
         case SIGUSR1: reopenLogs()
-        case SIGHUP: log.info("SIGHUP: nothing is reloaded; ignored")
+        case SIGHUP: lookAtFiles()
         default:
             let name = signal == SIGTERM ? "SIGTERM" : "SIGINT"
             switch life {
@@ -21,6 +21,17 @@ extension ServerProcess {
                 end()
             }
         }
+    }
+
+    /// Reads all files that are followed. That they have changed is known without a signal, but not at once where the
+    /// kernel does not tell of it.
+    private func lookAtFiles() {
+        let count = (certificateReload?.lookAtAll() ?? 0) + (dynamic?.lookAtFiles() ?? 0)
+        log.info(
+            count == 0
+                ? "SIGHUP: no file is followed; ignored (the bootstrap is read at the start only)"
+                : "SIGHUP: reading the \(count) file\(count == 1 ? "" : "s") of certificates and configuration that are followed"
+        )
     }
 
     /// The app of `--exit-with` is gone: nobody is left to serve.
