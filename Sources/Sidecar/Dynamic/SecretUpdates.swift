@@ -21,7 +21,7 @@ enum SecretUser: Hashable {
 
 /// Keeps a subscription for each secret that a listener or cluster wants. Main thread only.
 ///
-/// One that waits for its first secrets is held by `ClusterUpdates` or `ListenerUpdates`. Later versions replace TLS contexts
+/// One that waits for its first secrets is held by `CollectionUpdates`. Later versions replace TLS contexts
 /// in place, after they were checked in every context that has them; where one of them will not do, nothing changes.
 final class SecretUpdates {
     private let desk: ResourceDesk
