@@ -52,7 +52,7 @@ class Storm:
                 world.remove(CLUSTER, f"new{turn - 2}")
                 world.remove(LISTENER, f"new{turn - 2}")
             self.turns += 1
-            self.stopped.wait(0.02)
+            self.stopped.wait(0.05)
 
     def more(self):
         before = self.turns
@@ -253,7 +253,7 @@ def test_sessions_outlive_their_clusters(start, world, upstream):
     for name, server in servers.items():
         world.put(ENDPOINTS, endpoints(server.port, name=name))
     clusters("1s")
-    world.put(ROUTES, routes(forward("/ws", "ws", upgrade_configs=[{"upgrade_type": "websocket"}]), forward("/", "h2")))
+    world.put(ROUTES, routes(forward("/ws", "ws", upgrade_configs=[{"upgrade_type": "websocket"}]), forward("/a", "h2")))
     world.put(LISTENER, listener(rds_manager(world)), listener(tcp_proxy("tcp"), name="raw"))
     proxy = start(world.bootstrap())
     with contextlib.ExitStack() as stack:
