@@ -127,6 +127,7 @@ extension Worker {
 
     /// Redirected connections go to the listeners that there are now.
     private func tellOfListeners() {
+        guard listeners.contains(where: \.spec.handsOnRedirected) else { return }
         let table = ListenerTable(listeners.filter { !$0.isRetired })
         for listener in listeners where listener.spec.handsOnRedirected { listener.table = table }
     }

@@ -66,22 +66,31 @@ extension ListenerManager {
             if case .awaited = known.answer { listener.missing.insert(subscription) }
             subscriptions[subscription, default: known].listeners += 1
         }
+        touchedSubscriptions.formUnion(listener.subscriptions)
     }
 
     /// A listener has gone. `tellOfSubscriptions` is to follow.
     func release(_ listener: ManagedListener) {
         for subscription in listener.subscriptions { subscriptions[subscription]?.listeners -= 1 }
+        touchedSubscriptions.formUnion(listener.subscriptions)
     }
 
-    /// Says which subscriptions have become wanted since the last time, and which nobody wants any more.
+    /// Says which subscriptions have become wanted since the last time, and which nobody wants any more. Looks at those
+    /// alone that may have: there can be thousands, and a listener changes few.
     func tellOfSubscriptions() {
-        let unused = subscriptions.filter { $0.value.listeners == 0 }.keys
-        for subscription in unused { subscriptions[subscription] = nil }
-        let wanted = Set(subscriptions.keys)
-        let added = wanted.subtracting(toldSubscriptions)
-        let removed = toldSubscriptions.subtracting(wanted)
+        let touched = touchedSubscriptions
+        touchedSubscriptions = []
+        var added: [RouteSubscriptionSpec] = []
+        var removed: [RouteSubscriptionSpec] = []
+        for subscription in touched {
+            if subscriptions[subscription]?.listeners ?? 0 > 0 {
+                if toldSubscriptions.insert(subscription).inserted { added.append(subscription) }
+            } else {
+                subscriptions[subscription] = nil
+                if toldSubscriptions.remove(subscription) != nil { removed.append(subscription) }
+            }
+        }
         guard !added.isEmpty || !removed.isEmpty else { return }
-        toldSubscriptions = wanted
         routesWanted(added.sorted { $0.name < $1.name }, removed.sorted { $0.name < $1.name })
     }
 }

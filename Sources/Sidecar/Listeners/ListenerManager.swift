@@ -37,6 +37,8 @@ final class ListenerManager {
     var subscriptions: [RouteSubscriptionSpec: RouteInterest] = [:]
     /// Those that `routesWanted` has told of.
     var toldSubscriptions: Set<RouteSubscriptionSpec> = []
+    /// Those of which listeners have come or gone since `tellOfSubscriptions`.
+    var touchedSubscriptions: Set<RouteSubscriptionSpec> = []
     /// Whether listeners that are warm may start.
     var isStarted = false
     private var isClosed = false
