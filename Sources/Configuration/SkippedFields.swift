@@ -87,13 +87,6 @@ enum SkippedFields {
             "envoy.extensions.filters.network.rbac.v3.RBAC", "enforcement_type",
             "rules hold from the begin of a connection, and nothing that they look at changes in its life"
         ),
-        (rateLimit, "stage", "chooses among the rate limits of routes, and those are refused"),
-        (rateLimit, "vh_rate_limits", "chooses among the rate limits of routes, and those are refused"),
-        (rateLimit, "max_dynamic_descriptors", "bounds descriptors, and those are refused"),
-        (
-            rateLimit, "always_consume_default_token_bucket",
-            "what is true without descriptors, and those are refused"
-        ),
 
         // Routes
         ("envoy.config.route.v3.RouteConfiguration", "metadata", "read by extensions that Outrider does not have"),
@@ -101,10 +94,6 @@ enum SkippedFields {
         (route, "metadata", "read by extensions that Outrider does not have"),
         (route, "decorator", "names trace spans, and there is no tracing"),
         (route, "tracing", "sets the sampling of traces, and there is no tracing"),
-        (
-            "envoy.config.route.v3.RouteAction", "include_vh_rate_limits",
-            "adds rate limits of the virtual host, and those are refused"
-        ),
         ("envoy.config.route.v3.WeightedCluster", "total_weight", "the sum of the weights counts, as in Envoy"),
         ("envoy.type.matcher.v3.RegexMatcher.GoogleRE2", "max_program_size", "Outrider bounds every regex by itself"),
 
@@ -126,7 +115,6 @@ enum SkippedFields {
     private static let apiSource = "envoy.config.core.v3.ApiConfigSource"
     private static let node = "envoy.config.core.v3.Node"
     private static let listener = "envoy.config.listener.v3.Listener"
-    private static let rateLimit = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit"
     private static let route = "envoy.config.route.v3.Route"
     private static let cluster = "envoy.config.cluster.v3.Cluster"
     private static let locality = "envoy.config.endpoint.v3.LocalityLbEndpoints"

@@ -101,7 +101,7 @@ enum SupportedFields {
           name domains routes require_tls virtual_clusters request_headers_to_add request_headers_to_remove
           response_headers_to_add response_headers_to_remove include_request_attempt_count
           include_attempt_count_in_response retry_policy include_is_timeout_retry_header
-          per_request_buffer_limit_bytes request_body_buffer_limit typed_per_filter_config
+          per_request_buffer_limit_bytes request_body_buffer_limit typed_per_filter_config rate_limits
         envoy.config.route.v3.VirtualCluster
           headers name
         envoy.config.route.v3.Route
@@ -122,7 +122,8 @@ enum SupportedFields {
           cluster cluster_header weighted_clusters cluster_not_found_response_code prefix_rewrite regex_rewrite
           path_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex host_rewrite
           append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority hash_policy
-          max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration
+          max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration rate_limits
+          include_vh_rate_limits
         envoy.config.route.v3.RouteAction.HashPolicy
           header cookie connection_properties query_parameter terminal
         envoy.config.route.v3.RouteAction.HashPolicy.Header

@@ -37,7 +37,29 @@ extension SupportedFields {
         envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
           stat_prefix status token_bucket filter_enabled filter_enforced request_headers_to_add_when_not_enforced
           response_headers_to_add local_rate_limit_per_downstream_connection enable_x_ratelimit_headers
-          rate_limited_as_resource_exhausted
+          rate_limited_as_resource_exhausted descriptors stage vh_rate_limits always_consume_default_token_bucket
+          rate_limits max_dynamic_descriptors
+        envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor
+          entries token_bucket
+        envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
+          key value
+        envoy.config.route.v3.RateLimit
+          stage actions
+        envoy.config.route.v3.RateLimit.Action
+          source_cluster destination_cluster request_headers query_parameters remote_address generic_key
+          header_value_match masked_remote_address query_parameter_value_match
+        envoy.config.route.v3.RateLimit.Action.RequestHeaders
+          header_name descriptor_key skip_if_absent
+        envoy.config.route.v3.RateLimit.Action.QueryParameters
+          query_parameter_name descriptor_key skip_if_absent
+        envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress
+          v4_prefix_mask_len v6_prefix_mask_len
+        envoy.config.route.v3.RateLimit.Action.GenericKey
+          descriptor_value descriptor_key
+        envoy.config.route.v3.RateLimit.Action.HeaderValueMatch
+          descriptor_key descriptor_value expect_match headers
+        envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch
+          descriptor_key descriptor_value expect_match query_parameters
         envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
           stat_prefix token_bucket runtime_enabled share_key
         """

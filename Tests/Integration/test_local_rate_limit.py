@@ -221,6 +221,14 @@ def test_what_cannot_be_is_refused_by_name(tmp_path):
         path.write_text(json.dumps(bootstrap([listener(manager([direct()], http_filters=[*filters, ROUTER]))], [])))
         return subprocess.run([os.environ["OUTRIDER"], "validate", str(path)], capture_output=True, text=True).stderr
 
-    assert "descriptors" in errors([limit(descriptors=[{"entries": [{"key": "a", "value": "b"}], "token_bucket": bucket(1)}])])
+    assert "local_cluster_rate_limit" in errors([limit(local_cluster_rate_limit={})])
+    one = {"entries": [{"key": "a", "value": "b"}], "token_bucket": bucket(1)}
+    assert "descriptors[1]: the same descriptor" in errors([limit(descriptors=[one, one])])
+    assert "descriptors[0].token_bucket" in errors([limit(descriptors=[{"entries": one["entries"]}])])
+    for action in ("metadata", "dynamic_metadata", "extension"):
+        assert f"rate_limits[0].actions[0].{action}" in errors([limit(descriptors=[one], rate_limits=[{"actions": [{action: {}}]}])])
+    for field in ({"disable_key": "x"}, {"limit": {}}, {"hits_addend": {}}, {"apply_on_stream_done": True}, {"stage": 1}):
+        rate_limits = [{"actions": [{"remote_address": {}}], **field}]
+        assert f"rate_limits[0].{next(iter(field))}" in errors([limit(descriptors=[one], rate_limits=rate_limits)])
     assert "must be at least 50 ms" in errors([limit(token_bucket=bucket(1, "0.01s"))])
     assert HTTP_LIMIT.rpartition("/")[2] in errors([{"name": "x", "typed_config": {"@type": HTTP_LIMIT + "s"}}])

@@ -50,11 +50,31 @@ public final class ResourceReader {
         }
     }
 
-    public func routes(_ resource: ResourceBytes) throws(ConfigurationErrors) -> ReadResource<RouteConfigurationSpec> {
+    /// - Parameter managers: the filters of each connection manager that is to serve by the routes: what these change about
+    ///   filters has to be meant for them.
+    public func routes(
+        _ resource: ResourceBytes, for managers: [[HTTPFilterSpec]] = []
+    ) throws(ConfigurationErrors) -> ReadResource<RouteConfigurationSpec> {
         try read(resource, as: API.RouteConfiguration.self) { routes, path, context in
             if routes.name.isEmpty { context.missing(path.field("name")) }
-            return (routes.name, RouteSpecBuilder(context: context).configuration(routes, path))
+            let spec = RouteSpecBuilder(context: context).configuration(routes, path)
+            if !managers.isEmpty { HTTPFilterSpecBuilder(context: context).check(routes, managers, path) }
+            return (routes.name, spec)
         }
+    }
+
+    /// Whether a connection manager that comes later can serve by routes that are there.
+    ///
+    /// - Parameter bytes: `ReadResource.bytes` of the routes.
+    /// - Throws: what the routes change about a filter is another filter's.
+    public func check(
+        _ filters: [HTTPFilterSpec], fit bytes: [UInt8], of name: String
+    ) throws(ConfigurationErrors) {
+        guard let routes = try? API.RouteConfiguration(serializedBytes: bytes) else { return }
+        let report = ConfigurationReport(sources: ["rds '\(singleLine(name))'"])
+        let context = basis.context(report: report, files: LoadedFiles(waits: false))
+        HTTPFilterSpecBuilder(context: context).check(routes, [filters], FieldPath())
+        if report.hasIssues { throw report.errors }
     }
 
     public func endpoints(_ resource: ResourceBytes) throws(ConfigurationErrors) -> ReadResource<EndpointAssignment> {

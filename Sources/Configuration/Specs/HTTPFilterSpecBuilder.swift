@@ -59,14 +59,20 @@ struct HTTPFilterSpecBuilder {
 
     /// Overrides that fit no filter do nothing: a name that no filter has, as in Envoy, is warned of, and another filter's
     /// type is refused.
-    func check(_ routes: API.RouteConfiguration, _ filters: [HTTPFilterSpec], _ path: FieldPath) {
-        let kinds = Dictionary(filters.map { ($0.name, $0.kind) }) { first, _ in first }
+    ///
+    /// - Parameter managers: the filters of each connection manager that serves by the routes.
+    func check(_ routes: API.RouteConfiguration, _ managers: [[HTTPFilterSpec]], _ path: FieldPath) {
+        var kinds: [String: [HTTPFilterSpec.Kind]] = [:]
+        for filter in managers.joined() { kinds[filter.name, default: []].append(filter.kind) }
+        let hasLimits = managers.joined().contains { if case .localRateLimit = $0.kind { true } else { false } }
         check(routes.typedPerFilterConfig, kinds, path)
         for (index, host) in routes.virtualHosts.enumerated() {
             let path = path.field("virtual_hosts")[index]
+            if !hasLimits, !host.rateLimits.isEmpty { warnOfRateLimits(path.field("rate_limits")) }
             check(host.typedPerFilterConfig, kinds, path)
             for (index, route) in host.routes.enumerated() {
                 let path = path.field("routes")[index]
+                if !hasLimits, !route.route.rateLimits.isEmpty { warnOfRateLimits(path.field("route.rate_limits")) }
                 check(route.typedPerFilterConfig, kinds, path)
                 let clusters = path.field("route.weighted_clusters.clusters")
                 for (index, cluster) in route.route.weightedClusters.clusters.enumerated() {
@@ -76,21 +82,26 @@ struct HTTPFilterSpecBuilder {
         }
     }
 
+    private func warnOfRateLimits(_ path: FieldPath) {
+        context.report.warn(path: path, "no filter before the router limits rates: it does nothing")
+    }
+
     private func check(
-        _ configs: [String: API.AnyMessage], _ kinds: [String: HTTPFilterSpec.Kind], _ path: FieldPath
+        _ configs: [String: API.AnyMessage], _ kinds: [String: [HTTPFilterSpec.Kind]], _ path: FieldPath
     ) {
         for (name, config) in configs {
             let path = path.field("typed_per_filter_config").key(name)
-            guard let kind = kinds[name] else {
+            guard let kinds = kinds[name] else {
                 context.report.warn(
                     path: path, "no filter before the router has the name \(quotedForMessage(name)): it does nothing")
                 continue
             }
             let inner = config.unpacked(API.FilterConfig.self).map { $0.config } ?? config
-            let fits: Bool
-            switch kind {
-            case .rbac: fits = inner.messageName == API.RBACPerRoute.protoMessageName
-            case .localRateLimit: fits = inner.messageName == API.LocalRateLimit.protoMessageName
+            let fits = kinds.allSatisfy { kind in
+                switch kind {
+                case .rbac: inner.messageName == API.RBACPerRoute.protoMessageName
+                case .localRateLimit: inner.messageName == API.LocalRateLimit.protoMessageName
+                }
             }
             if !fits, !inner.typeURL.isEmpty {
                 context.bad(path, "\(inner.messageName) is not for the filter \(quotedForMessage(name))")

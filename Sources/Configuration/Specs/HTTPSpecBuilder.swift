@@ -28,7 +28,7 @@ struct HTTPSpecBuilder {
         if let router { spec.router = router }
         let filters = HTTPFilterSpecBuilder(context: context)
         spec.filters = filters.filters(manager.httpFilters, path.field("http_filters"))
-        filters.check(manager.routeConfig, spec.filters, path.field("route_config"))
+        filters.check(manager.routeConfig, [spec.filters], path.field("route_config"))
         spec.grpcStats = grpcStats(manager.httpFilters, path.field("http_filters"))
         spec.accessLogs = AccessLogSpecBuilder(context: context).logs(manager.accessLog, path.field("access_log"))
         logOptions(manager, path, into: &spec)

@@ -35,6 +35,11 @@ struct RouteActionSpecBuilder {
         spec.priority = action.priority == .high ? .high : .default
         spec.hashPolicies = action.hashPolicy.enumerated().compactMap { hash($1, path.field("hash_policy")[$0]) }
         spec.upgrades = upgrades(action.upgradeConfigs, path.field("upgrade_configs"))
+        if !action.rateLimits.isEmpty {
+            spec.rateLimits = RateLimitRuleSpecBuilder(context: context).rules(
+                action.rateLimits, isOfRoute: true, path.field("rate_limits"))
+        }
+        spec.includesHostRateLimits = action.includeVhRateLimits.value
         return spec
     }
 

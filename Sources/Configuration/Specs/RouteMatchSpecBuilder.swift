@@ -25,9 +25,7 @@ struct RouteMatchSpecBuilder {
         var spec = RouteMatchSpec(path: matched)
         if match.hasCaseSensitive { spec.caseSensitive = match.caseSensitive.value }
         spec.headers = headers(match.headers, path.field("headers"))
-        spec.queryParameters = match.queryParameters.enumerated().compactMap {
-            query($1, path.field("query_parameters")[$0])
-        }
+        spec.queryParameters = queries(match.queryParameters, path.field("query_parameters"))
         if match.hasRuntimeFraction { spec.runtimeFraction = context.fraction(match.runtimeFraction) }
         spec.grpcOnly = match.hasGrpc
         if match.hasTlsContext {
@@ -62,6 +60,10 @@ struct RouteMatchSpecBuilder {
         spec.invert = matcher.invertMatch
         spec.treatMissingAsEmpty = matcher.treatMissingHeaderAsEmpty
         return spec
+    }
+
+    func queries(_ matchers: [API.QueryMatcher], _ path: FieldPath) -> [QueryMatchSpec] {
+        matchers.enumerated().compactMap { query($1, path[$0]) }
     }
 
     private func query(_ matcher: API.QueryMatcher, _ path: FieldPath) -> QueryMatchSpec? {

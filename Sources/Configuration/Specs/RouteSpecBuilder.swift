@@ -77,6 +77,10 @@ struct RouteSpecBuilder {
         if !host.typedPerFilterConfig.isEmpty {
             spec.filterOverrides = filters.overrides(host.typedPerFilterConfig, path)
         }
+        if !host.rateLimits.isEmpty {
+            spec.rateLimits = RateLimitRuleSpecBuilder(context: context).rules(
+                host.rateLimits, isOfRoute: true, path.field("rate_limits"))
+        }
         spec.includeRequestAttemptCount = host.includeRequestAttemptCount
         spec.includeAttemptCountInResponse = host.includeAttemptCountInResponse
         spec.includeIsTimeoutRetryHeader = host.includeIsTimeoutRetryHeader

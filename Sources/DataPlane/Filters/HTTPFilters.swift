@@ -37,11 +37,17 @@ final class HTTPFilters {
     private let rbacStats: [RBACStats?]
     private let cells: StatCells
     private let runtime: RuntimeSpec
+    private let serviceCluster: String
+    /// Room for what rate limits make of requests.
+    let descriptor = RequestDescriptor()
 
-    /// - Parameter statPrefix: the connection manager's.
+    /// - Parameters:
+    ///   - statPrefix: the connection manager's.
+    ///   - serviceCluster: the proxy's own, of which descriptors of rate limits tell.
     /// - Throws: for a format that does not compile; a checked configuration has none.
     init(
-        _ specs: [HTTPFilterSpec], statPrefix: String, cells: StatCells, runtime: RuntimeSpec
+        _ specs: [HTTPFilterSpec], statPrefix: String, cells: StatCells, runtime: RuntimeSpec,
+        serviceCluster: String = ""
     ) throws(FormatError) {
         var compiled: [HTTPFilter] = []
         var rbacStats: [RBACStats?] = []
@@ -54,7 +60,9 @@ final class HTTPFilters {
                 compiled.append(.rbac(HTTPRBAC(rbac, name: spec.name, stats: stats)))
                 rbacStats.append(stats)
             case .localRateLimit(let limit):
-                compiled.append(.localRateLimit(try LocalRateLimit(limit, cells, runtime: runtime)))
+                compiled.append(
+                    .localRateLimit(
+                        try LocalRateLimit(limit, cells, runtime: runtime, serviceCluster: serviceCluster)))
                 rbacStats.append(nil)
             }
         }
@@ -63,6 +71,7 @@ final class HTTPFilters {
         self.rbacStats = rbacStats
         self.cells = cells
         self.runtime = runtime
+        self.serviceCluster = serviceCluster
         standard = HTTPFilterChain(zip(specs, compiled).filter { !$0.0.isDisabled }.map(\.1))
     }
 
@@ -76,7 +85,8 @@ final class HTTPFilters {
         return HTTPFilterChain(filters)
     }
 
-    /// nil: the filter is off. An override that is another filter's changes nothing, as in Envoy.
+    /// nil: the filter is off. Overrides are checked to be the filter's own before they get here; only a manager that drains
+    /// may see later ones that are another filter's, and keeps what it has.
     private func filter(_ index: Int, _ override: HTTPFilterOverride?) throws(FormatError) -> HTTPFilter? {
         switch override {
         case nil: return specs[index].isDisabled ? nil : compiled[index]
@@ -91,7 +101,8 @@ final class HTTPFilters {
             return .rbac(HTTPRBAC(rbac, name: specs[index].name, stats: stats))
         case .localRateLimit(let limit):
             guard case .localRateLimit = compiled[index] else { return compiled[index] }
-            return .localRateLimit(try LocalRateLimit(limit, cells, runtime: runtime))
+            return .localRateLimit(
+                try LocalRateLimit(limit, cells, runtime: runtime, serviceCluster: serviceCluster))
         }
     }
 }
@@ -99,7 +110,8 @@ final class HTTPFilters {
 /// The overrides that hold at one place of the routes, and the chain that they make: routes that add nothing of their own
 /// share it.
 struct HTTPFilterLevels {
-    private let filters: HTTPFilters?
+    /// nil: no filter looks at requests before the router.
+    let filters: HTTPFilters?
     private let levels: [HTTPFilterOverrides]
     /// nil: the standard one.
     let chain: HTTPFilterChain?

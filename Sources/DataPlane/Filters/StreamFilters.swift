@@ -7,12 +7,20 @@ import Reactor
 final class StreamFilters {
     private let filters: HTTPFilters
     /// What clients are told about rate limits, with the response.
-    @exclusivity(unchecked) var quotas: [TokenBucket.Quota] = []
+    @exclusivity(unchecked) var quotas: [TokenRate.Quota] = []
+    /// The rate limits of the request's route; nil: it has none.
+    @exclusivity(unchecked) var rateLimits: RouteRateLimits?
+    /// Descriptors of a request while one filter looks at it.
+    @exclusivity(unchecked) var matches: [DescriptorMatch] = []
     @exclusivity(unchecked) private var digits = ByteArena()
 
     init(_ filters: HTTPFilters) { self.filters = filters }
 
+    /// Room for one descriptor at a time.
+    var descriptor: RequestDescriptor { filters.descriptor }
+
     func forget() {
+        rateLimits = nil
         if !quotas.isEmpty { quotas.removeAll(keepingCapacity: true) }
     }
 

@@ -44,9 +44,13 @@ extension ByteArena {
         digits.span.withUnsafeBytes { _ = append(ByteView($0).dropFirst(end)) }
     }
 
-    /// The address as Envoy prints it, without building a string for IPv4.
+    /// The address as Envoy prints it, without building a string.
     mutating func append(_ ip: IPAddress) {
-        guard case .v4(let address) = ip else { return append(text: ip.description) }
+        let address: IPv4Address
+        switch ip {
+        case .v4(let v4): address = v4
+        case .v6(let v6): return v6.withText { _ = append($0) }
+        }
         var shift: UInt32 = 24
         while true {
             append(decimal: UInt64(address.bits >> shift & 0xff))

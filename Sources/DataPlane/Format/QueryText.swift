@@ -36,12 +36,24 @@ struct QueryText {
             let parameter = rest.prefix(end)
             rest = rest.dropFirst(end + 1)
             let equals = parameter.firstIndex(of: UInt8(ascii: "=")) ?? parameter.count
-            let matches = PercentCoding.decoded(parameter.prefix(equals)).withUnsafeBytes { ByteView($0) == name }
+            let start = sink.count
+            QueryText.appendDecoded(parameter.prefix(equals), to: &sink)
+            let matches = sink.view(start, sink.count - start) == name
+            sink.truncate(to: start)
             guard matches else { continue }
-            PercentCoding.decoded(parameter.dropFirst(equals + 1)).withUnsafeBytes { _ = sink.append(ByteView($0)) }
+            QueryText.appendDecoded(parameter.dropFirst(equals + 1), to: &sink)
             return true
         }
         return false
+    }
+
+    private static func appendDecoded(_ text: ByteView, to sink: inout ByteArena) {
+        var index = 0
+        while index < text.count {
+            let byte = PercentCoding.escape(in: text, at: index)
+            sink.append(byte: byte ?? text[index])
+            index += byte == nil ? 1 : 3
+        }
     }
 
     /// Appends the text with those escapes decoded that stand for visible characters; the others stay, so that the

@@ -52,12 +52,12 @@ public final class DownstreamInfo {
         get { rare?.refusal }
         set { rareFacts.refusal = newValue }
     }
-    /// The connection's own bucket in the place of a shared one. There are as many as the configuration has rate limits
+    /// The connection's own buckets in the place of shared ones. There are as many as the configuration has rate limits
     /// that are meant so.
-    func ownBucket(like shared: TokenBucket) -> TokenBucket {
-        if let own = rare?.buckets.first(where: { $0.shared === shared })?.own { return own }
+    func ownLimiter(like shared: RateLimiter) -> RateLimiter {
+        if let own = rare?.limiters.first(where: { $0.shared === shared })?.own { return own }
         let own = shared.makeCopy()
-        rareFacts.buckets.append((shared, own))
+        rareFacts.limiters.append((shared, own))
         return own
     }
     public var tls: TLSConnectionInfo?
@@ -98,7 +98,7 @@ public final class DownstreamInfo {
         var localCloseReason = ""
         var detectedCloseType = DetectedCloseType.normal
         var refusal: ConnectionRefusal?
-        var buckets: [(shared: TokenBucket, own: TokenBucket)] = []
+        var limiters: [(shared: RateLimiter, own: RateLimiter)] = []
     }
 
     private var rareFacts: RareFacts {

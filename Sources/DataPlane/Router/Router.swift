@@ -157,6 +157,7 @@ final class Router: StreamHandler {
         // As in Envoy: answers of filters are changed by the route that forwards, and logged with its cluster.
         self.route = route
         _ = findCluster(facts)
+        filters.rateLimits = facts.action.rateLimits
         return filters.pass(stream, choice?.weighted?.filters ?? route.filters)
     }
 

@@ -63,8 +63,16 @@ final class QueryMatcher {
         rule = spec.rule
     }
 
-    func matches(_ query: QueryText?) -> Bool {
-        let value = query?.firstValue(of: name.view)
+    func matches(_ query: QueryText?) -> Bool { matches(value: query?.firstValue(of: name.view)) }
+
+    /// The same of names and values that are decoded first.
+    func matchesDecoded(_ query: QueryText?, _ scratch: inout ByteArena) -> Bool {
+        scratch.removeAll()
+        let isThere = query?.appendDecodedValue(of: name.view, to: &scratch) == true
+        return matches(value: isThere ? scratch.view : nil)
+    }
+
+    private func matches(value: ByteView?) -> Bool {
         switch rule {
         case .present(let wanted): return (value != nil) == wanted
         case .string(let matcher): return value.map { matcher.matches($0.unsafeBytes) } ?? false

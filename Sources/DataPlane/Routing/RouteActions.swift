@@ -28,6 +28,8 @@ public final class ForwardAction {
     public let rewritesHostToEndpoint: Bool
     let pathRewrite: PathRewrite?
     let hostRewrite: HostRewrite?
+    /// For filters that limit rates; nil: there are none, or nothing for them.
+    let rateLimits: RouteRateLimits?
     private let target: Target
 
     private enum Target {
@@ -38,9 +40,15 @@ public final class ForwardAction {
 
     init(
         _ spec: ForwardSpec, fallbackRetryPolicy: RetryPolicy?, filters: HTTPFilterLevels = HTTPFilterLevels(nil),
-        clusterIndex: (String) -> Int?
+        hostRateLimits: [RateLimitRule] = [], clusterIndex: (String) -> Int?
     ) throws(FormatError) {
         self.spec = spec
+        rateLimits =
+            filters.filters == nil
+            ? nil
+            : RouteRateLimits(
+                route: spec.rateLimits ?? [], virtualHost: hostRateLimits,
+                includesVirtualHost: spec.includesHostRateLimits)
         retryPolicy = spec.retryPolicy.map(RetryPolicy.init) ?? fallbackRetryPolicy
         var pathRewrite: PathRewrite?
         if let rewrite = spec.pathRewrite { pathRewrite = try PathRewrite(rewrite) }

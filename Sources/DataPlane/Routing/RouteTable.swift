@@ -84,6 +84,7 @@ public final class RouteTable {
             let hostResponse = try host.headers.compiledResponse()
             let retryPolicy = host.retryPolicy.map(RetryPolicy.init)
             let hostFilters = try filterLevels.adding(host.filterOverrides)
+            let hostRateLimits = filters == nil ? [] : (host.rateLimits ?? []).map(RateLimitRule.init)
             var routes: [Route] = []
             for route in host.routes {
                 let routeFilters = try hostFilters.adding(route.filterOverrides)
@@ -93,7 +94,7 @@ public final class RouteTable {
                     action = .forward(
                         try ForwardAction(
                             forward, fallbackRetryPolicy: retryPolicy, filters: routeFilters,
-                            clusterIndex: clusterIndex))
+                            hostRateLimits: hostRateLimits, clusterIndex: clusterIndex))
                 case .redirect(let redirect): action = .redirect(RedirectAction(redirect))
                 case .direct(let direct): action = .direct(direct)
                 }

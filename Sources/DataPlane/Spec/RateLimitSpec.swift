@@ -7,7 +7,16 @@ public struct LocalRateLimitSpec: Sendable {
     /// Of an answer to a request over the limit.
     public var status = 429
     /// Shared by all workers; nil: nothing is limited.
-    public var bucket: TokenBucket?
+    public var limiter: RateLimiter?
+    /// What the limiter's buckets but for the standard one are for, in their order.
+    public var descriptors: [RateLimitDescriptorSpec] = []
+    /// What makes descriptors of requests, in place of the rules of their routes; empty: these do.
+    public var rules: [RateLimitRuleSpec] = []
+    /// Of the rules of routes those of this stage hold.
+    public var stage = 0
+    public var virtualHostRules = VirtualHostRules.overridden
+    /// `max_dynamic_descriptors`: buckets at most of each descriptor that takes any value.
+    public var maxDynamicDescriptors = 20
     public var enabled = RuntimeFraction(Fraction(numerator: 0, denominator: 100))
     public var enforced = RuntimeFraction(Fraction(numerator: 0, denominator: 100))
     /// On requests over the limit that go on all the same.
@@ -21,7 +30,54 @@ public struct LocalRateLimitSpec: Sendable {
     /// gRPC calls over the limit end with RESOURCE_EXHAUSTED and not with UNAVAILABLE.
     public var isResourceExhausted = false
 
+    /// `vh_rate_limits`: which rules hold where a route and its virtual host have some.
+    public enum VirtualHostRules: Sendable { case overridden, included, ignored }
+
     public init(statPrefix: String) { self.statPrefix = statPrefix }
+}
+
+/// `envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor`, but for its bucket.
+public struct RateLimitDescriptorSpec: Sendable, Hashable {
+    public struct Entry: Sendable, Hashable {
+        public var key: String
+        /// Empty: any.
+        public var value: String
+        public init(key: String, value: String) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    public var entries: [Entry]
+
+    /// Each value that comes has a bucket of its own.
+    public var takesAnyValue: Bool { entries.contains(where: \.value.isEmpty) }
+
+    public init(entries: [Entry]) { self.entries = entries }
+}
+
+/// `envoy.config.route.v3.RateLimit`.
+public struct RateLimitRuleSpec: Sendable {
+    public var stage: Int
+    public var actions: [RateLimitActionSpec]
+    public init(stage: Int = 0, actions: [RateLimitActionSpec]) {
+        self.stage = stage
+        self.actions = actions
+    }
+}
+
+/// `envoy.config.route.v3.RateLimit.Action`.
+public enum RateLimitActionSpec: Sendable {
+    case sourceCluster
+    case destinationCluster
+    case requestHeader(name: String, key: String, skipsAbsent: Bool)
+    case queryParameter(name: String, key: String, skipsAbsent: Bool)
+    case remoteAddress
+    /// Bits of the address that count.
+    case maskedRemoteAddress(v4: Int, v6: Int)
+    case genericKey(key: String, value: String)
+    case headerMatch([HeaderMatchSpec], expects: Bool, key: String, value: String)
+    case queryMatch([QueryMatchSpec], expects: Bool, key: String, value: String)
 }
 
 /// `envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit`.

@@ -33,6 +33,7 @@ public struct VirtualHostSpec: Sendable {
     public var perRequestBufferLimit: Int?
     public var virtualClusters: [VirtualClusterSpec] = []
     @Rare public var filterOverrides: HTTPFilterOverrides?
+    @Rare public var rateLimits: [RateLimitRuleSpec]?
 
     public enum TLSRequirement: Sendable { case none, externalOnly, all }
 
@@ -181,6 +182,9 @@ public struct ForwardSpec: Sendable {
     @Rare public var retryPolicy: RetryPolicySpec?
     public var priority = Priority.default
     public var hashPolicies: [HashPolicySpec] = []
+    @Rare public var rateLimits: [RateLimitRuleSpec]?
+    /// `include_vh_rate_limits`: those of the virtual host hold, too.
+    public var includesHostRateLimits = false
     /// By name (lower case): whether the upgrade is allowed on this route.
     public var upgrades: [UpgradeSpec] = []
 

@@ -101,7 +101,9 @@ struct FilterChainBuilder {
                 let filters =
                     try http.filters.isEmpty
                     ? nil
-                    : HTTPFilters(http.filters, statPrefix: http.statPrefix, cells: held, runtime: runtime)
+                    : HTTPFilters(
+                        http.filters, statPrefix: http.statPrefix, cells: held, runtime: runtime,
+                        serviceCluster: identity.serviceCluster)
                 if let source = http.routeSource {
                     book = try routes.book(
                         of: source, update.routes[source], bufferLimit: bufferLimit, filters: filters)

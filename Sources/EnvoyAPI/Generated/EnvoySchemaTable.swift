@@ -94,7 +94,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m252
+    2 percent_sampled m266
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -106,7 +106,7 @@ public let envoySchemaTable: StaticString = #"""
     4 socket_options *m100
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m250
+    7 allow_paths *m264
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
@@ -159,7 +159,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
     1 listeners *m125
     2 clusters *m28
-    3 secrets *m230
+    3 secrets *m244
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m19
@@ -201,7 +201,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m27
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m256
+    1 budget_percent m270
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -262,7 +262,7 @@ public let envoySchemaTable: StaticString = #"""
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m256
+    1 healthy_panic_threshold m270
     2 zone_aware_lb_config m32 o0
     3 locality_weighted_lb_config m31 o0
     4 update_merge_window D
@@ -275,7 +275,7 @@ public let envoySchemaTable: StaticString = #"""
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m256
+    1 routing_enabled m270
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -369,7 +369,7 @@ public let envoySchemaTable: StaticString = #"""
     5 extra_source_addresses *m60
     6 local_address_selector m109
     M envoy.config.core.v3.BuildVersion
-    1 version m257
+    1 version m271
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -478,10 +478,10 @@ public let envoySchemaTable: StaticString = #"""
     4 receive *m70
     6 request_headers_to_add *m66 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m255
+    9 expected_statuses *m269
     10 codec_client_type e46 defined_only
-    11 service_name_matcher m250
-    12 retriable_statuses *m255
+    11 service_name_matcher m264
+    12 retriable_statuses *m269
     13 method e14 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
@@ -507,7 +507,7 @@ public let envoySchemaTable: StaticString = #"""
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m250
+    11 ignore_http_11_upgrade *m264
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
     1 proper_case_words m76 o0
@@ -547,7 +547,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m256
+    3 interval_jitter m270
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -605,10 +605,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m252 r
+    1 default_value m266 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m256
+    1 default_value m270
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -684,7 +684,7 @@ public let envoySchemaTable: StaticString = #"""
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m252
+    2 drop_percentage m266
     M envoy.config.endpoint.v3.Endpoint
     1 address m46
     2 health_check_config m117
@@ -799,11 +799,11 @@ public let envoySchemaTable: StaticString = #"""
     2 and_match m131 o0
     3 not_match m130 o0
     4 any_match b o0 const
-    5 destination_port_range m254 o0
+    5 destination_port_range m268 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
     1 rules *m130 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m250 r
+    1 match m264 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
@@ -814,8 +814,8 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m245 o0
-    3 inclusion_list m245 o0
+    2 exclusion_list m259 o0
+    3 inclusion_list m259 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -831,9 +831,9 @@ public let envoySchemaTable: StaticString = #"""
     6 destination_port u o0 lte=65535
     7 metadata X o0 d
     8 not_rule m136 o0
-    9 requested_server_name m250 o0
-    10 url_path m246 o0
-    11 destination_port_range m254 o0
+    9 requested_server_name m264 o0
+    10 url_path m260 o0
+    11 destination_port_range m268 o0
     12 matcher m109 o0
     13 uri_template m109 o0
     14 sourced_metadata X o0
@@ -855,14 +855,14 @@ public let envoySchemaTable: StaticString = #"""
     6 header m145 o0
     7 metadata X o0 d
     8 not_id m139 o0
-    9 url_path m246 o0
+    9 url_path m260 o0
     10 direct_remote_ip m52 o0
     11 remote_ip m52 o0
     12 filter_state X o0
     13 sourced_metadata X o0
     14 custom m109 o0
     M envoy.config.rbac.v3.Principal.Authenticated
-    2 principal_name m250
+    2 principal_name m264
     M envoy.config.rbac.v3.Principal.Set
     1 ids *m139 min_items=1
     M envoy.config.rbac.v3.RBAC
@@ -881,21 +881,69 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m255 o0
+    6 range_match m269 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m248 o0 d
+    11 safe_regex_match m262 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m250 o0
+    13 string_match m264 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m250 o0 r
+    5 string_match m264 o0 r
     6 present_match b o0
+    M envoy.config.route.v3.RateLimit
+    1 stage Wu lte=10
+    2 disable_key s
+    3 actions *m149 min_items=1
+    4 limit X
+    5 hits_addend X
+    6 apply_on_stream_done b
+    M envoy.config.route.v3.RateLimit.Action
+    O action_specifier r
+    1 source_cluster m158 o0
+    2 destination_cluster m150 o0
+    3 request_headers m157 o0
+    4 remote_address m156 o0
+    5 generic_key m151 o0
+    6 header_value_match m152 o0
+    7 dynamic_metadata X o0 d
+    8 metadata X o0
+    9 extension m109 o0
+    10 masked_remote_address m153 o0
+    11 query_parameter_value_match m154 o0
+    12 query_parameters m155 o0
+    M envoy.config.route.v3.RateLimit.Action.DestinationCluster
+    M envoy.config.route.v3.RateLimit.Action.GenericKey
+    1 descriptor_value s min_len=1
+    2 descriptor_key s
+    M envoy.config.route.v3.RateLimit.Action.HeaderValueMatch
+    1 descriptor_value s min_len=1
+    2 expect_match Wb
+    3 headers *m145 min_items=1
+    4 descriptor_key s
+    M envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress
+    1 v4_prefix_mask_len Wu lte=32
+    2 v6_prefix_mask_len Wu lte=128
+    M envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch
+    1 descriptor_value s min_len=1
+    2 expect_match Wb
+    3 query_parameters *m147 min_items=1
+    4 descriptor_key s
+    M envoy.config.route.v3.RateLimit.Action.QueryParameters
+    1 query_parameter_name s min_len=1
+    2 descriptor_key s min_len=1
+    3 skip_if_absent b
+    M envoy.config.route.v3.RateLimit.Action.RemoteAddress
+    M envoy.config.route.v3.RateLimit.Action.RequestHeaders
+    1 header_name s min_len=1 header_name lenient
+    2 descriptor_key s min_len=1
+    3 skip_if_absent b
+    M envoy.config.route.v3.RateLimit.Action.SourceCluster
     M envoy.config.route.v3.RedirectAction
     O scheme_rewrite_specifier
     O path_rewrite_specifier
@@ -907,23 +955,23 @@ public let envoySchemaTable: StaticString = #"""
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m247 o1
+    9 regex_rewrite m261 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m153
+    5 retry_host_predicate *m164
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m152
+    8 retry_back_off m163
     9 retriable_headers *m145
     10 retriable_request_headers *m145
-    11 rate_limited_retry_back_off m150
+    11 rate_limited_retry_back_off m161
     12 retry_options_predicates *m109
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m151 min_items=1
+    1 reset_headers *m162 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
@@ -937,9 +985,9 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m167 r
-    2 route m155 o0
-    3 redirect m148 o0
+    1 match m178 r
+    2 route m166 o0
+    3 redirect m159 o0
     4 metadata m85
     5 decorator X
     7 direct_response m143 o0
@@ -960,33 +1008,33 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m173 o0
+    3 weighted_clusters m184 o0
     4 metadata_match m85
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m149
+    9 retry_policy m160
     11 priority e15 defined_only
-    13 rate_limits *X
+    13 rate_limits *m148
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m156
+    15 hash_policy *m167
     17 cors X d
     20 cluster_not_found_response_code e24 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m164
+    25 upgrade_configs *m175
     26 internal_redirect_action e25 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
     30 request_mirror_policies *X
     31 max_internal_redirects Wu d
-    32 regex_rewrite m247
+    32 regex_rewrite m261
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m247 o1
-    36 max_stream_duration m163
+    35 host_rewrite_path_regex m261 o1
+    36 max_stream_duration m174
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
@@ -997,19 +1045,19 @@ public let envoySchemaTable: StaticString = #"""
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m161 o0
-    2 cookie m158 o0
-    3 connection_properties m157 o0
+    1 header m172 o0
+    2 cookie m169 o0
+    3 connection_properties m168 o0
     4 terminal b
-    5 query_parameter m162 o0
-    6 filter_state m160 o0
+    5 query_parameter m173 o0
+    6 filter_state m171 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m159
+    4 attributes *m170
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -1017,7 +1065,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m247
+    2 regex_rewrite m261
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -1027,13 +1075,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m165
+    3 connect_config m176
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
     1 proxy_protocol_config m89
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m172
+    2 virtual_hosts *m183
     3 internal_only_headers *s items( header_name lenient )
     4 response_headers_to_add *m66 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
@@ -1057,11 +1105,11 @@ public let envoySchemaTable: StaticString = #"""
     4 case_sensitive Wb
     6 headers *m145
     7 query_parameters *m147
-    8 grpc m169
+    8 grpc m180
     9 runtime_fraction m95
-    10 safe_regex m248 o0 r
-    11 tls_context m170
-    12 connect_matcher m168 o0
+    10 safe_regex m262 o0 r
+    11 tls_context m181
+    12 connect_matcher m179 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
     15 path_match_policy m109 o0
@@ -1077,10 +1125,10 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m154
+    3 routes *m165
     4 require_tls e26 defined_only
-    5 virtual_clusters *m171
-    6 rate_limits *X
+    5 virtual_clusters *m182
+    6 rate_limits *m148
     7 request_headers_to_add *m66 max_items=1000
     8 cors X d
     10 response_headers_to_add *m66 max_items=1000
@@ -1088,7 +1136,7 @@ public let envoySchemaTable: StaticString = #"""
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m149
+    16 retry_policy m160
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
@@ -1100,7 +1148,7 @@ public let envoySchemaTable: StaticString = #"""
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m174 min_items=1
+    1 clusters *m185 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -1132,7 +1180,7 @@ public let envoySchemaTable: StaticString = #"""
     1 log_format m105 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m179
+    4 dns_failure_refresh_rate m190
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
     7 typed_dns_resolver_config m109
@@ -1141,6 +1189,16 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
     1 base_interval D r gt=1000000
     2 max_interval D gt=1000000
+    M envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor
+    1 entries *m193 min_items=1
+    2 token_bucket m272 r
+    M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor
+    1 entries *m193 min_items=1
+    2 limit X
+    3 hits_addend WU
+    M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
+    1 key s min_len=1
+    2 value s min_len=0
     M envoy.extensions.filters.http.grpc_stats.v3.FilterConfig
     O per_method_stat_specifier
     1 emit_filter_state b
@@ -1150,12 +1208,12 @@ public let envoySchemaTable: StaticString = #"""
     5 replace_dots_in_grpc_service_name b
     M envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 status m253
-    3 token_bucket m258
+    2 status m267
+    3 token_bucket m272
     4 filter_enabled m95
     5 filter_enforced m95
     6 response_headers_to_add *m66 max_items=10
-    8 descriptors *X
+    8 descriptors *m191
     9 stage u lte=10
     10 request_headers_to_add_when_not_enforced *m66 max_items=10
     11 local_rate_limit_per_downstream_connection b
@@ -1164,7 +1222,7 @@ public let envoySchemaTable: StaticString = #"""
     14 always_consume_default_token_bucket Wb
     15 rate_limited_as_resource_exhausted b
     16 local_cluster_rate_limit X
-    17 rate_limits *X
+    17 rate_limits *m148
     18 max_dynamic_descriptors Wu gte=1
     M envoy.extensions.filters.http.rbac.v3.RBAC
     1 rules m142
@@ -1175,7 +1233,7 @@ public let envoySchemaTable: StaticString = #"""
     6 rules_stat_prefix s
     7 track_per_rule_stats b
     M envoy.extensions.filters.http.rbac.v3.RBACPerRoute
-    2 rbac m182
+    2 rbac m196
     M envoy.extensions.filters.http.router.v3.Router
     1 dynamic_stats Wb
     2 start_child_span b d
@@ -1184,7 +1242,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m199
+    8 upstream_http_filters *m213
     9 upstream_log_options X
     M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
     M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
@@ -1192,7 +1250,7 @@ public let envoySchemaTable: StaticString = #"""
     1 bind_port b
     2 mark u
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
-    1 rules *m190
+    1 rules *m204
     2 allow_requests_without_proxy_protocol b
     3 pass_through_tlvs m90
     4 disallowed_versions *e12
@@ -1203,7 +1261,7 @@ public let envoySchemaTable: StaticString = #"""
     2 key s min_len=1
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
     1 tlv_type u lt=256
-    2 on_tlv_present m189
+    2 on_tlv_present m203
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1215,9 +1273,9 @@ public let envoySchemaTable: StaticString = #"""
     O strip_port_mode
     1 codec_type e32 defined_only
     2 stat_prefix s min_len=1
-    3 rds m201 o0
-    4 route_config m166 o0
-    5 http_filters *m199
+    3 rds m215 o0
+    4 route_config m177 o0
+    5 http_filters *m213
     6 add_user_agent Wb
     7 tracing X
     8 http_protocol_options m74
@@ -1228,15 +1286,15 @@ public let envoySchemaTable: StaticString = #"""
     14 use_remote_address Wb
     15 generate_request_id Wb
     16 forward_client_cert_details e33 defined_only
-    17 set_current_client_cert_details m197
+    17 set_current_client_cert_details m211
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m198
+    23 upgrade_configs *m212
     24 stream_idle_timeout D
-    25 internal_address_config m194
+    25 internal_address_config m208
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1246,27 +1304,27 @@ public let envoySchemaTable: StaticString = #"""
     33 merge_slashes b
     34 server_header_transformation e35 defined_only
     35 common_http_protocol_options m79
-    36 request_id_extension m202
+    36 request_id_extension m216
     37 always_set_request_id_in_response b
-    38 local_reply_config m200
+    38 local_reply_config m214
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m195
+    43 path_normalization_options m209
     44 http3_protocol_options X
     45 path_with_escaped_slashes_action e34
     46 original_ip_detection_extensions *m109
     47 strip_trailing_host_dot b
     48 scheme_header_transformation m98
-    49 proxy_status_config m196
+    49 proxy_status_config m210
     50 typed_header_validation_config m109
     51 append_x_forwarded_port b
     52 early_header_mutation_extensions *m109
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m193
+    56 access_log_options m207
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1297,7 +1355,7 @@ public let envoySchemaTable: StaticString = #"""
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m199
+    2 filters *m213
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1307,7 +1365,7 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m203
+    1 mappers *m217
     2 body_format m105
     M envoy.extensions.filters.network.http_connection_manager.v3.Rds
     1 config_source m53
@@ -1322,7 +1380,7 @@ public let envoySchemaTable: StaticString = #"""
     5 headers_to_add *m66 max_items=1000
     M envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 token_bucket m258 r
+    2 token_bucket m272 r
     3 runtime_enabled m94
     4 share_key s
     M envoy.extensions.filters.network.rbac.v3.RBAC
@@ -1344,24 +1402,24 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
     9 metadata_match m85
-    10 weighted_clusters m208 o0
+    10 weighted_clusters m222 o0
     11 hash_policy *X max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m207
+    17 access_log_options m221
     18 backoff_options m49
     19 proxy_protocol_tlvs *m107
-    20 max_downstream_connection_duration_jitter_percentage m256
+    20 max_downstream_connection_duration_jitter_percentage m270
     21 upstream_connect_mode e37 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m209 min_items=1
+    1 clusters *m223 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
@@ -1373,11 +1431,11 @@ public let envoySchemaTable: StaticString = #"""
     2 formatter_type_on_envoy_headers e38 defined_only
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m214 o0
-    2 locality_weighted_lb_config m213 o0
+    1 zone_aware_lb_config m228 o0
+    2 locality_weighted_lb_config m227 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m256
+    1 routing_enabled m270
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
@@ -1387,14 +1445,14 @@ public let envoySchemaTable: StaticString = #"""
     1 choice_count Wu gte=2
     2 active_request_bias m93
     3 slow_start_config X
-    4 locality_lb_config m212
+    4 locality_lb_config m226
     5 enable_full_scan Wb d
     6 selection_method e40 defined_only
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m212
+    1 locality_lb_config m226
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
     1 slow_start_config X
-    2 locality_lb_config m212
+    2 locality_lb_config m226
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
     1 resolvers *m46
     2 dns_resolver_options m57
@@ -1424,25 +1482,25 @@ public let envoySchemaTable: StaticString = #"""
     6 require_signed_certificate_timestamp Wb
     7 crl m55
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m250 d
+    9 match_subject_alt_names *m264 d
     10 trust_chain_verification e41 defined_only
     11 watched_directory m111
     12 custom_validator_config m109
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m231
+    15 match_typed_subject_alt_names *m245
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m224
+    17 system_root_certs m238
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m233
-    2 tls_certificates *m232
-    3 validation_context m223 o0
+    1 tls_params m247
+    2 tls_certificates *m246
+    3 validation_context m237 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m229
-    7 validation_context_sds_secret_config m229 o0
-    8 combined_validation_context m226 o0
+    6 tls_certificate_sds_secret_configs *m243
+    7 validation_context_sds_secret_config m243 o0
+    8 combined_validation_context m240 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
@@ -1452,17 +1510,17 @@ public let envoySchemaTable: StaticString = #"""
     15 key_log X
     16 custom_tls_certificate_selector m109
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m223 r
-    2 validation_context_sds_secret_config m229 r
+    1 default_validation_context m237 r
+    2 validation_context_sds_secret_config m243 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m225
+    1 common_tls_context m239
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m234 o0
-    5 session_ticket_keys_sds_secret_config m229 o0
+    4 session_ticket_keys m248 o0
+    5 session_ticket_keys_sds_secret_config m243 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
     8 ocsp_staple_policy e42 defined_only
@@ -1478,13 +1536,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m232 o0
-    3 session_ticket_keys m234 o0
-    4 validation_context m223 o0
-    5 generic_secret m228 o0
+    2 tls_certificate m246 o0
+    3 session_ticket_keys m248 o0
+    4 validation_context m237 o0
+    5 generic_secret m242 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
     1 san_type e43 defined_only not_in=0
-    2 matcher m250 r
+    2 matcher m264 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
     1 certificate_chain m55
@@ -1505,7 +1563,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
     1 keys *m55 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m225
+    1 common_tls_context m239
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1516,15 +1574,15 @@ public let envoySchemaTable: StaticString = #"""
     O upstream_protocol_options r
     1 common_http_protocol_options m79
     2 upstream_http_protocol_options m110
-    3 explicit_http_config m238 o0
-    4 use_downstream_protocol_config m239 o0
-    5 auto_config m237 o0
-    6 http_filters *m199
+    3 explicit_http_config m252 o0
+    4 use_downstream_protocol_config m253 o0
+    5 auto_config m251 o0
+    6 http_filters *m213
     7 header_validation_config m109
     8 outlier_detection X
     9 request_mirror_policies *X
-    10 hash_policy *m156
-    11 retry_policy m149
+    10 hash_policy *m167
+    11 retry_policy m160
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
     1 http_protocol_options m74
     2 http2_protocol_options m77
@@ -1546,12 +1604,12 @@ public let envoySchemaTable: StaticString = #"""
     4 resource_names_unsubscribe *s
     5 initial_resource_versions %s
     6 response_nonce s
-    7 error_detail m259
+    7 error_detail m273
     8 resource_locators_subscribe *X
     9 resource_locators_unsubscribe *X
     M envoy.service.discovery.v3.DeltaDiscoveryResponse
     1 system_version_info s
-    2 resources *m244
+    2 resources *m258
     4 type_url s
     5 nonce s
     6 removed_resources *s
@@ -1564,7 +1622,7 @@ public let envoySchemaTable: StaticString = #"""
     3 resource_names *s
     4 type_url s
     5 response_nonce s
-    6 error_detail m259
+    6 error_detail m273
     7 resource_locators *X
     M envoy.service.discovery.v3.DiscoveryResponse
     1 version_info s
@@ -1584,16 +1642,16 @@ public let envoySchemaTable: StaticString = #"""
     8 resource_name X
     9 metadata m85
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m250 min_items=1
+    1 patterns *m264 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m250 o0 r
+    1 path m264 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m248 r
+    1 pattern m262 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m249 o0 d
+    1 google_re2 m263 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1602,7 +1660,7 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m248 o0 r
+    5 safe_regex m262 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0

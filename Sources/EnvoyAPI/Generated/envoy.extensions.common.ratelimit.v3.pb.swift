@@ -92,7 +92,79 @@ public nonisolated enum Envoy_Extensions_Common_Ratelimit_V3_XRateLimitHeadersRF
 
 }
 
+public nonisolated struct Envoy_Extensions_Common_Ratelimit_V3_LocalRateLimitDescriptor: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var entries: [Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor.Entry] = []
+
+  public var tokenBucket: Envoy_Type_V3_TokenBucket {
+    get {_tokenBucket ?? Envoy_Type_V3_TokenBucket()}
+    set {_tokenBucket = newValue}
+  }
+  /// Returns true if `tokenBucket` has been explicitly set.
+  public var hasTokenBucket: Bool {self._tokenBucket != nil}
+  /// Clears the value of `tokenBucket`. Subsequent reads from it will return its default value.
+  public mutating func clearTokenBucket() {self._tokenBucket = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _tokenBucket: Envoy_Type_V3_TokenBucket? = nil
+}
+
+public nonisolated struct Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var entries: [Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor.Entry] = []
+
+  public var limit: Outrider_Unmodelled {
+    get {_limit ?? Outrider_Unmodelled()}
+    set {_limit = newValue}
+  }
+  /// Returns true if `limit` has been explicitly set.
+  public var hasLimit: Bool {self._limit != nil}
+  /// Clears the value of `limit`. Subsequent reads from it will return its default value.
+  public mutating func clearLimit() {self._limit = nil}
+
+  public var hitsAddend: SwiftProtobuf.Google_Protobuf_UInt64Value {
+    get {_hitsAddend ?? SwiftProtobuf.Google_Protobuf_UInt64Value()}
+    set {_hitsAddend = newValue}
+  }
+  /// Returns true if `hitsAddend` has been explicitly set.
+  public var hasHitsAddend: Bool {self._hitsAddend != nil}
+  /// Clears the value of `hitsAddend`. Subsequent reads from it will return its default value.
+  public mutating func clearHitsAddend() {self._hitsAddend = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated struct Entry: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    public var key: String = String()
+
+    public var value: String = String()
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+  }
+
+  public init() {}
+
+  fileprivate var _limit: Outrider_Unmodelled? = nil
+  fileprivate var _hitsAddend: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
+
+fileprivate nonisolated let _protobuf_package = "envoy.extensions.common.ratelimit.v3"
 
 nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_VhRateLimitsOptions: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OVERRIDE\0\u{1}INCLUDE\0\u{1}IGNORE\0")
@@ -100,4 +172,122 @@ nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_VhRateLimitsOptions: 
 
 nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_XRateLimitHeadersRFCVersion: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OFF\0\u{1}DRAFT_VERSION_03\0")
+}
+
+nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_LocalRateLimitDescriptor: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".LocalRateLimitDescriptor"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entries\0\u{3}token_bucket\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._tokenBucket) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.entries.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 1)
+    }
+    try { if let v = self._tokenBucket {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Extensions_Common_Ratelimit_V3_LocalRateLimitDescriptor, rhs: Envoy_Extensions_Common_Ratelimit_V3_LocalRateLimitDescriptor) -> Bool {
+    if lhs.entries != rhs.entries {return false}
+    if lhs._tokenBucket != rhs._tokenBucket {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".RateLimitDescriptor"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entries\0\u{1}limit\0\u{3}hits_addend\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._limit) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._hitsAddend) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.entries.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 1)
+    }
+    try { if let v = self._limit {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._hitsAddend {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor, rhs: Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor) -> Bool {
+    if lhs.entries != rhs.entries {return false}
+    if lhs._limit != rhs._limit {return false}
+    if lhs._hitsAddend != rhs._hitsAddend {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor.Entry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor.protoMessageName + ".Entry"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.value) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 1)
+    }
+    if !self.value.isEmpty {
+      try visitor.visitSingularStringField(value: self.value, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor.Entry, rhs: Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor.Entry) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }

@@ -76,7 +76,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalR
     set {_uniqueStorage()._responseHeadersToAdd = newValue}
   }
 
-  public var descriptors: [Outrider_Unmodelled] {
+  public var descriptors: [Envoy_Extensions_Common_Ratelimit_V3_LocalRateLimitDescriptor] {
     get {_storage._descriptors}
     set {_uniqueStorage()._descriptors = newValue}
   }
@@ -124,7 +124,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalR
     set {_uniqueStorage()._rateLimitedAsResourceExhausted = newValue}
   }
 
-  public var rateLimits: [Outrider_Unmodelled] {
+  public var rateLimits: [Envoy_Config_Route_V3_RateLimit] {
     get {_storage._rateLimits}
     set {_uniqueStorage()._rateLimits = newValue}
   }
@@ -161,7 +161,7 @@ nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateL
     var _filterEnforced: Envoy_Config_Core_V3_RuntimeFractionalPercent? = nil
     var _requestHeadersToAddWhenNotEnforced: [Envoy_Config_Core_V3_HeaderValueOption] = []
     var _responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
-    var _descriptors: [Outrider_Unmodelled] = []
+    var _descriptors: [Envoy_Extensions_Common_Ratelimit_V3_LocalRateLimitDescriptor] = []
     var _stage: UInt32 = 0
     var _localRateLimitPerDownstreamConnection: Bool = false
     var _localClusterRateLimit: Outrider_Unmodelled? = nil
@@ -169,7 +169,7 @@ nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateL
     var _vhRateLimits: Envoy_Extensions_Common_Ratelimit_V3_VhRateLimitsOptions = .override
     var _alwaysConsumeDefaultTokenBucket: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _rateLimitedAsResourceExhausted: Bool = false
-    var _rateLimits: [Outrider_Unmodelled] = []
+    var _rateLimits: [Envoy_Config_Route_V3_RateLimit] = []
     var _maxDynamicDescriptors: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 
       // This property is used as the initial default value for new instances of the type.

@@ -87,13 +87,16 @@ public struct IPv6Address: Hashable, Sendable {
 
 extension IPv6Address: CustomStringConvertible {
     /// The canonical text of RFC 5952.
-    public var description: String {
+    public var description: String { withText { $0.string } }
+
+    /// Runs `body` with that text, without a string.
+    public func withText<Result>(_ body: (ByteView) -> Result) -> Result {
         var raw = raw
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { text in
             guard let base = text.baseAddress,
                 inet_ntop(AF_INET6, &raw, base, socklen_t(INET6_ADDRSTRLEN)) != nil
-            else { return "?" }
-            return String(cString: base)
+            else { return body(ByteView()) }
+            return body(ByteView(UnsafeRawBufferPointer(start: base, count: strlen(base))))
         }
     }
 }

@@ -28,6 +28,11 @@ final class ListenerUpdates: CollectionUpdates<ListenerSpec> {
     }
 
     override func put(_ read: ReadResource<ListenerSpec>) -> Outcome {
+        do throws(ConfigurationErrors) {
+            try routes.check(read.spec)
+        } catch {
+            return .refused("its filters do not fit the routes that there are: \(error)")
+        }
         routes.expect(read.spec)
         do throws(ListenerError) {
             try listeners.put(read.spec, tls: read.tls)

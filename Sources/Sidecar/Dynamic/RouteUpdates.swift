@@ -28,10 +28,22 @@ final class RouteUpdates {
 
     /// Listeners of this kind are about to be put.
     func expect(_ spec: ListenerSpec) {
-        for chain in spec.filterChains + [spec.defaultFilterChain].compactMap(\.self) {
+        for chain in spec.allChains {
             guard case .http(let manager) = chain.filter, let source = manager.routeSource, prefixes[source] == nil
             else { continue }
             prefixes[source] = manager.statPrefix
+        }
+    }
+
+    /// Whether the filters of a listener fit the routes that there are.
+    ///
+    /// - Throws: what routes change about a filter is another filter's.
+    func check(_ spec: ListenerSpec) throws(ConfigurationErrors) {
+        for chain in spec.allChains {
+            guard case .http(let manager) = chain.filter, let source = manager.routeSource,
+                let bytes = watchers[source]?.taken
+            else { continue }
+            try desk.reader.check(manager.filters, fit: bytes, of: source.name)
         }
     }
 
@@ -61,7 +73,7 @@ private final class RouteWatcher: ResourceWatcher {
     private let reloadTime: Gauge
     private var subscription: Subscription?
     /// In its canonical form.
-    private var taken: [UInt8]?
+    private(set) var taken: [UInt8]?
 
     init(_ spec: RouteSubscriptionSpec, prefix: String, _ desk: ResourceDesk, _ listeners: ListenerManager) {
         self.spec = spec
@@ -97,7 +109,7 @@ private final class RouteWatcher: ResourceWatcher {
         }
         let read: ReadResource<RouteConfigurationSpec>
         do throws(ConfigurationErrors) {
-            read = try desk.reader.routes(desk.bytes(resource, place: "rds"))
+            read = try desk.reader.routes(desk.bytes(resource, place: "rds"), for: listeners.filters(of: spec))
         } catch {
             desk.shown.setFailed(
                 .route, spec.name, version: update.version, bytes: [], details: error.description,

@@ -34,6 +34,14 @@ extension ListenerManager {
         for listener in warming where listener.missing.remove(subscription) != nil { startIfWarm(listener) }
     }
 
+    /// The filters of each connection manager that has a subscription.
+    func filters(of subscription: RouteSubscriptionSpec) -> [[HTTPFilterSpec]] {
+        (active + warming).flatMap(\.spec.allChains).compactMap { chain in
+            guard case .http(let manager) = chain.filter, manager.routeSource == subscription else { return nil }
+            return manager.filters
+        }
+    }
+
     private func tell(_ routes: RouteConfigurationSpec, _ subscription: RouteSubscriptionSpec) {
         for worker in workers {
             worker.perform { [log] worker in

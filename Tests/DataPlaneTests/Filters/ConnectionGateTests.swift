@@ -39,7 +39,7 @@ struct ConnectionGateTests {
     private func stat(_ name: String) -> Int { Int(store.snapshot().value(name)) }
 
     @Test func limitsComeFirstAndAreShared() {
-        let bucket = TokenBucket(capacity: 1, tokensPerFill: 1, fillInterval: .seconds(1))
+        let bucket = TokenBucket(TokenRate(capacity: 1, tokensPerFill: 1, fillInterval: .seconds(1)))
         let one = gate(.rateLimit(ConnectionRateLimitSpec(statPrefix: "a", bucket: bucket)))
         let other = gate(.rateLimit(ConnectionRateLimitSpec(statPrefix: "b", bucket: bucket)))
         #expect(one.limit(now: loop.now) == nil)
@@ -51,7 +51,7 @@ struct ConnectionGateTests {
 
     @Test func aLimitThatIsOffTakesNothing() {
         var spec = ConnectionRateLimitSpec(
-            statPrefix: "a", bucket: TokenBucket(capacity: 1, tokensPerFill: 1, fillInterval: .seconds(1)))
+            statPrefix: "a", bucket: TokenBucket(TokenRate(capacity: 1, tokensPerFill: 1, fillInterval: .seconds(1))))
         spec.isEnabled = false
         let gate = gate(.rateLimit(spec))
         for _ in 0..<3 { #expect(gate.limit(now: loop.now) == nil) }

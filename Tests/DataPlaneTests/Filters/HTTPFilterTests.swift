@@ -27,7 +27,7 @@ struct HTTPFilterTests {
 
     private static func limit(_ tokens: UInt32, _ prefix: String = "limit") -> LocalRateLimitSpec {
         var spec = LocalRateLimitSpec(statPrefix: prefix)
-        spec.bucket = TokenBucket(capacity: tokens, tokensPerFill: 1, fillInterval: .seconds(1))
+        spec.limiter = RateLimiter(TokenRate(capacity: tokens, tokensPerFill: 1, fillInterval: .seconds(1)))
         spec.enabled = RuntimeFraction(.always)
         spec.enforced = RuntimeFraction(.always)
         return spec

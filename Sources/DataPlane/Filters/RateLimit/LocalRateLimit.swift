@@ -3,8 +3,8 @@ import HTTPWire
 import Metrics
 import Reactor
 
-/// Takes a token for each request, and answers 429 where there is none. Compiled for one worker; its bucket holds over
-/// all of them. Loop thread only.
+/// Takes a token for each request, and of the buckets of the descriptors that it has; answers 429 where there is none.
+/// Compiled for one worker; its buckets hold over all of them. Loop thread only.
 /// Envoy page: HTTP filters, "Local rate limit".
 final class LocalRateLimit {
     private let spec: LocalRateLimitSpec
@@ -13,30 +13,46 @@ final class LocalRateLimit {
     private let requestHeaders: HeaderMutations
     private let responseHeaders: HeaderMutations
     private let stats: LocalRateLimitStats
+    private let descriptors: DescriptorIndex
+    /// In place of those of the routes; empty: these hold.
+    private let rules: [RateLimitRule]
+    private let serviceCluster: String
+    /// Somebody was told that there are more values than buckets.
+    @exclusivity(unchecked) private var hasToldOfEviction = false
 
+    /// - Parameter serviceCluster: whom requests come from (`source_cluster`).
     /// - Throws: for a format in headers that does not compile; a checked configuration has none.
-    init(_ spec: LocalRateLimitSpec, _ cells: StatCells, runtime: RuntimeSpec) throws(FormatError) {
+    init(
+        _ spec: LocalRateLimitSpec, _ cells: StatCells, runtime: RuntimeSpec, serviceCluster: String = ""
+    ) throws(FormatError) {
         self.spec = spec
         enabled = spec.enabled.resolved(runtime)
         enforced = spec.enforced.resolved(runtime)
         requestHeaders = try HeaderMutations(add: spec.requestHeaders, remove: [])
         responseHeaders = try HeaderMutations(add: spec.responseHeaders, remove: [])
-        stats = LocalRateLimitStats(cells, prefix: spec.statPrefix)
+        stats = LocalRateLimitStats(
+            cells, prefix: spec.statPrefix, evicts: spec.descriptors.contains(where: \.takesAnyValue))
+        descriptors = DescriptorIndex(spec.descriptors)
+        rules = spec.rules.map(RateLimitRule.init)
+        self.serviceCluster = serviceCluster
     }
 
     /// False: the request was answered.
     func pass(_ stream: HTTPStream, _ filters: StreamFilters) -> Bool {
         guard enabled.includes(stream.core.random.next()) else { return true }
         stats.enabled.increment()
-        guard let bucket = bucket(stream.info.downstream) else {
+        guard let limiter = limiter(stream.info.downstream) else {
             stats.ok.increment()
             return true
         }
         let now = stream.loop.now
-        let isWithin = bucket.take(now: now)
+        if !descriptors.isEmpty { describe(stream, filters, limiter) }
+        let verdict = limiter.take(filters.matches, now: now)
+        if !descriptors.isEmpty { filters.matches.removeAll(keepingCapacity: true) }
+        if verdict.hasEvicted { noteEviction(stream) }
         // As it is now: the response may be a while.
-        if spec.addsQuotaHeaders { filters.quotas.append(bucket.quota(now: now)) }
-        if isWithin {
+        if spec.addsQuotaHeaders, let quota = verdict.quota { filters.quotas.append(quota) }
+        if verdict.isWithin {
             stats.ok.increment()
             return true
         }
@@ -55,9 +71,42 @@ final class LocalRateLimit {
         return false
     }
 
-    private func bucket(_ downstream: DownstreamInfo?) -> TokenBucket? {
-        guard spec.perConnection, let shared = spec.bucket, let downstream else { return spec.bucket }
-        return downstream.ownBucket(like: shared)
+    private func limiter(_ downstream: DownstreamInfo?) -> RateLimiter? {
+        guard spec.perConnection, let shared = spec.limiter, let downstream else { return spec.limiter }
+        return downstream.ownLimiter(like: shared)
+    }
+
+    /// Finds the request's descriptors, and puts the slowest first, so that one which refuses spares the others.
+    private func describe(_ stream: HTTPStream, _ filters: StreamFilters, _ limiter: RateLimiter) {
+        func add(_ rule: RateLimitRule) {
+            guard rule.describe(stream, serviceCluster, into: filters.descriptor),
+                let match = descriptors.find(filters.descriptor)
+            else { return }
+            let time = limiter.buckets[match.position].rate.nanosecondsPerToken
+            var place = filters.matches.count
+            while place > 0,
+                limiter.buckets[filters.matches[place - 1].position].rate.nanosecondsPerToken < time
+            {
+                place -= 1
+            }
+            filters.matches.insert(match, at: place)
+        }
+        if rules.isEmpty {
+            filters.rateLimits?.forEach(stage: spec.stage, spec.virtualHostRules, add)
+        } else {
+            for rule in rules { add(rule) }
+        }
+    }
+
+    private func noteEviction(_ stream: HTTPStream) {
+        stats.evicted?.increment()
+        guard !hasToldOfEviction else { return }
+        hasToldOfEviction = true
+        stream.core.offences.note(
+            """
+            the local rate limit '\(spec.statPrefix)' sees more values than max_dynamic_descriptors \
+            (\(spec.maxDynamicDescriptors)) allows: those that come again after a while begin with a full bucket
+            """, now: stream.loop.now)
     }
 }
 
@@ -67,14 +116,17 @@ private struct LocalRateLimitStats {
     let enforced: Counter
     let ok: Counter
     let rateLimited: Counter
+    /// nil: no descriptor takes any value.
+    let evicted: Counter?
 
-    init(_ cells: StatCells, prefix: String) {
+    init(_ cells: StatCells, prefix: String, evicts: Bool) {
         let prefix = prefix + ".http_local_rate_limit."
         enabled = cells.counter(prefix + "enabled")
         enforced = cells.counter(prefix + "enforced")
         ok = cells.counter(prefix + "ok")
         rateLimited = cells.counter(prefix + "rate_limited")
-        // Envoy shows it from the start; only descriptors can move it, and those are refused.
+        evicted = evicts ? cells.counter(prefix + "dynamic_descriptor_evicted") : nil
+        // Envoy shows it from the start; nothing here moves it.
         _ = cells.counter(prefix + "shadow_mode")
     }
 }
