@@ -4,6 +4,8 @@ import Synchronization
 /// The names, the records and the merged histograms. All methods run under the store's lock.
 struct StatState: Sendable {
     var threads: [CellPages] = []
+    /// Nothing is dropped any more.
+    var keepsReleased = false
     private(set) var index = PlaceTable()
     private var records: [StatRecord] = []
     /// Of the records before `firstUntagged`, at least.
@@ -100,6 +102,7 @@ struct StatState: Sendable {
     // MARK: Releasing
 
     mutating func release(_ ids: StatIDs) {
+        guard !keepsReleased else { return }
         for id in ids.all { release(id) }
     }
 

@@ -63,6 +63,11 @@ public final class StatStore: Sendable {
     /// For stats that are to go before the process ends: see `StatCells.held`.
     public func makeHold() -> StatHold { StatHold(self) }
 
+    /// From now on stats stay when who holds them goes: another process is to be told of all that was counted.
+    public func keepReleased() {
+        state.withLock { $0.keepsReleased = true }
+    }
+
     func findOrMake(
         _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages, _ hold: StatHold?
     ) -> (id: UInt32, cell: StatCell?)? {

@@ -31,6 +31,15 @@ struct StatHoldTests {
         #expect(main.counter("n").value == 0)
     }
 
+    @Test func whatWasCountedStaysForASuccessor() {
+        let store = StatStore()
+        var hold: StatHold? = store.makeHold()
+        if let hold { store.makeCells().held(by: hold).counter("c").increment() }
+        store.keepReleased()
+        hold = nil
+        #expect(hold == nil && store.snapshot().value("c") == 1)
+    }
+
     @Test func aThreadThatAsksWithoutAHoldKeepsTheStat() {
         let store = StatStore()
         let cells = store.makeCells()

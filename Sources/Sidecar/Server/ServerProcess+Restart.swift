@@ -45,6 +45,7 @@ extension ServerProcess {
             "process \(successor.process) has taken over: draining for at most \(options.parentShutdownTime) s")
         life = .replaced
         state = .draining
+        stats.keepReleased()
         appGate = nil
         appEnd = nil
         self.successor = successor
