@@ -1,8 +1,8 @@
 // Filters that let in or turn away: what is taken from a file, and what is refused by name.
-import DataPlane
 import Testing
 
 @testable import Configuration
+@testable import DataPlane
 
 struct FilterTests {
     private static let manager = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config"
@@ -90,7 +90,7 @@ struct FilterTests {
             Issue.record("no limit")
             return
         }
-        #expect(limit.bucket?.capacity == 3 && limit.status == 429)
+        #expect(limit.limiter?.standard?.rate.capacity == 3 && limit.status == 429)
     }
 
     private static func overriding(_ name: String, _ config: String) -> String {
