@@ -75,7 +75,8 @@ struct FilterTests {
 
     @Test(arguments: [
         ("token_bucket: {max_tokens: 1, fill_interval: 0.04s}", "must be at least 50 ms"),
-        ("descriptors: [{}]", "descriptors"), ("rate_limits: [{}]", "rate_limits"),
+        ("descriptors: [{token_bucket: {max_tokens: 1, fill_interval: 1s}}]", "descriptors[0].entries"),
+        ("rate_limits: [{}]", "rate_limits"),
         ("local_cluster_rate_limit: {}", "local_cluster_rate_limit"),
     ])
     func rateLimitsThatCannotBe(fields: String, message: String) {
