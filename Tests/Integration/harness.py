@@ -326,3 +326,14 @@ class Proxy:
 
 def connect(port, host="127.0.0.1"):
     return Peer(socket.create_connection((host, port), timeout=WAIT))
+
+
+def refused(port):
+    """Whether nobody listens there."""
+    try:
+        connect(port).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        pass  # it was in the handshake when the socket was closed: nobody could have accepted it
+    return False

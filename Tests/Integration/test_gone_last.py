@@ -11,7 +11,7 @@ import time
 
 import pytest
 from bootstrap import address, bootstrap, cluster, forward, listener, manager, tcp_proxy
-from harness import connect, free_port, response, wait_until
+from harness import connect, free_port, refused, response, wait_until
 
 REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -53,14 +53,6 @@ def both(peer, inbound=None):
         [listener(inbound or manager([forward()]), name="in", traffic_direction="INBOUND"),
          listener(manager([forward(to="peer")]), name="out", traffic_direction="OUTBOUND")],
         [cluster("app", peer), cluster("peer", peer)])
-
-
-def refused(port):
-    try:
-        connect(port).close()
-        return False
-    except ConnectionRefusedError:
-        return True
 
 
 def test_the_app_calls_out_while_it_ends(start, upstream):

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from bootstrap import address, bootstrap, cluster, forward, http, listener, manager, tcp_proxy
-from harness import connect, response, wait_until
+from harness import connect, refused, response, wait_until
 
 REQUEST = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -42,14 +42,6 @@ def run(*arguments, config=None, folder=None, timeout=20):
         path.write_text(json.dumps(config))
         command += ["-c", str(path)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-
-
-def refused(port):
-    try:
-        connect(port).close()
-        return False
-    except ConnectionRefusedError:
-        return True
 
 
 def busy(proxy):

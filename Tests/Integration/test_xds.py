@@ -8,7 +8,7 @@ import time
 import pytest
 from bootstrap import address, forward, listener, tcp_proxy
 from control_plane import CLUSTER, ENDPOINTS, LISTENER, ROUTES
-from harness import connect, response, wait_until
+from harness import connect, refused, response, wait_until
 from xds_world import (
     VARIANTS, InFiles, Planned, ask, body, direct, eds_cluster, endpoints, fill, rds_manager, routes, wait_body)
 
@@ -160,13 +160,7 @@ def test_listeners_come_and_go(either, world, named):
     world.remove(LISTENER, "raw")
     proxy.wait_stat("listener_manager.listener_removed", 1)
 
-    def refused():
-        try:
-            connect(port).close()
-        except ConnectionRefusedError:
-            return True
-
-    wait_until(refused, "the port is closed")
+    wait_until(lambda: refused(port), "the port is closed")
     assert body(proxy) == b"one"
     world.put(LISTENER, listener(tcp_proxy(), "raw"))
     wait_body(proxy, b"one", name="raw")
