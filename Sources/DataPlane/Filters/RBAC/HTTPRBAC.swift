@@ -12,6 +12,7 @@ final class HTTPRBAC {
     private let stats: RBACStats
     /// For people.
     private let name: String
+    private static let refusalText = "RBAC: access denied"
 
     init(_ spec: HTTPRBACSpec, name: String, stats: RBACStats) {
         self.name = name
@@ -32,7 +33,11 @@ final class HTTPRBAC {
     /// nil: the request may pass.
     func check(_ stream: HTTPStream) -> LocalReply? {
         let info = stream.info
-        guard let downstream = info.downstream else { return nil }
+        // A stream that takes requests has a connection. Who cannot be told is not let in.
+        guard let downstream = info.downstream else {
+            return enforced == nil
+                ? nil : LocalReply(403, HTTPRBAC.refusalText, details: "rbac_access_denied_matched_policy[none]")
+        }
         let question = RBACQuestion(
             request: stream.requestHeaders, downstream: downstream, client: info.client ?? downstream.remoteAddress)
         if let shadow {
@@ -47,7 +52,7 @@ final class HTTPRBAC {
         if verdict.isAllowed { return nil }
         stream.core.offences.note(refusal(verdict, stream, downstream), now: stream.loop.now)
         // The body tells nobody which rule there is to get around.
-        return LocalReply(403, "RBAC: access denied", details: verdict.details)
+        return LocalReply(403, HTTPRBAC.refusalText, details: verdict.details)
     }
 
     private func refusal(_ verdict: RBACVerdict, _ stream: HTTPStream, _ downstream: DownstreamInfo) -> String {
