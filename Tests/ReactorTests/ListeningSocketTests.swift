@@ -106,6 +106,29 @@ import Testing
         for client in clients { client.close() }
     }
 
+    @Test(arguments: [
+        (32, Array(repeating: 1, count: 8) + Array(repeating: 2, count: 8) + Array(repeating: 4, count: 9)),
+        (2, Array(repeating: 1, count: 8) + Array(repeating: 2, count: 26)),
+    ])
+    func anEventTakesAsManyAsTheOnesBeforeHaveFound(_ limit: Int, _ batches: [Int]) throws {
+        let listener = try ListeningSocket.bind(.v4(.loopback, port: 0), loop: loop)
+        var seen: [Int] = []
+        listener.batch = limit
+        listener.acceptedBatch = { seen.append($0) }
+        try listener.start { _ in }
+        let owner = RecordingDelegate()
+        var clients = (0..<60).map { _ in Connection.connect(to: listener.localAddress, loop: loop, delegate: owner) }
+        #expect(loop.turn(until: { seen.reduce(0, +) == 60 }))
+        #expect(seen == batches)
+        // The last event found less than it might have taken: the next one does not ask for more than that.
+        clients += (0..<5).map { _ in Connection.connect(to: listener.localAddress, loop: loop, delegate: owner) }
+        seen = []
+        #expect(loop.turn(until: { seen.reduce(0, +) == 5 }))
+        #expect(seen == (limit == 2 ? [2, 2, 1] : [4, 1]))
+        for client in clients { client.close() }
+        listener.close()
+    }
+
     @Test func adoptedSocketsShareTheBacklog() throws {
         let first = try ListeningSocket.bind(.v4(.loopback, port: 0), loop: loop)
         let other = try EventLoop()

@@ -50,12 +50,13 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     private var handler: ((consuming AcceptedSocket) -> Void)?
     private var isPausedByOwner = false
     private var isBackingOff = false
+    private var allowance = AcceptAllowance()
     private var backOffTimer: LoopTimer?
     /// Called when accept fails for lack of descriptors or memory; it is tried again after 100 ms.
     public var acceptFailed: ((SystemError) -> Void)?
     /// Called after every event with how many connections it brought, if any.
     public var acceptedBatch: ((Int) -> Void)?
-    /// Accepted per event before other sockets get their turn; at least 1.
+    /// Accepted per event at most, before other sockets get their turn; at least 1.
     public var batch = ListeningSocket.defaultBatch
     /// Accepts with the last descriptors, too (`DescriptorReserve`).
     public var usesReserve = false
@@ -123,7 +124,7 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     /// Accepts what waits in the backlog, without waiting for an event: their clients believe to be connected.
     public func acceptBacklog() {
         guard !isBackingOff else { return }
-        for _ in 0..<ListeningSocket.backlogBatches where acceptSome() == 0 { return }
+        for _ in 0..<ListeningSocket.backlogBatches where accept(upTo: max(1, batch)) == 0 { return }
     }
 
     /// Closes the socket; connections in the backlog are reset. No handler is called after this.
@@ -181,14 +182,16 @@ public final class ListeningSocket: IOHandler, TimerTarget {
     }
 
     func ioReady(_ events: IOEvents) {
-        let count = acceptSome()
+        let limit = max(1, batch)
+        let count = accept(upTo: min(allowance.count, limit))
+        allowance.learn(accepted: count, limit: limit)
         if count > 0 { acceptedBatch?(count) }
     }
 
-    /// Accepts what is there, up to a batch. Returns how many it were.
-    private func acceptSome() -> Int {
+    /// Accepts what is there, up to a limit. Returns how many it were.
+    private func accept(upTo limit: Int) -> Int {
         var count = 0
-        for _ in 0..<max(1, batch) {
+        for _ in 0..<limit {
             guard descriptor >= 0, !isPausedByOwner, let handler else { break }
             if !usesReserve, DescriptorReserve.isNext(beside: descriptor) {
                 backOff(SystemError("accept", code: EMFILE, subject: localAddress.description))
