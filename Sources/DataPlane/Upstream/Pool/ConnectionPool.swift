@@ -16,10 +16,10 @@ final class ConnectionPool {
     let binding: ClientBinding?
     /// Whether request trailers are sent (`enable_trailers`).
     let sendsTrailers: Bool
-    private let place: WorkerHost
-    private let cluster: Cluster
+    let place: WorkerHost
+    let cluster: Cluster
     private let breakers: BreakerSet
-    private let stats: ClusterStats
+    let stats: ClusterStats
 
     /// Connections with room for a stream, the one used last at the end.
     private var ready: [UpstreamConnection] = []
@@ -31,10 +31,6 @@ final class ConnectionPool {
     private var isDraining = false
     /// What the last connection spoke, where ALPN decides.
     private var speaksHTTP2: Bool
-
-    /// After this much idle time a connection is looked at before it is used: one system call, which busy connections
-    /// are spared, because the loop has just told whether their peer is there.
-    private static let peekAfter = TimeAmount.milliseconds(10)
 
     /// The place in the `connection_pools` breaker is already taken.
     init(
@@ -92,38 +88,6 @@ final class ConnectionPool {
             // `isUsable` closed it, which took it out.
         }
         return nil
-    }
-
-    private func isUsable(_ connection: UpstreamConnection) -> Bool {
-        guard let socket = connection.connection, !socket.peerHasFinished else {
-            discardStale(connection)
-            return false
-        }
-        let idle = cluster.loop.now - connection.idleSince
-        if idle < Self.peekAfter { return true }
-        if let limit = idleLimit(connection), idle >= limit {
-            stats.cxIdleTimeout.increment()
-            connection.close()
-            return false
-        }
-        if cluster.spec.reuse.peeksFirst, socket.peekClosed() {
-            discardStale(connection)
-            return false
-        }
-        return true
-    }
-
-    private func discardStale(_ connection: UpstreamConnection) {
-        noteIdleClose(connection)
-        connection.close(byPeer: true)
-    }
-
-    /// The peer closed a connection that nobody used.
-    func noteIdleClose(_ connection: UpstreamConnection) {
-        stats.cxIdleClosedByPeer.increment()
-        if cluster.spec.reuse.learnsIdleTimeout {
-            place.idleLearner.peerClosed(after: cluster.loop.now - connection.idleSince, at: cluster.loop.now)
-        }
     }
 
     /// Gives a ready connection to `waiter`. False: the breaker on requests refused, and the connection is ready again.
@@ -215,14 +179,6 @@ final class ConnectionPool {
     func withdraw(_ connection: UpstreamConnection) {
         connection.isDraining = true
         takeOut(connection)
-    }
-
-    /// How long a connection may be idle: the configured limit, what the peer said, or what it showed.
-    private func idleLimit(_ connection: UpstreamConnection) -> TimeAmount? {
-        var limit = cluster.spec.http.idleTimeout
-        if let other = connection.peerIdleLimit { limit = limit.map { min($0, other) } ?? other }
-        if let other = place.idleLearner.limit(at: cluster.loop.now) { limit = limit.map { min($0, other) } ?? other }
-        return limit
     }
 
     // MARK: - Waiters
