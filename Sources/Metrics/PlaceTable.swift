@@ -1,4 +1,4 @@
-// PlaceTable: a hash table of places in some array, 5 to 8 bytes an entry.
+// PlaceTable: a hash table of places in some array, 5 to 6.3 bytes an entry.
 
 /// Finds places by hash. What is hashed and compared stays where the places lead to.
 struct PlaceTable: Sendable {
@@ -21,7 +21,7 @@ struct PlaceTable: Sendable {
     mutating func insert(_ place: UInt32, hash: (UInt32) -> UInt64) {
         if (count + 1) * 5 > slots.count * 4 {
             let old = slots
-            slots = [UInt32](repeating: 0, count: old.count + old.count / 2)
+            slots = [UInt32](repeating: 0, count: old.count + old.count / 4)
             for entry in old where entry != 0 { put(entry, hash(entry - 1)) }
         }
         put(place + 1, hash(place))

@@ -10,10 +10,9 @@ struct StatState: Sendable {
     private var records: [StatRecord] = []
     /// Of the records before `firstUntagged`, at least.
     private var tags: [StatTags] = []
-    private var freeRecords: [UInt32] = []
     /// Records from here on may lack tags.
     private var firstUntagged = 0
-    private var slots = SlotAllocator()
+    private var numbers = NumberAllocator()
     private var fronts = Interner()
     private var backs = Interner()
     private var families = Interner()
@@ -46,31 +45,33 @@ struct StatState: Sendable {
         }
     }
 
+    /// nil: there are more names than a record can tell apart.
     mutating func findOrMake(
         _ name: String, _ kind: StatKind, unit: HistogramUnit, for pages: CellPages, _ hold: StatHold?
-    ) -> (id: UInt32, cell: StatCell?) {
-        let id = StatState.withParts(of: name) { front, back in
+    ) -> (id: UInt32, cell: StatCell?)? {
+        let id = StatState.withParts(of: name) { front, back -> UInt32? in
             let (knownFront, knownBack) = (fronts.find(front), backs.find(back))
             if let knownFront, let knownBack, let found = find(knownFront, knownBack, kind) { return found }
-            return add(
-                StatRecord(
-                    front: fronts.acquire(front, known: knownFront), back: backs.acquire(back, known: knownBack),
-                    slot: slots.take(isNameOnly: pages.areNamesOnly), kind: kind, unit: unit))
+            let names = (fronts.acquire(front, known: knownFront), backs.acquire(back, known: knownBack))
+            guard let record = StatRecord(front: names.0, back: names.1, kind: kind, unit: unit) else {
+                fronts.release(names.0)
+                backs.release(names.1)
+                return nil
+            }
+            return add(record, isNameOnly: pages.areNamesOnly)
         }
-        return take(id, for: pages, hold)
+        return id.map { take($0, for: pages, hold) }
     }
 
-    private mutating func add(_ record: StatRecord) -> UInt32 {
-        let id: UInt32
-        if let reused = freeRecords.popLast() {
-            id = reused
-            records[Int(id)] = record
-        } else {
-            id = UInt32(truncatingIfNeeded: records.count)
-            // Arrays double; a quarter more is enough for the largest thing here.
-            if records.count == records.capacity { records.reserveCapacity(records.count + records.count / 4 + 64) }
-            records.append(record)
+    private mutating func add(_ record: StatRecord, isNameOnly: Bool) -> UInt32 {
+        let id = numbers.take(isNameOnly: isNameOnly)
+        if Int(id) >= records.count {
+            // Arrays double; an eighth more is enough for the largest thing here.
+            if Int(id) >= records.capacity { records.reserveCapacity(Int(id) + Int(id) / 8 + 64) }
+            // Up to the begin of a page that is new: the page before may still fill up.
+            while records.count <= Int(id) { records.append(.free) }
         }
+        records[Int(id)] = record
         index.insert(id) { [records] in records[Int($0)].hash }
         firstUntagged = min(firstUntagged, Int(id))
         membersChanged()
@@ -80,11 +81,9 @@ struct StatState: Sendable {
     private mutating func take(
         _ id: UInt32, for pages: CellPages, _ hold: StatHold?
     ) -> (id: UInt32, cell: StatCell?) {
-        let record = records[Int(id)]
-        let isNew = hold?.note(id) ?? pages.hold(slot: record.slot)
-        // A number that is at its end stays there, and so does the stat.
-        if isNew, record.holders < .max { records[Int(id)].holders += 1 }
-        return (id, pages.makeCell(slot: record.slot))
+        let isNew = hold?.note(id) ?? pages.hold(slot: id)
+        if isNew { records[Int(id)].hold() }
+        return (id, pages.makeCell(slot: id))
     }
 
     /// `cluster.web.upstream_cx_total` -> `cluster.web.` and `upstream_cx_total`.
@@ -103,25 +102,18 @@ struct StatState: Sendable {
 
     mutating func release(_ ids: StatIDs) {
         guard !keepsReleased else { return }
-        for id in ids.all { release(id) }
-    }
-
-    private mutating func release(_ id: UInt32) {
-        guard records[Int(id)].holders < .max else { return }
-        records[Int(id)].holders -= 1
-        if records[Int(id)].holders == 0 { drop(id) }
+        for id in ids.all where records[Int(id)].letGo() { drop(id) }
     }
 
     /// Forgets a stat that nobody holds any more.
     private mutating func drop(_ id: UInt32) {
         let record = records[Int(id)]
         for pages in threads {
-            guard let cell = pages.cell(slot: record.slot) else { continue }
+            guard let cell = pages.cell(slot: id) else { continue }
             if record.kind == .histogram { HistogramCells.free(cell) }
             cell.pointee.store(0, ordering: .relaxed)
         }
         index.remove(id) { [records] in records[Int($0)].hash }
-        slots.giveBack(record.slot)
         fronts.release(record.front)
         backs.release(record.back)
         if Int(id) < tags.count, tags[Int(id)].isKnown {
@@ -132,7 +124,8 @@ struct StatState: Sendable {
         baselines[id] = nil
         texts[id] = nil
         histograms[id] = nil
-        freeRecords.append(id)
+        records[Int(id)] = .free
+        numbers.giveBack(id)
         membersChanged()
     }
 
@@ -150,8 +143,9 @@ struct StatState: Sendable {
 
     mutating func resetCounters() {
         for (place, record) in records.enumerated() where record.isAlive && record.kind == .counter {
-            let sum = sum(record)
-            if sum != 0 { baselines[UInt32(truncatingIfNeeded: place)] = sum }
+            let id = UInt32(truncatingIfNeeded: place)
+            let sum = sum(id, record)
+            if sum != 0 { baselines[id] = sum }
         }
     }
 
@@ -159,31 +153,31 @@ struct StatState: Sendable {
         var counts = [UInt64](repeating: 0, count: HistogramBin.total)
         for (place, record) in records.enumerated() where record.isAlive && record.kind == .histogram {
             var used = false
+            let id = UInt32(truncatingIfNeeded: place)
             for pages in threads {
-                guard let cell = pages.cell(slot: record.slot) else { continue }
+                guard let cell = pages.cell(slot: id) else { continue }
                 if HistogramCells.add(cell, to: &counts) { used = true }
             }
             guard used else { continue }
-            histograms[UInt32(truncatingIfNeeded: place), default: MergedHistogram(unit: record.unit)].advance(
-                to: counts)
+            histograms[id, default: MergedHistogram(unit: record.unit)].advance(to: counts)
             for bin in counts.indices { counts[bin] = 0 }
         }
     }
 
     /// The sum of a counter's or gauge's cells.
-    private func sum(_ record: StatRecord) -> UInt64 {
+    private func sum(_ id: UInt32, _ record: StatRecord) -> UInt64 {
         var sum: UInt64 = 0
         for pages in threads {
-            guard let cell = pages.cell(slot: record.slot) else { continue }
+            guard let cell = pages.cell(slot: id) else { continue }
             let bits = cell.pointee.load(ordering: .relaxed)
             sum &+= record.kind == .gauge ? Gauge.value(bits) : bits
         }
         return sum
     }
 
-    private func isWritten(gauge record: StatRecord) -> Bool {
+    private func isWritten(gauge id: UInt32) -> Bool {
         threads.contains { pages in
-            pages.cell(slot: record.slot).map { $0.pointee.load(ordering: .relaxed) != 0 } ?? false
+            pages.cell(slot: id).map { $0.pointee.load(ordering: .relaxed) != 0 } ?? false
         }
     }
 
@@ -227,14 +221,14 @@ struct StatState: Sendable {
             let id = UInt32(truncatingIfNeeded: place)
             switch record.kind {
             case .counter:
-                let sum = sum(record)
+                let sum = sum(id, record)
                 values[place] = sum &- (baselines[id] ?? 0)
                 used[place] = sum != 0
             case .gauge:
                 // A sum just below zero was read between one thread's +1 and another's -1.
-                let sum = sum(record)
+                let sum = sum(id, record)
                 values[place] = sum > .max - (1 << 32) ? 0 : sum
-                used[place] = sum != 0 || isWritten(gauge: record)
+                used[place] = sum != 0 || isWritten(gauge: id)
             case .histogram:
                 used[place] = histograms[id] != nil
             case .textReadout:

@@ -179,7 +179,32 @@ import Testing
     }
 
     @Test func aRecordIsSmall() {
-        #expect(MemoryLayout<StatRecord>.stride <= 28)
+        #expect(MemoryLayout<StatRecord>.stride == 8)
         #expect(MemoryLayout<Counter>.size == 8)
+    }
+
+    @Test(arguments: StatKind.allCases)
+    func aRecordKeepsWhatItWasMadeOf(_ kind: StatKind) throws {
+        for (front, back) in [(UInt32(0), UInt32(0)), (1, 2), (0xFF_FFFF, 0xF_FFFF)] {
+            for unit in [HistogramUnit.unspecified, .percent] {
+                var record = try #require(StatRecord(front: front, back: back, kind: kind, unit: unit))
+                #expect(!record.isAlive)
+                record.hold()
+                record.hold()
+                let isNamed = record.isNamed(front: front, back: back, kind: kind)
+                #expect(isNamed && record.unit == unit && record.isAlive)
+                #expect(record.hash == StatRecord.hash(front: front, back: back, kind: kind))
+                let ends = (0..<3).map { _ in record.letGo() }
+                #expect(ends == [false, true, false])
+                #expect(!record.isAlive)
+                // A stat that more hold than it can count stays for good.
+                for _ in 0..<40_000 { record.hold() }
+                let hasEnded = (0..<40_000).contains { _ in record.letGo() }
+                #expect(!hasEnded)
+                #expect(record.isAlive && record.front == front && record.back == back && record.kind == kind)
+            }
+        }
+        #expect(StatRecord(front: 1 << 24, back: 0, kind: kind, unit: .bytes) == nil)
+        #expect(StatRecord(front: 0, back: 1 << 20, kind: kind, unit: .bytes) == nil)
     }
 }
