@@ -17,8 +17,18 @@ struct GRPCMessageReader {
 
     /// A message in its frame. Those that are sent are far below the 4 GiB that a frame can hold.
     static func frame(_ message: [UInt8]) -> [UInt8] {
+        var framed: [UInt8] = []
+        appendFrame(message, to: &framed)
+        return framed
+    }
+
+    /// Adds a message in its frame to a body.
+    static func appendFrame(_ message: [UInt8], to body: inout [UInt8]) {
         let count = UInt32(clamping: message.count)
-        return [0] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: count >> $0) } + message
+        body.reserveCapacity(body.count + message.count + 5)
+        body.append(0)
+        for shift in stride(from: 24, through: 0, by: -8) { body.append(UInt8(truncatingIfNeeded: count >> shift)) }
+        body += message
     }
 
     /// Takes more of the body; call `next` until it has nothing more.
