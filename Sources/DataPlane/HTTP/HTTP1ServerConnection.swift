@@ -88,7 +88,7 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
     // MARK: ResponseWriter
 
     public var httpVersion: HTTPVersion { parser.version }
-    public var isBackedUp: Bool { connection.isAboveHighWatermark }
+    public var isBackedUp: Bool { wasBackedUp }
 
     public var wireBytesReceived: UInt64 {
         connection.bytesRead &- UInt64(connection.input.count) &- startReceived
@@ -103,6 +103,7 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
         HTTP1Serializer.responseHead(
             head, framing: .none, version: .http11, style: settings.style, to: &connection.output)
         connection.flush()
+        noteBackedUp()
     }
 
     public func sendHead(_ head: HeaderMap, end: Bool) {
@@ -131,11 +132,12 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
             resumeSocket()
             if !connection.input.isEmpty { readLater() }
         } else if end {
-            endResponse()
+            return endResponse()
         } else {
             // The body is often right behind: both leave in one write.
             connection.flushLater()
         }
+        noteBackedUp()
     }
 
     public func sendBody(_ bytes: inout ByteQueue, end: Bool) {
@@ -247,6 +249,7 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
         }
     }
 
+    /// Only what the socket does not take counts: what waits for the end of the turn would drain, and nobody be told.
     private func noteBackedUp() {
         guard !wasBackedUp, connection.isAboveHighWatermark else { return }
         connection.flush()

@@ -43,7 +43,6 @@ extension Router {
         body.stopKeeping()
         if end { upstreamCompleted(upstream) }
         stream.sendHead(end: end)
-        if isSending(upstream) && stream.isBackedUp { downstreamBackedUp() }
     }
 
     func upstreamBody(_ upstream: UpstreamStream, _ bytes: inout ByteQueue, end: Bool) {

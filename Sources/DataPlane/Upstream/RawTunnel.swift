@@ -22,7 +22,6 @@ final class RawTunnel: UpstreamStream, TCPWaiter, ConnectionDelegate {
     private var delegate: (any UpstreamStreamDelegate)?
     private var lease: TCPLease?
     private var info: UpstreamConnectionInfo?
-    private var isBackedUpTold = false
     private var requestEnded = false
     private var responseEnded = false
 
@@ -61,7 +60,7 @@ final class RawTunnel: UpstreamStream, TCPWaiter, ConnectionDelegate {
     private(set) var sentAnything = false
     private(set) var wireBytesSent: UInt64 = 0
     private(set) var wireBytesReceived: UInt64 = 0
-    var isBackedUp: Bool { lease?.connection?.isAboveHighWatermark ?? false }
+    private(set) var isBackedUp = false
 
     var connectionInfo: UpstreamConnectionInfo {
         info
@@ -87,10 +86,12 @@ final class RawTunnel: UpstreamStream, TCPWaiter, ConnectionDelegate {
         bytes.moveAll(to: &connection.output)
         if !end {
             connection.flushLater()
-            if connection.isAboveHighWatermark && !isBackedUpTold {
-                isBackedUpTold = true
-                delegate?.upstreamBackedUp(self)
-            }
+            guard !isBackedUp, connection.isAboveHighWatermark else { return }
+            // Only what the socket does not take drains later, and is told of then.
+            connection.flush()
+            guard connection.isAboveHighWatermark else { return }
+            isBackedUp = true
+            delegate?.upstreamBackedUp(self)
             return
         }
         requestEnded = true
@@ -138,8 +139,8 @@ final class RawTunnel: UpstreamStream, TCPWaiter, ConnectionDelegate {
     }
 
     func connectionDrained(_ connection: Connection) {
-        if isBackedUpTold && !connection.isAboveHighWatermark {
-            isBackedUpTold = false
+        if isBackedUp && !connection.isAboveHighWatermark {
+            isBackedUp = false
             delegate?.upstreamDrained(self)
         }
         endIfDone()

@@ -137,7 +137,7 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
         }
     }
 
-    var isBackedUp: Bool { socket.isAboveHighWatermark }
+    var isBackedUp: Bool { wasBackedUp }
 
     // MARK: - The socket
 

@@ -21,6 +21,10 @@ extension HTTP1ClientConnection {
         request = .body(framing)
         // The first of the body often follows at once, and goes into the same segment then.
         socket.flushLater()
+        if socket.isAboveHighWatermark {
+            flush()
+            noteBackedUp()
+        }
     }
 
     /// A request for an upgrade has no body of unknown length: what follows it is not HTTP any more.
@@ -71,11 +75,15 @@ extension HTTP1ClientConnection {
             return
         }
         flush()
-        if !wasBackedUp, socket.isAboveHighWatermark {
-            wasBackedUp = true
-            stats.flowBackedUp.increment()
-            delegate?.upstreamBackedUp(self)
-        }
+        noteBackedUp()
+    }
+
+    /// After a flush: what the socket did not take. Only that drains later, and is told of then.
+    private func noteBackedUp() {
+        guard !wasBackedUp, socket.isAboveHighWatermark else { return }
+        wasBackedUp = true
+        stats.flowBackedUp.increment()
+        delegate?.upstreamBackedUp(self)
     }
 
     func sendTrailers(_ trailers: HeaderMap) {

@@ -1,0 +1,77 @@
+"""Buffers that are full for a while: whoever waits for room hears of it, whatever it was that filled them."""
+import contextlib
+
+import pytest
+from bootstrap import bootstrap, cluster, forward, http, listener, manager
+from harness import connect, response, serve, wait_until
+
+GET = b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n"
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("limit", [0, 1, 100, 32 * 1024])
+def test_a_response_head_beyond_the_limit(start, upstream, limit):
+    """The head alone is more than the listener buffers, and the body comes after it."""
+    head = [(f"x-{number}", "v" * 4000) for number in range(12)]
+    server = upstream(serve(lambda _request: response(body=b"b" * 200_000, headers=head)))
+    proxy = start(bootstrap([listener(manager([forward()]), per_connection_buffer_limit_bytes=limit)],
+                            [cluster("app", server.port)]))
+    with contextlib.closing(proxy.client()) as client:
+        for number in range(3):
+            client.send(GET % number)
+            assert client.response().body == b"b" * 200_000
+    assert proxy.stat("cluster.app.upstream_rq_active") == 0
+
+
+def test_the_next_response_while_the_last_ones_are_still_unread(start, upstream):
+    """A client that asks on and on before it reads: what is left of the answers fills the buffer for the next one."""
+    server = upstream(serve(lambda request: response(body=request.path.encode() * 2000)))
+    proxy = start(http(clusters=[cluster("app", server.port)]))
+    with contextlib.closing(proxy.client()) as client:
+        client.send(b"".join(GET % number for number in range(1500)))
+        # The kernel's buffers and the proxy's are full before anything is read.
+        wait_until(lambda: proxy.stat("cluster.app.upstream_flow_control_paused_reading_total"), "the server held back")
+        for number in range(1500):
+            assert client.response().body == b"/%d" % number * 2000
+
+
+def test_a_storm_of_interim_responses_is_held_back(start, upstream):
+    """A server that says 103 without end, and a client that does not read."""
+    def storm(peer, _number):
+        peer.request()
+        hint = b"HTTP/1.1 103 Early Hints\r\nlink: </" + b"x" * 1000 + b">\r\n\r\n"
+        for _ in range(64):
+            peer.send(hint * 1000)
+        peer.send(response(body=b"done"))
+
+    proxy = start(http(clusters=[cluster("app", upstream(storm).port)]))
+    with contextlib.closing(proxy.client()) as client:
+        before = proxy.memory()
+        client.send(GET % 0)
+        wait_until(lambda: proxy.stat("cluster.app.upstream_flow_control_paused_reading_total"), "the server held back")
+        assert proxy.memory() - before < 16 * MIB
+        while (answer := client.response()).status == 103:
+            pass
+        assert answer.body == b"done"
+
+
+@pytest.mark.parametrize("limit", [0, 1000, 32 * 1024])
+def test_a_tunnel_to_a_host_with_a_small_buffer(start, upstream, limit):
+    """CONNECT ends here; the client sends more at once than may wait for the host."""
+    def echo(peer, _number):
+        while peer.fill():
+            peer.send(peer.buffer)
+            peer.buffer = b""
+
+    connects = {"match": {"connect_matcher": {}}, "route": {
+        "cluster": "app", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}}
+    config = http([connects], clusters=[cluster("app", upstream(echo).port, per_connection_buffer_limit_bytes=limit)],
+                  upgrade_configs=[{"upgrade_type": "CONNECT"}])
+    proxy = start(config)
+    with contextlib.closing(connect(proxy.port("main"))) as client:
+        client.send("CONNECT host:80 HTTP/1.1\r\nhost: host:80\r\n\r\n")
+        assert client.until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+        for number in range(20):
+            data = b"%d" % (number % 10) * 150_000
+            client.send(data)
+            assert client.exactly(len(data)) == data
