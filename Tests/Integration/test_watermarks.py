@@ -35,6 +35,20 @@ def test_the_next_response_while_the_last_ones_are_still_unread(start, upstream)
             assert client.response().body == b"/%d" % number * 2000
 
 
+def test_a_pause_is_counted_once(start, upstream):
+    proxy = start(http(clusters=[cluster("app", upstream(serve(lambda _request: response(body=b"b" * 64 * MIB))).port)]))
+    with contextlib.closing(proxy.client()) as client:
+        client.send(GET % 0)
+        wait_until(lambda: proxy.stat("cluster.app.upstream_flow_control_paused_reading_total"), "the server held back")
+        # Nothing is read: the first pause lasts.
+        assert proxy.stat("cluster.app.upstream_flow_control_paused_reading_total") == 1
+        assert proxy.stat("cluster.app.upstream_flow_control_resumed_reading_total") == 0
+        assert len(client.response().body) == 64 * MIB
+    counts = proxy.stats("cluster.app.upstream_flow_control")
+    assert counts["cluster.app.upstream_flow_control_paused_reading_total"] == \
+        counts["cluster.app.upstream_flow_control_resumed_reading_total"]
+
+
 def test_a_storm_of_interim_responses_is_held_back(start, upstream):
     """A server that says 103 without end, and a client that does not read."""
     def storm(peer, _number):

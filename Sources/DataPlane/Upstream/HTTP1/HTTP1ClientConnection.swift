@@ -122,14 +122,12 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
     func pauseReading() {
         guard delegate != nil, !isPaused else { return }
         isPaused = true
-        stats.flowPausedReading.increment()
         socket.pauseReading()
     }
 
     func resumeReading() {
         guard delegate != nil, isPaused else { return }
         isPaused = false
-        stats.flowResumedReading.increment()
         socket.resumeReading()
         // Bytes that were read before the pause are announced by nobody else.
         if !isReading, !socket.input.isEmpty || hasTrailers {
@@ -150,7 +148,6 @@ final class HTTP1ClientConnection: UpstreamStream, ClientCodec {
     func connectionDrained(_ connection: Connection) {
         guard wasBackedUp, !socket.isAboveHighWatermark else { return }
         wasBackedUp = false
-        stats.flowDrained.increment()
         delegate?.upstreamDrained(self)
     }
 

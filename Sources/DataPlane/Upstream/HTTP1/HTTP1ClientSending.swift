@@ -82,7 +82,6 @@ extension HTTP1ClientConnection {
     private func noteBackedUp() {
         guard !wasBackedUp, socket.isAboveHighWatermark else { return }
         wasBackedUp = true
-        stats.flowBackedUp.increment()
         delegate?.upstreamBackedUp(self)
     }
 
