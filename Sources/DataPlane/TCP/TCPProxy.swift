@@ -14,8 +14,9 @@ public final class TCPProxy {
     let bufferLimit: Int
     private let set: ClusterSet
     private let names: ClusterNames
-    /// By place, with the share of 2^32 up to and with each; the last share is 2^32.
+    /// By place, with the sum of the weights up to and with each.
     private let clusters: [(place: Int, upTo: UInt64)]
+    private let totalWeight: UInt64
     private var random = FastRandom()
     private var sessions: [TCPSession] = []
 
@@ -31,15 +32,15 @@ public final class TCPProxy {
         self.bufferLimit = bufferLimit
         self.cells = cells
         stats = TCPProxyStats(prefix: spec.statPrefix, cells: cells)
-        let total = spec.clusters.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
         var sum: UInt64 = 0
         let names = clusters.makeNames()
         set = clusters
         self.names = names
         self.clusters = spec.clusters.map { choice in
             sum += UInt64(choice.weight)
-            return (names.place(of: choice.name), sum * (1 << 32) / max(1, total))
+            return (names.place(of: choice.name), sum)
         }
+        totalWeight = sum
     }
 
     /// Sessions that are open.
@@ -75,7 +76,7 @@ public final class TCPProxy {
     /// nil: there is no cluster of the chosen name now.
     func chooseCluster() -> Cluster? {
         if clusters.count == 1 { return set.cluster(at: clusters[0].place) }
-        let draw = random.next() & 0xffff_ffff
+        let draw = random.below(totalWeight)
         return clusters.first { draw < $0.upTo }.flatMap { set.cluster(at: $0.place) }
     }
 
