@@ -65,7 +65,8 @@ extension SpecContext {
 
     /// A limit as the file sets it, or else the default.
     func number(_ limit: RuntimeLimit, default standard: Int) -> Int {
-        Int(number(Double(standard), runtimeKey: limit.rawValue))
+        // What the file has was checked and may be wrong all the same.
+        Int(min(max(number(Double(standard), runtimeKey: limit.rawValue), 0), Double(UInt32.max)))
     }
 
     /// What a control plane may send.
