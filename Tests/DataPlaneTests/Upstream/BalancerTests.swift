@@ -51,6 +51,17 @@ struct BalancerTests {
         }
     }
 
+    @Test func moreChoicesThanHostsAreOneLookAtEach() {
+        let hosts = (0..<3).map { host($0) }
+        let balancer = balancer(hosts) {
+            $0.balancer = .leastRequest(choiceCount: Int(UInt32.max), activeRequestBias: 1)
+        }
+        #expect(Set(balancer.picks(100)) == [0, 1, 2])
+        hosts[0].cells(worker: 0).requestStarted()
+        hosts[2].cells(worker: 0).requestStarted()
+        #expect(Set(balancer.picks(100)) == [1])
+    }
+
     @Test func schedulesGoOnForEver() {
         var schedule = EDFSchedule(count: 2) { $0 == 0 ? 1e-9 : 3e-9 }
         var counts = [0, 0]

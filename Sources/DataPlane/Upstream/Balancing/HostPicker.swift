@@ -50,12 +50,16 @@ struct HostPicker {
         }
     }
 
-    /// The least loaded of `choices` hosts drawn at random, with replacement.
+    /// The least loaded of `choices` hosts drawn at random, with replacement. So many draws that they see almost every
+    /// host are one look at each, from a random one on.
     private func leastLoaded(of choices: Int, _ hosts: [Host], _ random: inout FastRandom) -> Int {
-        var best = members[Int(random.below(UInt64(members.count)))]
+        let seesAll = choices / 4 >= members.count
+        let start = Int(random.below(UInt64(members.count)))
+        var best = members[start]
         var bestLoad = hosts[best].activeRequests
-        for _ in 1..<max(2, choices) {
-            let other = members[Int(random.below(UInt64(members.count)))]
+        for step in 1..<(seesAll ? members.count : max(2, choices)) {
+            let next = seesAll ? (start + step) % members.count : Int(random.below(UInt64(members.count)))
+            let other = members[next]
             if other == best { continue }
             let load = hosts[other].activeRequests
             if load < bestLoad {
