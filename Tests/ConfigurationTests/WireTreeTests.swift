@@ -205,6 +205,21 @@ import Testing
         #expect(deep.count == 1 && deep[0].hasSuffix("values are nested deeper than 100 levels"))
     }
 
+    @Test func piecesOfMessagesAreNotCopiedOnEachLevel() {
+        // `not_rule`, 8, in two pieces on each of many levels: each merge would be a copy of all that is left.
+        var innermost = WireBuffer()
+        innermost.field(1000, delimited: [UInt8](repeating: 0x61, count: 100_000))
+        var rule = innermost.bytes
+        for _ in 0..<30 {
+            var outer = WireBuffer()
+            outer.field(8, delimited: [])
+            outer.field(8, delimited: rule)
+            rule = outer.bytes
+        }
+        let found = problems(rule, as: "envoy.config.rbac.v3.Permission")
+        #expect(found.count == 1 && found[0].hasSuffix("the message is split into pieces on too many levels"))
+    }
+
     @Test func numberOfValuesHasABound() throws {
         var wire = WireBuffer()
         let lists = [UInt8](repeating: 0, count: YAMLReader.maxNodes + 1)

@@ -20,13 +20,15 @@ struct WireTree {
     private let position: ConfigPosition
     private var nodes = 0
     private var values = 0
+    /// Bytes that may still be copied to merge messages.
+    private var mergeable: Int
 
     /// The message `index` that `bytes` hold; nil after a problem, which is in the report.
     static func read(
         _ bytes: ArraySlice<UInt8>, as index: Int, source: Int, schema: Schema, report: ConfigurationReport
     ) -> ConfigNode? {
         let position = ConfigPosition(source: source, line: 0, column: 0)
-        var tree = WireTree(schema: schema, position: position)
+        var tree = WireTree(schema: schema, position: position, mergeable: 2 * bytes.count)
         do throws(Failure) {
             return try tree.message(bytes, index, FieldPath(document: source), depth: 0)
         } catch {
@@ -40,9 +42,10 @@ struct WireTree {
         key.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
     }
 
-    private init(schema: Schema, position: ConfigPosition) {
+    private init(schema: Schema, position: ConfigPosition, mergeable: Int) {
         self.schema = schema
         self.position = position
+        self.mergeable = mergeable
     }
 
     private mutating func node(_ value: ConfigNode.Value, _ path: FieldPath) throws(Failure) -> ConfigNode {
@@ -132,7 +135,7 @@ struct WireTree {
     }
 
     /// An entry of a map: a message of a key, 1, and a value, 2.
-    private func pair(
+    private mutating func pair(
         _ value: WireReader.Value, _ path: FieldPath
     ) throws(Failure) -> (key: String, value: WireReader.Value?) {
         let parts = try parts([value], path, "a map's entry")
@@ -141,21 +144,29 @@ struct WireTree {
     }
 
     /// The last value of each field of a small message.
-    private func parts(
+    private mutating func parts(
         _ values: [WireReader.Value], _ path: FieldPath, _ name: String
     ) throws(Failure) -> [UInt32: WireReader.Value] {
         var found: [UInt32: WireReader.Value] = [:]
-        var reader = WireReader(content(values))
+        var reader = WireReader(try content(values, path))
         while let (number, value) = reader.next() { found[number] = value }
         if reader.isBroken { throw broken(path, name) }
         return found
     }
 
-    /// Messages one after the other are merged.
-    private func content(_ values: [WireReader.Value]) -> ArraySlice<UInt8> {
+    /// Messages one after the other are merged. On each level anew the whole rest may be such a copy: that is bounded.
+    private mutating func content(
+        _ values: [WireReader.Value], _ path: FieldPath
+    ) throws(Failure) -> ArraySlice<UInt8> {
         if values.count == 1, case .delimited(let bytes) = values[0] { return bytes }
         var merged: [UInt8] = []
-        for case .delimited(let bytes) in values { merged += bytes }
+        for case .delimited(let bytes) in values {
+            mergeable -= bytes.count
+            guard mergeable >= 0 else {
+                throw Failure(path: path, message: "the message is split into pieces on too many levels")
+            }
+            merged += bytes
+        }
         return merged[...]
     }
 
@@ -195,7 +206,7 @@ struct WireTree {
             let number = Int32(truncatingIfNeeded: bits)
             return try node(.plain(schema.enums[index].name(of: number) ?? "\(number)"), path)
         case .message(let index):
-            return try message(content(values), index, path, depth: depth + 1)
+            return try message(try content(values, path), index, path, depth: depth + 1)
         case .duration:
             let parts = try parts(values, path, "google.protobuf.Duration")
             var entries: [ConfigNode.Entry] = []
@@ -207,11 +218,11 @@ struct WireTree {
         case .any:
             return try any(values, path, depth: depth + 1)
         case .structure:
-            return try structure(content(values), path, depth: depth + 1)
+            return try structure(try content(values, path), path, depth: depth + 1)
         case .value:
-            return try freeValue(content(values), path, depth: depth + 1)
+            return try freeValue(try content(values, path), path, depth: depth + 1)
         case .valueList:
-            return try freeList(content(values), path, depth: depth + 1)
+            return try freeList(try content(values, path), path, depth: depth + 1)
         case .empty, .unmodelled:
             return try node(.map([]), path)
         }
@@ -262,7 +273,8 @@ struct WireTree {
         while let (number, value) = reader.next() {
             guard number == 1, case .delimited = value else { continue }
             let pair = try pair(value, path)
-            found[pair.key] = try freeValue(content([pair.value ?? .empty(.value)]), path.key(pair.key), depth: depth)
+            found[pair.key] = try freeValue(
+                try content([pair.value ?? .empty(.value)], path), path.key(pair.key), depth: depth)
         }
         if reader.isBroken { throw broken(path, "google.protobuf.Struct") }
         return try node(.map(found.sorted { $0.key < $1.key }.map { entry($0.key, $0.value) }), path)
