@@ -288,3 +288,21 @@ def test_config_dump_shows_what_came(either, world, named):
     assert route["route_config"]["name"] == "routes" and route["version_info"]
     endpoint, = section("EndpointsConfigDump")["dynamic_endpoint_configs"]
     assert endpoint["endpoint_config"]["cluster_name"] == "app"
+
+
+def test_memory_that_an_update_took_is_given_back(start, world, named):
+    """A sidecar lives for months, and a large table comes now and then: between them it takes what the table takes."""
+    def large(tag):
+        return routes(*[{"match": {"prefix": f"/{number}/{tag}/"}, "route": {"cluster": "app"}} for number in range(4000)],
+                      direct(tag))
+
+    fill(world, named(b"app").port)
+    world.put(ROUTES, large("first"))
+    proxy = start(world.bootstrap())
+    wait_body(proxy, b"first")
+    proxy.wait_stat("server.state", 0)
+    before = proxy.memory()
+    for tag in ("second", "third"):
+        world.put(ROUTES, large(tag))
+        wait_body(proxy, tag.encode())
+        wait_until(lambda: proxy.memory() < 1.25 * before, lambda: f"{before} bytes again (is {proxy.memory()})")

@@ -9,7 +9,7 @@ public enum StartUpMemory {
     /// Only segments that are executable and never written are let go, so that nothing can be lost. Call it once, when
     /// the start is over, from any thread.
     public static func release() {
-        malloc_trim(0)
+        HeapMemory.release()
         guard let maps = try? FileContents.read("/proc/self/maps", limit: 1 << 20) else { return }
         for line in String(decoding: maps, as: UTF8.self).split(separator: "\n") {
             guard let range = textRange(of: line) else { continue }

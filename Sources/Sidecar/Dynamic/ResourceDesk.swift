@@ -22,6 +22,11 @@ final class ResourceDesk: TimerTarget {
     /// of them.
     private var restTimer: LoopTimer?
     private static let restAfter = TimeAmount.seconds(1)
+    /// Bytes read since the reader rested; of a file's resources nobody knows.
+    private var bytesRead = 0
+    /// Reading takes a hundred times as much memory as the resources have bytes, and the allocator keeps it: from here on
+    /// it is worth the while to give it back.
+    private static let worthReleasing = 1 << 15
 
     init(
         reader: ResourceReader, subscriptions: SubscriptionManager, shown: DynamicConfiguration, loop: EventLoop,
@@ -39,11 +44,16 @@ final class ResourceDesk: TimerTarget {
     func bytes(_ resource: DiscoveredResource, place: String) -> ResourceBytes {
         if restTimer == nil { restTimer = LoopTimer(loop: loop, target: self) }
         restTimer?.arm(after: ResourceDesk.restAfter)
+        bytesRead += resource.origin == nil ? resource.bytes.count : ResourceDesk.worthReleasing
         return resource.origin as? ResourceBytes
             ?? ResourceBytes(typeURL: resource.typeURL, bytes: resource.bytes, place: place)
     }
 
-    func timerFired(_ timer: LoopTimer) { reader.rest() }
+    func timerFired(_ timer: LoopTimer) {
+        reader.rest()
+        if bytesRead >= ResourceDesk.worthReleasing { HeapMemory.release() }
+        bytesRead = 0
+    }
 
     /// Who is closed may be in the middle of an update.
     func keepForThisTurn(_ watcher: any ResourceWatcher) { loop.later { withExtendedLifetime(watcher) {} } }
