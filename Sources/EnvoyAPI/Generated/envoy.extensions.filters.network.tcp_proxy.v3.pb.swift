@@ -157,7 +157,7 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
   /// Clears the value of `backoffOptions`. Subsequent reads from it will return its default value.
   public mutating func clearBackoffOptions() {_uniqueStorage()._backoffOptions = nil}
 
-  public var hashPolicy: [Outrider_Unmodelled] {
+  public var hashPolicy: [Envoy_Type_V3_HashPolicy] {
     get {_storage._hashPolicy}
     set {_uniqueStorage()._hashPolicy = newValue}
   }
@@ -327,7 +327,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
     var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
     var _maxConnectAttempts: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _backoffOptions: Envoy_Config_Core_V3_BackoffStrategy? = nil
-    var _hashPolicy: [Outrider_Unmodelled] = []
+    var _hashPolicy: [Envoy_Type_V3_HashPolicy] = []
     var _tunnelingConfig: Outrider_Unmodelled? = nil
     var _maxDownstreamConnectionDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _maxDownstreamConnectionDurationJitterPercentage: Envoy_Type_V3_Percent? = nil

@@ -20,6 +20,31 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var useHostnameForHashing: Bool = false
+
+  public var hashBalanceFactor: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_hashBalanceFactor ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_hashBalanceFactor = newValue}
+  }
+  /// Returns true if `hashBalanceFactor` has been explicitly set.
+  public var hasHashBalanceFactor: Bool {self._hashBalanceFactor != nil}
+  /// Clears the value of `hashBalanceFactor`. Subsequent reads from it will return its default value.
+  public mutating func clearHashBalanceFactor() {self._hashBalanceFactor = nil}
+
+  public var hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _hashBalanceFactor: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+}
+
 public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -78,8 +103,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Common_V3_Local
 
     public var forceLocalityDirectRouting: Bool = false
 
-    public var forceLocalZone: Outrider_Unmodelled {
-      get {_forceLocalZone ?? Outrider_Unmodelled()}
+    public var forceLocalZone: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone {
+      get {_forceLocalZone ?? Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone()}
       set {_forceLocalZone = newValue}
     }
     /// Returns true if `forceLocalZone` has been explicitly set.
@@ -125,11 +150,32 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Common_V3_Local
 
     }
 
+    public nonisolated struct ForceLocalZone: Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      public var minSize: SwiftProtobuf.Google_Protobuf_UInt32Value {
+        get {_minSize ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+        set {_minSize = newValue}
+      }
+      /// Returns true if `minSize` has been explicitly set.
+      public var hasMinSize: Bool {self._minSize != nil}
+      /// Clears the value of `minSize`. Subsequent reads from it will return its default value.
+      public mutating func clearMinSize() {self._minSize = nil}
+
+      public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      public init() {}
+
+      fileprivate var _minSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+    }
+
     public init() {}
 
     fileprivate var _routingEnabled: Envoy_Type_V3_Percent? = nil
     fileprivate var _minClusterSize: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
-    fileprivate var _forceLocalZone: Outrider_Unmodelled? = nil
+    fileprivate var _forceLocalZone: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone? = nil
   }
 
   public nonisolated struct LocalityWeightedLbConfig: Sendable {
@@ -145,9 +191,94 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Common_V3_Local
   public init() {}
 }
 
+public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var slowStartWindow: SwiftProtobuf.Google_Protobuf_Duration {
+    get {_slowStartWindow ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_slowStartWindow = newValue}
+  }
+  /// Returns true if `slowStartWindow` has been explicitly set.
+  public var hasSlowStartWindow: Bool {self._slowStartWindow != nil}
+  /// Clears the value of `slowStartWindow`. Subsequent reads from it will return its default value.
+  public mutating func clearSlowStartWindow() {self._slowStartWindow = nil}
+
+  public var aggression: Envoy_Config_Core_V3_RuntimeDouble {
+    get {_aggression ?? Envoy_Config_Core_V3_RuntimeDouble()}
+    set {_aggression = newValue}
+  }
+  /// Returns true if `aggression` has been explicitly set.
+  public var hasAggression: Bool {self._aggression != nil}
+  /// Clears the value of `aggression`. Subsequent reads from it will return its default value.
+  public mutating func clearAggression() {self._aggression = nil}
+
+  public var minWeightPercent: Envoy_Type_V3_Percent {
+    get {_minWeightPercent ?? Envoy_Type_V3_Percent()}
+    set {_minWeightPercent = newValue}
+  }
+  /// Returns true if `minWeightPercent` has been explicitly set.
+  public var hasMinWeightPercent: Bool {self._minWeightPercent != nil}
+  /// Clears the value of `minWeightPercent`. Subsequent reads from it will return its default value.
+  public mutating func clearMinWeightPercent() {self._minWeightPercent = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _slowStartWindow: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _aggression: Envoy_Config_Core_V3_RuntimeDouble? = nil
+  fileprivate var _minWeightPercent: Envoy_Type_V3_Percent? = nil
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.load_balancing_policies.common.v3"
+
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ConsistentHashingLbConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}use_hostname_for_hashing\0\u{3}hash_balance_factor\0\u{3}hash_policy\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.useHostnameForHashing) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._hashBalanceFactor) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.hashPolicy) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.useHostnameForHashing != false {
+      try visitor.visitSingularBoolField(value: self.useHostnameForHashing, fieldNumber: 1)
+    }
+    try { if let v = self._hashBalanceFactor {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.hashPolicy.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.hashPolicy, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig) -> Bool {
+    if lhs.useHostnameForHashing != rhs.useHostnameForHashing {return false}
+    if lhs._hashBalanceFactor != rhs._hashBalanceFactor {return false}
+    if lhs.hashPolicy != rhs.hashPolicy {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
 
 nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".LocalityLbConfig"
@@ -279,6 +410,40 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityL
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HEALTHY_HOSTS_NUM\0\u{1}HEALTHY_HOSTS_WEIGHT\0")
 }
 
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.protoMessageName + ".ForceLocalZone"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}min_size\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._minSize) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._minSize {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone) -> Bool {
+    if lhs._minSize != rhs._minSize {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.LocalityWeightedLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.protoMessageName + ".LocalityWeightedLbConfig"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
@@ -293,6 +458,50 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityL
   }
 
   public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.LocalityWeightedLbConfig, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.LocalityWeightedLbConfig) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".SlowStartConfig"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}slow_start_window\0\u{1}aggression\0\u{3}min_weight_percent\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._slowStartWindow) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._aggression) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._minWeightPercent) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._slowStartWindow {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._aggression {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._minWeightPercent {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig) -> Bool {
+    if lhs._slowStartWindow != rhs._slowStartWindow {return false}
+    if lhs._aggression != rhs._aggression {return false}
+    if lhs._minWeightPercent != rhs._minWeightPercent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

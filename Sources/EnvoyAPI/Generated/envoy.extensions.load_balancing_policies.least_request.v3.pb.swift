@@ -43,8 +43,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3
   /// Clears the value of `activeRequestBias`. Subsequent reads from it will return its default value.
   public mutating func clearActiveRequestBias() {self._activeRequestBias = nil}
 
-  public var slowStartConfig: Outrider_Unmodelled {
-    get {_slowStartConfig ?? Outrider_Unmodelled()}
+  public var slowStartConfig: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig {
+    get {_slowStartConfig ?? Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig()}
     set {_slowStartConfig = newValue}
   }
   /// Returns true if `slowStartConfig` has been explicitly set.
@@ -112,7 +112,7 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3
 
   fileprivate var _choiceCount: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   fileprivate var _activeRequestBias: Envoy_Config_Core_V3_RuntimeDouble? = nil
-  fileprivate var _slowStartConfig: Outrider_Unmodelled? = nil
+  fileprivate var _slowStartConfig: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig? = nil
   fileprivate var _localityLbConfig: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig? = nil
   fileprivate var _enableFullScan: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
 }

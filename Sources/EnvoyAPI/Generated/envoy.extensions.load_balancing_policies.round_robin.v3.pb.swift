@@ -25,8 +25,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_R
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var slowStartConfig: Outrider_Unmodelled {
-    get {_slowStartConfig ?? Outrider_Unmodelled()}
+  public var slowStartConfig: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig {
+    get {_slowStartConfig ?? Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig()}
     set {_slowStartConfig = newValue}
   }
   /// Returns true if `slowStartConfig` has been explicitly set.
@@ -47,7 +47,7 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_R
 
   public init() {}
 
-  fileprivate var _slowStartConfig: Outrider_Unmodelled? = nil
+  fileprivate var _slowStartConfig: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig? = nil
   fileprivate var _localityLbConfig: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig? = nil
 }
 
