@@ -53,6 +53,8 @@ enum ExtensionSlots {
             "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin",
             "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest",
             "envoy.extensions.load_balancing_policies.random.v3.Random",
+            "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash",
+            "envoy.extensions.load_balancing_policies.maglev.v3.Maglev",
         ],
         "envoy.config.bootstrap.v3.Bootstrap.typed_dns_resolver_config": [caresResolver],
         "envoy.config.cluster.v3.Cluster.typed_dns_resolver_config": [caresResolver],

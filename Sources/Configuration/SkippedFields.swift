@@ -103,7 +103,6 @@ enum SkippedFields {
             "envoy.config.cluster.v3.Cluster.CommonLbConfig", "update_merge_window",
             "delays news of weights and health; Outrider takes them at once"
         ),
-        ("envoy.config.endpoint.v3.LbEndpoint", "metadata", "selects subsets, and those are refused"),
         (locality, "metadata", "read by extensions that Outrider does not have"),
         (locality, "load_balancing_weight", "only for locality-weighted balancing, and that is refused"),
         (locality, "proximity", "Envoy does not act on it either"),

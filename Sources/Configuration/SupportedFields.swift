@@ -84,7 +84,9 @@ enum SupportedFields {
         envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
           stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts backoff_options
           max_downstream_connection_duration access_log_flush_interval flush_access_log_on_connected
-          access_log_options
+          access_log_options hash_policy
+        envoy.type.v3.HashPolicy
+          source_ip
         envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
           clusters
         envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
@@ -129,7 +131,9 @@ enum SupportedFields {
         envoy.config.route.v3.RouteAction.HashPolicy.Header
           header_name regex_rewrite
         envoy.config.route.v3.RouteAction.HashPolicy.Cookie
-          name ttl path
+          name ttl path attributes
+        envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
+          name value
         envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
           source_ip
         envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
@@ -167,7 +171,7 @@ enum SupportedFields {
           common_http_protocol_options http_protocol_options http2_protocol_options protocol_selection typed_extension_protocol_options dns_refresh_rate
           dns_jitter dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config upstream_bind_config
-          least_request_lb_config round_robin_lb_config common_lb_config transport_socket
+          least_request_lb_config round_robin_lb_config ring_hash_lb_config maglev_lb_config common_lb_config transport_socket
           upstream_connection_options original_dst_lb_config cleanup_interval
           load_balancing_policy track_timeout_budgets track_cluster_stats health_checks outlier_detection
           close_connections_on_host_health_failure ignore_health_on_host_removal wait_for_warm_on_init
@@ -186,10 +190,16 @@ enum SupportedFields {
           eds_config service_name
         envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
           choice_count active_request_bias
+        envoy.config.cluster.v3.Cluster.RingHashLbConfig
+          minimum_ring_size maximum_ring_size hash_function
+        envoy.config.cluster.v3.Cluster.MaglevLbConfig
+          table_size
         envoy.config.cluster.v3.Cluster.OriginalDstLbConfig
           use_http_header http_header_name upstream_port_override
         envoy.config.cluster.v3.Cluster.CommonLbConfig
-          healthy_panic_threshold ignore_new_hosts_until_first_hc
+          healthy_panic_threshold ignore_new_hosts_until_first_hc consistent_hashing_lb_config
+        envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig
+          use_hostname_for_hashing hash_balance_factor
         envoy.config.cluster.v3.Cluster.RefreshRate
           base_interval max_interval
         envoy.config.cluster.v3.LoadBalancingPolicy
@@ -216,7 +226,9 @@ enum SupportedFields {
         envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
           lb_endpoints
         envoy.config.endpoint.v3.LbEndpoint
-          endpoint health_status load_balancing_weight
+          endpoint health_status load_balancing_weight metadata
+        envoy.config.core.v3.Metadata
+          filter_metadata
         envoy.config.endpoint.v3.Endpoint
           address hostname health_check_config
         envoy.extensions.clusters.dns.v3.DnsCluster
@@ -228,6 +240,13 @@ enum SupportedFields {
           resolvers dns_resolver_options
         envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
           choice_count active_request_bias
+        envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash
+          hash_function minimum_ring_size maximum_ring_size use_hostname_for_hashing hash_balance_factor
+          consistent_hashing_lb_config
+        envoy.extensions.load_balancing_policies.maglev.v3.Maglev
+          table_size consistent_hashing_lb_config
+        envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig
+          use_hostname_for_hashing hash_balance_factor hash_policy
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions
           common_http_protocol_options upstream_http_protocol_options explicit_http_config
           use_downstream_protocol_config auto_config

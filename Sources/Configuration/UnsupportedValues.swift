@@ -2,7 +2,6 @@
 
 enum UnsupportedValues {
     static let table: [String: Set<String>] = [
-        "envoy.config.cluster.v3.Cluster.LbPolicy": ["RING_HASH", "MAGLEV"],
         "envoy.config.core.v3.ApiConfigSource.ApiType": [
             "DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE", "REST", "AGGREGATED_GRPC", "AGGREGATED_DELTA_GRPC",
         ],

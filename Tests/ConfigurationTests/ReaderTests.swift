@@ -78,12 +78,12 @@ import Testing
         (
             "lb_policy: FIRST",
             "f:4:16: static_resources.clusters[0].lb_policy: \"FIRST\" is not a value of this field; it takes "
-                + "ROUND_ROBIN, LEAST_REQUEST, RANDOM, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG"
+                + "ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM, MAGLEV, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG"
         ),
         (
-            "lb_policy: MAGLEV",
-            "f:4:16: static_resources.clusters[0].lb_policy: MAGLEV is an Envoy value that Outrider does not act on; "
-                + "it takes ROUND_ROBIN, LEAST_REQUEST, RANDOM, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG"
+            "upstream_bind_config: {source_address: {protocol: UDP, address: 0.0.0.0, port_value: 0}}",
+            "f:4:55: static_resources.clusters[0].upstream_bind_config.source_address.protocol: UDP is an Envoy value "
+                + "that Outrider does not act on; it takes TCP"
         ),
         (
             "per_connection_buffer_limit_bytes: 4294967296",

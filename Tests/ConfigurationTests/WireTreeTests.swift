@@ -128,13 +128,19 @@ import Testing
     @Test func problemsNameTheResourceAndTheField() throws {
         var message = Envoy_Config_Cluster_V3_Cluster()
         message.connectTimeout.nanos = -1
-        message.lbPolicy = .ringHash
+        message.upstreamBindConfig.sourceAddress = .with {
+            $0.address = "0.0.0.0"
+            $0.portValue = 0
+            $0.protocol = .udp
+        }
         let found = problems(try bytes(message))
         #expect(found.count == 3, "\(found)")
         #expect(found.contains("cds 'a': connect_timeout: is out of a duration's range"))
         #expect(found.contains("cds 'a': name: is required"))
         #expect(
-            found.contains { $0.hasPrefix("cds 'a': lb_policy: RING_HASH is an Envoy value that Outrider does not") })
+            found.contains {
+                $0.hasPrefix("cds 'a': upstream_bind_config.source_address.protocol: UDP is an Envoy value that")
+            })
     }
 
     @Test func unknownFieldsHaveNumbers() throws {

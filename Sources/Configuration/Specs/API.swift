@@ -28,6 +28,7 @@ enum API {
     typealias HealthEventFile = Envoy_Extensions_HealthCheck_EventSinks_File_V3_HealthCheckEventFileSink
     typealias EndpointHealthCheck = Envoy_Config_Endpoint_V3_Endpoint.HealthCheckConfig
     typealias FormatString = Envoy_Config_Core_V3_SubstitutionFormatString
+    typealias Metadata = Envoy_Config_Core_V3_Metadata
     typealias BindConfig = Envoy_Config_Core_V3_BindConfig
     typealias ProxyProtocolTransport =
         Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport
@@ -90,6 +91,12 @@ enum API {
     typealias QueryMatcher = Envoy_Config_Route_V3_QueryParameterMatcher
 
     typealias Cluster = Envoy_Config_Cluster_V3_Cluster
+    typealias RoundRobin = Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_RoundRobin
+    typealias LeastRequest = Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest
+    typealias RandomPolicy = Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random
+    typealias RingHash = Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_RingHash
+    typealias Maglev = Envoy_Extensions_LoadBalancingPolicies_Maglev_V3_Maglev
+    typealias ConsistentHashing = Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig
     typealias CircuitBreakers = Envoy_Config_Cluster_V3_CircuitBreakers
     typealias LoadAssignment = Envoy_Config_Endpoint_V3_ClusterLoadAssignment
     typealias LocalityEndpoints = Envoy_Config_Endpoint_V3_LocalityLbEndpoints

@@ -37,7 +37,7 @@ struct ClusterSpecBuilder {
         (spec.discovery, spec.dns) = dns.discovery(cluster, path)
         spec.originalDestination = OriginalDestinationSpecBuilder(context: context).spec(cluster, spec.discovery, path)
         endpoints(of: cluster, path, into: &spec)
-        spec.balancer = balancer(cluster, path)
+        BalancingSpecBuilder(context: context).read(cluster, path, into: &spec)
         if cluster.hasConnectTimeout { spec.connectTimeout = context.amount(cluster.connectTimeout) }
         if cluster.hasPerConnectionBufferLimitBytes {
             spec.perConnectionBufferLimit = Int(cluster.perConnectionBufferLimitBytes.value)
@@ -71,9 +71,6 @@ struct ClusterSpecBuilder {
                     path: options.path, "\(name) has no effect: the cluster's transport socket is not TLS")
             }
         }
-        spec.panicThreshold =
-            cluster.commonLbConfig.hasHealthyPanicThreshold
-            ? cluster.commonLbConfig.healthyPanicThreshold.value : 50
         spec.healthCheck = HealthCheckSpecBuilder(context: context).check(
             cluster.healthChecks, for: spec, path.field("health_checks"))
         spec.ignoresUncheckedHosts = cluster.commonLbConfig.ignoreNewHostsUntilFirstHc
@@ -151,63 +148,5 @@ struct ClusterSpecBuilder {
                 path: place, "h2 is left out of alpn_protocols: Outrider speaks HTTP/1.1 to this cluster")
         }
         return tls
-    }
-
-    // MARK: - Balancing
-
-    private func balancer(_ cluster: API.Cluster, _ path: FieldPath) -> BalancerSpec {
-        if cluster.hasLoadBalancingPolicy {
-            return balancer(cluster.loadBalancingPolicy, path.field("load_balancing_policy"))
-        }
-        switch cluster.lbPolicy {
-        case .leastRequest:
-            guard case .leastRequestLbConfig(let config)? = cluster.lbConfig else {
-                return .leastRequest(choiceCount: 2, activeRequestBias: 1)
-            }
-            return leastRequest(
-                choices: config.hasChoiceCount ? config.choiceCount.value : 2,
-                bias: config.hasActiveRequestBias ? config.activeRequestBias : nil,
-                path.field("least_request_lb_config"))
-        case .random: return .random
-        case .loadBalancingPolicyConfig:
-            context.missing(path.field("load_balancing_policy"), "is required for LOAD_BALANCING_POLICY_CONFIG")
-            return .roundRobin
-        default: return .roundRobin
-        }
-    }
-
-    /// The first policy of the list that Outrider has, as Envoy does.
-    private func balancer(
-        _ policy: Envoy_Config_Cluster_V3_LoadBalancingPolicy, _ path: FieldPath
-    ) -> BalancerSpec {
-        let place = path.field("policies")
-        for (index, entry) in policy.policies.enumerated() {
-            let config = entry.typedExtensionConfig.typedConfig
-            let path = place[index].field("typed_extension_config.typed_config")
-            if config.unpacked(Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_RoundRobin.self) != nil {
-                return .roundRobin
-            }
-            if config.unpacked(Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random.self) != nil { return .random }
-            if let least = config.unpacked(Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest.self) {
-                return leastRequest(
-                    choices: least.hasChoiceCount ? least.choiceCount.value : 2,
-                    bias: least.hasActiveRequestBias ? least.activeRequestBias : nil, path)
-            }
-        }
-        let names = policy.policies.map(\.typedExtensionConfig.typedConfig.messageName).filter { !$0.isEmpty }
-        context.unsupported(
-            place,
-            "Outrider has none of these policies"
-                + (names.isEmpty ? "" : " (\(names.joined(separator: ", ")))")
-                + "; it has RoundRobin, LeastRequest, Random")
-        return .roundRobin
-    }
-
-    private func leastRequest(
-        choices: UInt32, bias: Envoy_Config_Core_V3_RuntimeDouble?, _ path: FieldPath
-    ) -> BalancerSpec {
-        let bias = bias.map { context.number($0.defaultValue, runtimeKey: $0.runtimeKey) } ?? 1
-        if bias < 0 { context.bad(path.field("active_request_bias"), "must not be negative, found \(bias)") }
-        return .leastRequest(choiceCount: Int(choices), activeRequestBias: bias)
     }
 }

@@ -60,6 +60,7 @@ struct EndpointSpecBuilder {
             spec.healthCheck = HealthCheckSpecBuilder(context: context).endpoint(
                 endpoint.healthCheckConfig, address, path.field("endpoint.health_check_config"))
         }
+        if entry.hasMetadata { spec.hashKey = hashKey(entry.metadata, path.field("metadata")) }
         if entry.hasLoadBalancingWeight { spec.weight = entry.loadBalancingWeight.value }
         switch entry.healthStatus {
         case .healthy: spec.health = .healthy
@@ -70,6 +71,25 @@ struct EndpointSpecBuilder {
         default: spec.health = .unknown
         }
         return spec
+    }
+
+    /// `hash_key` under `envoy.lb`; the rest is for subsets, and those are refused.
+    private func hashKey(_ metadata: API.Metadata, _ path: FieldPath) -> String? {
+        var key: String?
+        for (namespace, values) in metadata.filterMetadata {
+            for (name, value) in values.fields {
+                if namespace == "envoy.lb", name == "hash_key" {
+                    // As in Envoy what is no text does not count.
+                    if case .stringValue(let text)? = value.kind, !text.isEmpty { key = text }
+                } else {
+                    context.report.skip(
+                        "endpoint.metadata",
+                        reason: "all but hash_key of envoy.lb is for subsets, and those are refused",
+                        path: path)
+                }
+            }
+        }
+        return key
     }
 
     private func address(_ address: API.Address, isSet: Bool, _ path: FieldPath) -> EndpointSpec.Address? {

@@ -33,7 +33,8 @@ struct RouteActionSpecBuilder {
                 action.retryPolicy, path.field("retry_policy"))
         }
         spec.priority = action.priority == .high ? .high : .default
-        spec.hashPolicies = action.hashPolicy.enumerated().compactMap { hash($1, path.field("hash_policy")[$0]) }
+        spec.hashPolicies = HashingSpecBuilder(context: context).policies(
+            action.hashPolicy, path.field("hash_policy"))
         spec.upgrades = upgrades(action.upgradeConfigs, path.field("upgrade_configs"))
         if !action.rateLimits.isEmpty {
             spec.rateLimits = RateLimitRuleSpecBuilder(context: context).rules(
@@ -139,26 +140,6 @@ struct RouteActionSpecBuilder {
             if action.hasGrpcTimeoutOffset { spec.grpcTimeoutHeaderOffset = context.amount(action.grpcTimeoutOffset) }
         }
         return spec == MaxStreamDurationSpec() ? nil : spec
-    }
-
-    private func hash(_ policy: API.RouteAction.HashPolicy, _ path: FieldPath) -> HashPolicySpec? {
-        let source: HashPolicySpec.Source
-        switch policy.policySpecifier {
-        case .header(let header)?:
-            let rewrite =
-                header.hasRegexRewrite
-                ? context.rewrite(header.regexRewrite, path.field("header.regex_rewrite")) : nil
-            source = .header(header.headerName.lowercased(), rewrite: rewrite.map { ($0.regex, $0.substitution) })
-        case .cookie(let cookie)?:
-            source = .cookie(
-                name: cookie.name, ttl: cookie.hasTtl ? context.amount(cookie.ttl) : nil, path: cookie.path)
-        case .connectionProperties(let properties)?:
-            guard properties.sourceIp else { return nil }
-            source = .sourceIP
-        case .queryParameter(let parameter)?: source = .queryParameter(parameter.name)
-        case .filterState?, nil: return nil
-        }
-        return HashPolicySpec(source: source, terminal: policy.terminal)
     }
 
     private func upgrades(_ configs: [API.RouteAction.UpgradeConfig], _ path: FieldPath) -> [UpgradeSpec] {

@@ -32,6 +32,9 @@ struct TCPProxySpecBuilder {
         spec.maxDownstreamConnectionDuration = context.timeout(
             proxy.maxDownstreamConnectionDuration, isSet: proxy.hasMaxDownstreamConnectionDuration)
         spec.accessLogs = AccessLogSpecBuilder(context: context).logs(proxy.accessLog, path.field("access_log"))
+        spec.hashesSourceIP = proxy.hashPolicy.contains {
+            if case .sourceIp? = $0.policySpecifier { true } else { false }
+        }
         logOptions(proxy, path, into: &spec)
         return spec
     }

@@ -44,6 +44,14 @@ extension ByteArena {
         digits.span.withUnsafeBytes { _ = append(ByteView($0).dropFirst(end)) }
     }
 
+    /// All sixteen digits of a number.
+    mutating func append(hex value: UInt64) {
+        for shift in stride(from: UInt64(60), through: 0, by: -4) {
+            let digit = UInt8(truncatingIfNeeded: value >> shift & 15)
+            append(byte: digit < 10 ? 0x30 &+ digit : 0x57 &+ digit)
+        }
+    }
+
     /// The address as Envoy prints it, without building a string.
     mutating func append(_ ip: IPAddress) {
         let address: IPv4Address

@@ -12,6 +12,8 @@ final class ForwardFacts {
     let bufferLimit: Int
     let includeAttemptCount: Bool
     let includeAttemptCountInResponse: Bool
+    /// There may be more to add to a response than its route's changes.
+    let addsToResponse: Bool
     let includeTimeoutRetry: Bool
     let routeStats: RequestGroupStats?
     let virtualClusters: VirtualClusterFacts?
@@ -27,6 +29,7 @@ final class ForwardFacts {
         self.bufferLimit = min(bufferLimit, route.perRequestBufferLimit ?? bufferLimit)
         includeAttemptCount = route.virtualHost.includeRequestAttemptCount
         includeAttemptCountInResponse = route.virtualHost.includeAttemptCountInResponse
+        addsToResponse = includeAttemptCountInResponse || action.hashPolicy?.makesCookies == true
         includeTimeoutRetry = route.virtualHost.includeIsTimeoutRetryHeader
         self.virtualClusters = virtualClusters
         name = route.name

@@ -6,6 +6,10 @@ import Reactor
 extension Router: PoolWaiter, UpstreamStreamDelegate {
     var upstreamDelegate: UpstreamStreamDelegate { self }
     var origin: StreamOrigin { StreamOrigin(downstream: info.downstream, request: request) }
+    func hash(_ policy: HashPolicy?) -> UInt64? {
+        guard let policy = policy ?? facts?.action.hashPolicy else { return nil }
+        return policy.hash(request, client: info.client ?? info.downstream?.remoteAddress, info.downstream)
+    }
     var upstreamResponseHeaders: HeaderMap { response }
     var upstreamResponseTrailers: HeaderMap { stream.responseTrailers }
 

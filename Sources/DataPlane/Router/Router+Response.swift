@@ -90,10 +90,15 @@ extension Router {
         releaseRetry()
     }
 
-    /// Header changes of the route, and the number of tries.
+    /// Cookies that choose the host next time, header changes of the route, and the number of tries.
     func finalizeResponse(_ response: HeaderMap) {
+        guard let facts, facts.addsToResponse else { return changeResponse(response) }
+        // Nobody has asked for the hash where the cluster does not choose by it.
+        if let policy = facts.action.hashPolicy, policy.makesCookies, cluster?.spec.balancing.hashing != nil {
+            policy.addCookies(to: response, request, info.downstream)
+        }
         changeResponse(response)
-        if facts?.includeAttemptCountInResponse == true && info.upstream.attemptCount > 0 {
+        if facts.includeAttemptCountInResponse && info.upstream.attemptCount > 0 {
             response.set(.xEnvoyAttemptCount, decimal: UInt64(info.upstream.attemptCount))
         }
     }

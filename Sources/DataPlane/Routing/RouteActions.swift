@@ -30,6 +30,8 @@ public final class ForwardAction {
     let hostRewrite: HostRewrite?
     /// For filters that limit rates; nil: there are none, or nothing for them.
     let rateLimits: RouteRateLimits?
+    /// For clusters that choose hosts by hashes; nil: there is none.
+    let hashPolicy: HashPolicy?
     private let target: Target
 
     private enum Target {
@@ -43,6 +45,7 @@ public final class ForwardAction {
         hostRateLimits: [RateLimitRule] = [], clusterIndex: (String) -> Int?
     ) throws(FormatError) {
         self.spec = spec
+        hashPolicy = HashPolicy(spec.hashPolicies)
         rateLimits =
             filters.filters == nil
             ? nil

@@ -11,6 +11,9 @@ public struct ClusterSpec: Sendable {
     /// For clusters of type EDS, and only for those.
     @Rare public var endpointSource: EndpointSubscriptionSpec?
     public var balancer = BalancerSpec.roundRobin
+    @RarelySet public var balancing: BalancingSpec
+    /// `consistent_hashing_lb_config.hash_policy`: in place of the routes'.
+    @Rare public var hashPolicies: [HashPolicySpec]?
     /// TCP and TLS together, 5 s.
     public var connectTimeout = TimeAmount.seconds(5)
     /// Soft watermark per connection, bytes (1 MiB).
@@ -80,7 +83,7 @@ public struct UpstreamProxyProtocolSpec: Sendable, Equatable {
     public init(version: Version) { self.version = version }
 }
 
-/// `lb_policy` with its settings, or a `load_balancing_policy` of the same kinds.
+/// `lb_policy` with its settings, or a `load_balancing_policy` of the same kinds; `BalancingSpec.hashing` comes before it.
 public enum BalancerSpec: Sendable, Equatable {
     case roundRobin
     case leastRequest(choiceCount: Int, activeRequestBias: Double)
@@ -108,6 +111,8 @@ public struct EndpointSpec: Sendable {
     public var weight: UInt32 = 1
     public var health = Health.unknown
     @Rare public var healthCheck: EndpointHealthCheckSpec?
+    /// `hash_key` of its metadata under `envoy.lb`.
+    @Rare public var hashKey: String?
 
     public enum Health: Sendable, Equatable { case unknown, healthy, unhealthy, draining, timeout, degraded }
 

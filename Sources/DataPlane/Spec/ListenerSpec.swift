@@ -128,6 +128,8 @@ public struct TCPProxySpec: Sendable {
     public var accessLogs: [AccessLogSpec] = []
     public var accessLogFlushInterval: TimeAmount?
     public var flushAccessLogOnConnected = false
+    /// `hash_policy` with `source_ip`: clusters that choose hosts by hashes take that of the client's address.
+    public var hashesSourceIP = false
 
     public struct WeightedCluster: Sendable, Equatable {
         public var name: String

@@ -221,11 +221,32 @@ public enum HostRewriteSpec: Sendable {
 public struct HashPolicySpec: Sendable {
     public enum Source: Sendable {
         case header(String, rewrite: (Regex, String)?)
-        case cookie(name: String, ttl: TimeAmount?, path: String)
+        /// `made`: what is to be told to clients that have none; nil: those have no hash.
+        case cookie(name: String, made: MadeCookie?)
         case sourceIP
         case queryParameter(String)
     }
+    /// A cookie by which a client comes back to the same host.
+    public struct MadeCookie: Sendable, Equatable {
+        /// Seconds; 0: as long as the client runs.
+        public var maxAge: Int64
+        public var path: String
+        /// Name and value; those without a value are names alone.
+        public var attributes: [(name: String, value: String)]
+
+        public init(maxAge: Int64, path: String, attributes: [(name: String, value: String)]) {
+            self.maxAge = maxAge
+            self.path = path
+            self.attributes = attributes
+        }
+
+        public static func == (one: MadeCookie, other: MadeCookie) -> Bool {
+            one.maxAge == other.maxAge && one.path == other.path
+                && one.attributes.elementsEqual(other.attributes, by: ==)
+        }
+    }
     public var source: Source
+    /// With a hash, from this one or from those before, the rest is not looked at.
     public var terminal: Bool
     public init(source: Source, terminal: Bool) {
         self.source = source

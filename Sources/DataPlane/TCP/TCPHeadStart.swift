@@ -76,6 +76,7 @@ final class TCPHeadStart: ConnectionDelegate, TCPWaiter {
         if case .promised(let session) = state { session } else { self }
     }
     var origin: StreamOrigin { StreamOrigin(downstream: downstream) }
+    func hash(_ policy: HashPolicy?) -> UInt64? { proxy.hash(policy, downstream) }
 
     func tcpReady(_ lease: TCPLease) {
         switch state {

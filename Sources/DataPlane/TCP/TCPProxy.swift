@@ -17,6 +17,7 @@ public final class TCPProxy {
     /// By place, with the sum of the weights up to and with each.
     private let clusters: [(place: Int, upTo: UInt64)]
     private let totalWeight: UInt64
+    private let hashPolicy: HashPolicy?
     private var random = FastRandom()
     private var sessions: [TCPSession] = []
 
@@ -31,6 +32,7 @@ public final class TCPProxy {
         self.accessLogs = accessLogs
         self.bufferLimit = bufferLimit
         self.cells = cells
+        hashPolicy = spec.hashesSourceIP ? HashPolicy([HashPolicySpec(source: .sourceIP, terminal: false)]) : nil
         stats = TCPProxyStats(prefix: spec.statPrefix, cells: cells)
         var sum: UInt64 = 0
         let names = clusters.makeNames()
@@ -78,6 +80,11 @@ public final class TCPProxy {
         if clusters.count == 1 { return set.cluster(at: clusters[0].place) }
         let draw = random.below(totalWeight)
         return clusters.first { draw < $0.upTo }.flatMap { set.cluster(at: $0.place) }
+    }
+
+    /// For clusters that choose hosts by hashes: by their own policy, or else this proxy's.
+    func hash(_ policy: HashPolicy?, _ downstream: DownstreamInfo?) -> UInt64? {
+        (policy ?? hashPolicy)?.hash(nil, client: downstream?.remoteAddress, downstream)
     }
 
     /// Milliseconds to wait before connect attempt `attempt + 1`: exponential with full jitter.

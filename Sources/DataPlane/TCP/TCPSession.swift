@@ -114,6 +114,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
 
     var tcpDelegate: any ConnectionDelegate { self }
     var origin: StreamOrigin { StreamOrigin(downstream: info.downstream) }
+    func hash(_ policy: HashPolicy?) -> UInt64? { proxy.hash(policy, info.downstream) }
 
     func tcpFailed(_ reason: StreamResetReason, host: Host, detail: String) {
         guard case .connecting = state else { return }

@@ -27,7 +27,7 @@ public final class Cluster {
     private var originalDestinations: OriginalDestinationPlaces?
     /// Set once another has taken its place, or nobody: who knows what stands there now.
     private var retiredFrom: ClusterSet?
-    /// Whether a stream's origin decides where its connection goes, where it comes from, or how it begins.
+    /// Whether a stream's origin or hash decides where its connection goes, where it comes from, or how it begins.
     @exclusivity(unchecked) private var goesByOrigin: Bool
     private var random: FastRandom
     /// Made on first use: most workers never touch most clusters.
@@ -36,6 +36,8 @@ public final class Cluster {
         trackSizes: spec.trackRequestResponseSizes)
     private(set) lazy var http2Settings = HTTP2ClientSettings(
         spec, cells: cells, statPrefix: "cluster.\(shared.statName).")
+    /// In place of the routes'.
+    private lazy var hashPolicy = spec.hashPolicies.flatMap { HashPolicy($0) }
     lazy var offences = OffenceLog(label: "upstream", place: "cluster '\(name)'")
     private(set) lazy var http1Stats = HTTP1CodecStats(cells, prefix: "cluster.\(shared.statName).http1.")
 
@@ -58,7 +60,9 @@ public final class Cluster {
         balancer = Balancer(shared.spec, hosts, random: &random)
         self.random = random
         hostSet = hosts
-        goesByOrigin = shared.originalDestinations != nil || shared.spec.proxyProtocol != nil
+        goesByOrigin =
+            shared.originalDestinations != nil || shared.spec.proxyProtocol != nil
+            || shared.spec.balancing.hashing != nil
         places = hosts.hosts.map { WorkerHost($0, cluster: self) }
         originalDestinations = shared.originalDestinations.map {
             OriginalDestinationPlaces(self, shared: $0, cells: cells)
@@ -119,7 +123,7 @@ public final class Cluster {
         avoiding: [Host], selectionAttempts: Int, fresh: Bool
     ) -> NewStreamOutcome {
         let origin = waiter.origin
-        switch choosePlace(origin, avoiding: avoiding, attempts: selectionAttempts) {
+        switch choosePlace(waiter, origin, avoiding: avoiding, attempts: selectionAttempts) {
         case .unknown: return .noHealthyHost
         case .refused(let refusal): return .refused(refusal)
         case .place(let place):
@@ -149,7 +153,7 @@ public final class Cluster {
         }
         let origin = waiter.origin
         let place: WorkerHost
-        switch choosePlace(origin, avoiding: avoiding, attempts: selectionAttempts) {
+        switch choosePlace(waiter, origin, avoiding: avoiding, attempts: selectionAttempts) {
         case .unknown: return .noHealthyHost
         case .refused(let refusal): return .refused(refusal)
         case .place(let chosen): place = chosen
@@ -177,12 +181,17 @@ public final class Cluster {
         return .waiting(PoolTicket(holder: lease, serial: 0))
     }
 
-    /// By the stream's origin where the cluster is of type ORIGINAL_DST, else by the balancer.
+    /// By the stream's origin where the cluster is of type ORIGINAL_DST, by its hash where there are hash tables, else by
+    /// the balancer.
     private func choosePlace(
-        _ origin: StreamOrigin, avoiding: [Host], attempts: Int
+        _ stream: any StreamOriginating, _ origin: StreamOrigin, avoiding: [Host], attempts: Int
     ) -> OriginalDestinationPlaces.Choice {
         guard let originalDestinations else {
-            return choosePlace(avoiding: avoiding, attempts: attempts).map { .place($0) } ?? .unknown
+            let place =
+                hostSet.hashing.map {
+                    choosePlace($0, stream.hash(hashPolicy), avoiding: avoiding, attempts: attempts)
+                } ?? choosePlace(avoiding: avoiding, attempts: attempts)
+            return place.map { .place($0) } ?? .unknown
         }
         let choice = originalDestinations.choose(for: origin)
         if case .unknown = choice { stats.cxNoneHealthy.increment() }
@@ -196,6 +205,22 @@ public final class Cluster {
         if panicPicks > 0 { stats.lbHealthyPanic.add(panicPicks) }
         guard let position else {
             if retiredFrom == nil { stats.cxNoneHealthy.increment() }
+            return nil
+        }
+        return places[position]
+    }
+
+    private func choosePlace(
+        _ hashing: HashRouting, _ hash: UInt64?, avoiding: [Host], attempts: Int
+    ) -> WorkerHost? {
+        var panicPicks: UInt64 = 0
+        let position = hashing.pick(
+            hash ?? random.next(), hostSet.hosts, avoiding: avoiding, attempts: attempts,
+            running: shared.breakers.default.requests.current + shared.breakers.high.requests.current,
+            panicPicks: &panicPicks)
+        if panicPicks > 0 { stats.lbHealthyPanic.add(panicPicks) }
+        guard let position else {
+            stats.cxNoneHealthy.increment()
             return nil
         }
         return places[position]

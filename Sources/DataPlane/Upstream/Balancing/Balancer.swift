@@ -10,13 +10,12 @@ public struct Balancer {
 
     /// Reads the hosts' health as `set` has it, and takes starting points from `random`, so that workers differ.
     public init(_ spec: ClusterSpec, _ set: HostSet, random: inout FastRandom) {
-        let factor = set.overprovisioningFactor
-        load = PriorityLoad(
-            set, panicThreshold: spec.panicThreshold,
-            overprovisioning: factor == 0 ? spec.overprovisioningFactor : Int(factor))
+        load = PriorityLoad(spec, set.priorities, overprovisioning: set.overprovisioningFactor)
         only = load.only
         hosts = set.hosts
         pickers = []
+        // Who chooses by hashes has tables in the set, and needs no picker.
+        guard set.hashing == nil else { return }
         for level in set.priorities {
             for members in [level.all, level.healthy, level.degraded] {
                 pickers.append(HostPicker(spec.balancer, members: members, hosts: set.hosts, random: &random))

@@ -16,8 +16,7 @@ struct PriorityLoad {
     private(set) var panic: [Bool]
 
     /// `panicThreshold` in percent; `overprovisioning` in percent, 140 by default.
-    init(_ hosts: HostSet, panicThreshold: Double, overprovisioning: Int) {
-        let levels = hosts.priorities
+    init(_ levels: [PriorityHosts], panicThreshold: Double, overprovisioning: Int) {
         healthy = Array(repeating: 0, count: levels.count)
         degraded = healthy
         panic = Array(repeating: false, count: levels.count)
@@ -40,6 +39,13 @@ struct PriorityLoad {
             }
         }
         if panic.allSatisfy({ $0 }) { distributeByHostCount(levels) }
+    }
+
+    /// As the cluster has it; `overprovisioning` is that of an assignment, or 0.
+    init(_ spec: ClusterSpec, _ levels: [PriorityHosts], overprovisioning: UInt32) {
+        self.init(
+            levels, panicThreshold: spec.panicThreshold,
+            overprovisioning: overprovisioning == 0 ? spec.overprovisioningFactor : Int(overprovisioning))
     }
 
     private static func percent(_ part: Int, of whole: Int, _ factor: Int) -> Int {

@@ -19,7 +19,7 @@ extension ClusterEntry {
         let factor = factor ?? old.overprovisioningFactor
         let isSame = newer.count == old.hosts.count && zip(newer, old.hosts).allSatisfy { $0 === $1 }
         guard !isSame || areFlagsChanged || factor != old.overprovisioningFactor else { return false }
-        hosts = HostSet(newer, overprovisioningFactor: factor)
+        hosts = HostSet(newer, overprovisioningFactor: factor, for: shared.spec)
         outliers?.follow(hosts)
         if !isSame, Set(newer.map(\.address)) != Set(old.hosts.map(\.address)) { stats.membershipChange.increment() }
         stats.setMembership(hosts)
@@ -132,6 +132,11 @@ extension ClusterEntry {
             guard let source = wanted[address] else { continue }
             newer.append(makeHost(source, address, state: newState(source.endpoint)))
         }
+        if shared.spec.balancing.hashing != nil {
+            // All proxies make the same table of the same assignment, whatever they had before.
+            let place = Dictionary(order.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+            newer.sort { place[$0.address] ?? .max < place[$1.address] ?? .max }
+        }
         return take(newer, factor: factor, areFlagsChanged: areFlagsChanged)
     }
 
@@ -151,7 +156,7 @@ extension ClusterEntry {
         let isSame =
             host.hostname == source.endpoint.hostname && host.weight == max(1, source.endpoint.weight)
             && host.priority == source.priority && host.locality == source.locality
-            && host.checkSettings == source.endpoint.healthCheck
+            && host.checkSettings == source.endpoint.healthCheck && host.hashKey == source.endpoint.hashKey
         return isSame ? host : makeHost(source, host.address, state: host.state)
     }
 
@@ -167,6 +172,7 @@ extension ClusterEntry {
             endpoint.hostname = host.hostname
             endpoint.weight = host.weight
             endpoint.healthCheck = host.checkSettings
+            endpoint.hashKey = host.hashKey
             let flags = host.healthFlags
             if flags.contains(.degradedEDSHealth) { endpoint.health = .degraded }
             if flags.contains(.edsStatusDraining) { endpoint.health = .draining }
@@ -190,7 +196,8 @@ extension ClusterEntry {
         if hostname.isEmpty, case .name(let name, _) = source.endpoint.address { hostname = name }
         return Host(
             address: address, hostname: hostname, locality: source.locality, weight: source.endpoint.weight,
-            priority: source.priority, check: source.endpoint.healthCheck, state: state)
+            priority: source.priority,
+            rare: HostRarities(check: source.endpoint.healthCheck, hashKey: source.endpoint.hashKey), state: state)
     }
 
     private func newState(_ endpoint: EndpointSpec) -> HostState {

@@ -174,7 +174,8 @@ final class ClusterEntry {
     /// passing their checks. Not those of an ORIGINAL_DST cluster, which goes to them whatever their health.
     func healthChanged() {
         if checker != nil, shared.spec.discovery != .static, rebuild() { return }
-        hosts = HostSet(hosts.hosts, overprovisioningFactor: hosts.overprovisioningFactor)
+        hosts = HostSet(
+            hosts.hosts, overprovisioningFactor: hosts.overprovisioningFactor, for: shared.spec)
         stats.setMembership(hosts)
         if shared.originalDestinations == nil { owner.hostsChanged(self) }
     }

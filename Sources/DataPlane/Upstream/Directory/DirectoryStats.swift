@@ -12,6 +12,7 @@ final class DirectoryStats {
     let assignments: AssignmentStats?
     private let breakers: [BreakerGauges]
     private let endpoints: EndpointStats?
+    private let tables: HashTableStats?
     /// When the first of the cluster's certificates expires, unix seconds; nil: it has none.
     private(set) var firstExpiration: Int64?
 
@@ -48,6 +49,7 @@ final class DirectoryStats {
             BreakerGauges(cells, "\(prefix)circuit_breakers.default.", shared.breakers.default),
             BreakerGauges(cells, "\(prefix)circuit_breakers.high.", shared.breakers.high),
         ]
+        tables = shared.spec.balancing.hashing.map { HashTableStats(cells, prefix: prefix, $0) }
         endpoints = shared.spec.perEndpointStats ? EndpointStats(cells: cells, cluster: cluster) : nil
         _ = ClusterStats(
             cells: names, cluster: cluster, trackTimeoutBudgets: shared.spec.trackTimeoutBudgets,
@@ -71,6 +73,7 @@ final class DirectoryStats {
         membershipExcluded.set(Int64(hosts.excludedCount))
         maxHostWeight.set(Int64(hosts.maxWeight))
         endpoints?.follow(hosts)
+        tables?.follow(hosts)
     }
 
     /// Brings up to date what is shown of atomics: the breakers' gauges, the endpoints' stats.

@@ -89,6 +89,19 @@ final class HostState: Sendable {
     }
 }
 
+/// What few hosts have.
+struct HostRarities: DefaultedSpec {
+    var check: EndpointHealthCheckSpec?
+    var hashKey: String?
+
+    init() {}
+
+    init(check: EndpointHealthCheckSpec?, hashKey: String?) {
+        self.check = check
+        self.hashKey = hashKey
+    }
+}
+
 /// One endpoint of a cluster. Any thread.
 public final class Host: Sendable {
     public let address: SocketAddress
@@ -101,12 +114,12 @@ public final class Host: Sendable {
     /// 0 is the most preferred.
     public let priority: Int
     public let canary: Bool
-    private let check: Rare<EndpointHealthCheckSpec>
+    private let rare: RarelySet<HostRarities>
     let state: HostState
 
     init(
         address: SocketAddress, hostname: String = "", locality: Locality = Locality(), weight: UInt32 = 1,
-        priority: Int = 0, canary: Bool = false, check: EndpointHealthCheckSpec? = nil, state: HostState
+        priority: Int = 0, canary: Bool = false, rare: HostRarities = HostRarities(), state: HostState
     ) {
         self.address = address
         self.hostname = hostname
@@ -114,7 +127,7 @@ public final class Host: Sendable {
         self.weight = max(1, weight)
         self.priority = priority
         self.canary = canary
-        self.check = Rare(wrappedValue: check)
+        self.rare = RarelySet(wrappedValue: rare)
         self.state = state
     }
 
@@ -129,7 +142,10 @@ public final class Host: Sendable {
     }
 
     /// `endpoint.health_check_config`.
-    var checkSettings: EndpointHealthCheckSpec? { check.wrappedValue }
+    var checkSettings: EndpointHealthCheckSpec? { rare.wrappedValue.check }
+
+    /// `hash_key` of its metadata under `envoy.lb`: what it is known by in hash tables, in place of address or name.
+    var hashKey: String? { rare.wrappedValue.hashKey }
 
     /// No active health checks are made of it.
     var isExemptFromChecks: Bool { checkSettings?.isDisabled == true }

@@ -8,6 +8,15 @@ public struct PriorityHosts: Sendable {
     /// Of `all`, how many do not count where the share of healthy hosts is told.
     public var excluded = 0
 
+    /// One of the lists.
+    func members(_ kind: HostSource.Kind) -> [Int] {
+        switch kind {
+        case .all: all
+        case .healthy: healthy
+        case .degraded: degraded
+        }
+    }
+
     /// Hosts that count.
     public var counted: Int { all.count - excluded }
 }
@@ -20,8 +29,11 @@ public final class HostSet: Sendable {
     /// Percent, as their assignment has it; 0: as the cluster has it.
     let overprovisioningFactor: UInt32
 
-    /// Reads each host's health as it is now.
-    public init(_ hosts: [Host], overprovisioningFactor: UInt32 = 0) {
+    /// For clusters that choose by hashes.
+    let hashing: HashRouting?
+
+    /// Reads each host's health as it is now. `spec`: of the cluster, where it may want more than the lists.
+    public init(_ hosts: [Host], overprovisioningFactor: UInt32 = 0, for spec: ClusterSpec? = nil) {
         self.hosts = hosts
         self.overprovisioningFactor = overprovisioningFactor
         var levels = Array(repeating: PriorityHosts(), count: max(1, (hosts.map(\.priority).max() ?? 0) + 1))
@@ -40,6 +52,7 @@ public final class HostSet: Sendable {
             levels[index].healthy = levels[index].all
         }
         priorities = levels
+        hashing = spec.flatMap { HashRouting($0, hosts, levels, overprovisioning: overprovisioningFactor) }
     }
 
     public var healthyCount: Int { priorities.reduce(0) { $0 + $1.healthy.count } }

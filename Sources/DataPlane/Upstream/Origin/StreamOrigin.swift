@@ -13,12 +13,19 @@ public struct StreamOrigin {
     }
 }
 
-/// Someone who wants a connection. Asked for its origin only by clusters that go by it.
+/// Someone who wants a connection. Asked for its origin only by clusters that go by it, for its hash by those that choose
+/// hosts by it.
 public protocol StreamOriginating: AnyObject {
     var origin: StreamOrigin { get }
+    /// Of what the cluster's hash policy looks at, or else that of the stream's route or TCP proxy; nil: there is none, or
+    /// nothing of it.
+    func hash(_ policy: HashPolicy?) -> UInt64?
 }
 
 extension StreamOriginating {
     /// Nothing is known: no client is behind it.
     public var origin: StreamOrigin { StreamOrigin() }
+
+    /// It has no hash policy.
+    public func hash(_ policy: HashPolicy?) -> UInt64? { nil }
 }

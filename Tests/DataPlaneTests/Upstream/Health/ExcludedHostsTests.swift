@@ -9,7 +9,7 @@ import Testing
         let hosts = flags.enumerated().map {
             Host(address: .v4(.loopback, port: UInt16($0.offset + 1)), flags: $0.element)
         }
-        return PriorityLoad(HostSet(hosts), panicThreshold: 50, overprovisioning: 140)
+        return PriorityLoad(HostSet(hosts).priorities, panicThreshold: 50, overprovisioning: 140)
     }
 
     private let pending: HostHealthFlags = [.failedActiveHealthCheck, .pendingActiveHealthCheck]

@@ -123,7 +123,7 @@ struct BalancerTests {
         let first = (0..<4).map { host($0, flags: $0 < 2 ? [] : .failedEDSHealth) }
         let second = (4..<6).map { host($0, priority: 1) }
         // Half healthy times 1.4: 70 % stay.
-        let load = PriorityLoad(HostSet(first + second), panicThreshold: 50, overprovisioning: 140)
+        let load = PriorityLoad(HostSet(first + second).priorities, panicThreshold: 50, overprovisioning: 140)
         #expect(load.healthy == [70, 30])
         #expect(load.panic == [false, false])
         #expect(load.only == nil)
@@ -144,7 +144,7 @@ struct BalancerTests {
 
     @Test func degradedHostsComeSecond() {
         let hosts = [host(0), host(1), host(2, flags: .degradedEDSHealth)]
-        let load = PriorityLoad(HostSet(hosts), panicThreshold: 50, overprovisioning: 140)
+        let load = PriorityLoad(HostSet(hosts).priorities, panicThreshold: 50, overprovisioning: 140)
         // 2/3 healthy times 1.4 is 93, the degraded third makes up the rest.
         #expect(load.healthy[0] == 93)
         #expect(load.degraded[0] == 7)
@@ -154,7 +154,7 @@ struct BalancerTests {
     @Test func inTotalPanicLoadGoesByNumberOfHosts() {
         let first = (0..<3).map { host($0, flags: .failedEDSHealth) }
         let second = [host(3, priority: 1, flags: .failedEDSHealth)]
-        let load = PriorityLoad(HostSet(first + second), panicThreshold: 50, overprovisioning: 140)
+        let load = PriorityLoad(HostSet(first + second).priorities, panicThreshold: 50, overprovisioning: 140)
         #expect(load.healthy == [75, 25])
         #expect(load.panic == [true, true])
     }
@@ -170,7 +170,7 @@ struct BalancerTests {
                 }
             }
             let threshold = Double(random.below(101))
-            let load = PriorityLoad(HostSet(hosts), panicThreshold: threshold, overprovisioning: 140)
+            let load = PriorityLoad(HostSet(hosts).priorities, panicThreshold: threshold, overprovisioning: 140)
             #expect(load.healthy.reduce(0, +) + load.degraded.reduce(0, +) == 100)
         }
     }
