@@ -62,5 +62,13 @@ extension SupportedFields {
           descriptor_key descriptor_value expect_match query_parameters
         envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
           stat_prefix token_bucket runtime_enabled share_key
+        envoy.extensions.filters.http.fault.v3.HTTPFault
+          delay abort upstream_cluster headers downstream_nodes max_active_faults delay_percent_runtime
+          abort_percent_runtime delay_duration_runtime abort_http_status_runtime max_active_faults_runtime
+          abort_grpc_status_runtime disable_downstream_cluster_stats
+        envoy.extensions.filters.common.fault.v3.FaultDelay
+          fixed_delay header_delay percentage
+        envoy.extensions.filters.http.fault.v3.FaultAbort
+          http_status grpc_status header_abort percentage
         """
 }

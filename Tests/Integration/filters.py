@@ -5,6 +5,7 @@ ROUTE_RBAC = FILTERS + "http.rbac.v3.RBACPerRoute"
 NETWORK_RBAC = FILTERS + "network.rbac.v3.RBAC"
 HTTP_LIMIT = FILTERS + "http.local_ratelimit.v3.LocalRateLimit"
 NETWORK_LIMIT = FILTERS + "network.local_ratelimit.v3.LocalRateLimit"
+FAULT = FILTERS + "http.fault.v3.HTTPFault"
 FILTER_CONFIG = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
 ROUTER = {"name": "router", "typed_config": {"@type": FILTERS + "http.router.v3.Router"}}
 # Without it Envoy's rules do not see the name that the client asked for.
@@ -53,3 +54,11 @@ def limit(name="limit", **settings):
 def network_limit(tokens=1, **settings):
     return {"name": "limit", "typed_config": {
         "@type": NETWORK_LIMIT, "stat_prefix": "gate", "token_bucket": bucket(tokens), **settings}}
+
+
+def fault_settings(**settings):
+    return {"@type": FAULT, **settings}
+
+
+def fault(name="fault", **settings):
+    return {"name": name, "typed_config": fault_settings(**settings)}

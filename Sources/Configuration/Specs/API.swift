@@ -61,6 +61,9 @@ enum API {
     typealias RDS = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds
     typealias ResponseMapper = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper
     typealias HTTPFilter = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter
+    typealias HTTPFault = Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault
+    typealias FaultAbort = Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort
+    typealias FaultDelay = Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay
     typealias GRPCStats = Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig
     typealias Router = Envoy_Extensions_Filters_Http_Router_V3_Router
     typealias HTTPRBAC = Envoy_Extensions_Filters_Http_Rbac_V3_RBAC

@@ -16,6 +16,8 @@ struct HTTPFilterSpecBuilder {
             } else if let limit = filter.typedConfig.unpacked(API.LocalRateLimit.self) {
                 kind = .localRateLimit(
                     RateLimitSpecBuilder(context: context).http(limit, isForRoute: false, config))
+            } else if let fault = filter.typedConfig.unpacked(API.HTTPFault.self) {
+                kind = .fault(FaultSpecBuilder(context: context).fault(fault, config))
             } else {
                 if filter.disabled {
                     context.unsupported(
@@ -51,6 +53,9 @@ struct HTTPFilterSpecBuilder {
         }
         if let limit = config.unpacked(API.LocalRateLimit.self) {
             return .localRateLimit(RateLimitSpecBuilder(context: context).http(limit, isForRoute: true, path))
+        }
+        if let fault = config.unpacked(API.HTTPFault.self) {
+            return .fault(FaultSpecBuilder(context: context).fault(fault, path))
         }
         return nil
     }
@@ -101,6 +106,7 @@ struct HTTPFilterSpecBuilder {
                 switch kind {
                 case .rbac: inner.messageName == API.RBACPerRoute.protoMessageName
                 case .localRateLimit: inner.messageName == API.LocalRateLimit.protoMessageName
+                case .fault: inner.messageName == API.HTTPFault.protoMessageName
                 }
             }
             if !fits, !inner.typeURL.isEmpty {

@@ -7,16 +7,17 @@ import Reactor
 enum HTTPFilter {
     case rbac(HTTPRBAC)
     case localRateLimit(LocalRateLimit)
+    case fault(HTTPFault)
 
-    /// Looks at a request's head. False: the request was answered.
-    func pass(_ stream: HTTPStream, _ filters: StreamFilters) -> Bool {
+    /// Looks at a request's head.
+    func pass(_ stream: HTTPStream, _ filters: StreamFilters) -> FilterVerdict {
         switch self {
         case .rbac(let rbac):
-            guard let refusal = rbac.check(stream) else { return true }
+            guard let refusal = rbac.check(stream) else { return .passed }
             stream.reply(refusal)
-            return false
-        case .localRateLimit(let limit):
-            return limit.pass(stream, filters)
+            return .answered
+        case .localRateLimit(let limit): return limit.pass(stream, filters)
+        case .fault(let fault): return fault.pass(stream, filters)
         }
     }
 }
@@ -24,8 +25,13 @@ enum HTTPFilter {
 /// The filters that the requests of one route go through, in their order.
 final class HTTPFilterChain {
     let filters: [HTTPFilter]
+    /// Where each stands in the connection manager's list, by which it is found in another chain.
+    let places: [Int]
 
-    init(_ filters: [HTTPFilter]) { self.filters = filters }
+    init(_ filters: [(place: Int, filter: HTTPFilter)]) {
+        self.filters = filters.map(\.filter)
+        places = filters.map(\.place)
+    }
 }
 
 /// Makes the chains: one for all requests, and one for each place in the routes that changes a filter. Loop thread only.
@@ -35,6 +41,8 @@ final class HTTPFilters {
     private let specs: [HTTPFilterSpec]
     private let compiled: [HTTPFilter]
     private let rbacStats: [RBACStats?]
+    /// nil: there is no fault filter.
+    private let faultStats: FaultStats?
     private let cells: StatCells
     private let runtime: RuntimeSpec
     private let serviceCluster: String
@@ -51,36 +59,43 @@ final class HTTPFilters {
     ) throws(FormatError) {
         var compiled: [HTTPFilter] = []
         var rbacStats: [RBACStats?] = []
+        var faultStats: FaultStats?
         for spec in specs {
+            var ownStats: RBACStats?
             switch spec.kind {
             case .rbac(let rbac):
                 let stats = RBACStats(
                     cells, prefix: "http.\(statPrefix).", rulesPrefix: rbac.rulesStatPrefix,
                     shadowPrefix: rbac.shadowStatPrefix)
                 compiled.append(.rbac(HTTPRBAC(rbac, name: spec.name, stats: stats)))
-                rbacStats.append(stats)
+                ownStats = stats
             case .localRateLimit(let limit):
                 compiled.append(
                     .localRateLimit(
                         try LocalRateLimit(limit, cells, runtime: runtime, serviceCluster: serviceCluster)))
-                rbacStats.append(nil)
+            case .fault(let fault):
+                let stats = faultStats ?? FaultStats(cells, prefix: "http.\(statPrefix).fault.")
+                faultStats = stats
+                compiled.append(.fault(HTTPFault(fault, stats, fault.active, runtime: runtime)))
             }
+            rbacStats.append(ownStats)
         }
         self.specs = specs
         self.compiled = compiled
         self.rbacStats = rbacStats
+        self.faultStats = faultStats
         self.cells = cells
         self.runtime = runtime
         self.serviceCluster = serviceCluster
-        standard = HTTPFilterChain(zip(specs, compiled).filter { !$0.0.isDisabled }.map(\.1))
+        standard = HTTPFilterChain(compiled.enumerated().filter { !specs[$0.offset].isDisabled }.map { ($0, $1) })
     }
 
     /// The chain under overrides, the most specific level first; for each filter the first that names it counts.
     func chain(_ levels: [HTTPFilterOverrides]) throws(FormatError) -> HTTPFilterChain {
-        var filters: [HTTPFilter] = []
+        var filters: [(place: Int, filter: HTTPFilter)] = []
         for (index, spec) in specs.enumerated() {
             let override = levels.lazy.compactMap { $0[spec.name] }.first
-            if let filter = try filter(index, override) { filters.append(filter) }
+            if let filter = try filter(index, override) { filters.append((index, filter)) }
         }
         return HTTPFilterChain(filters)
     }
@@ -103,6 +118,9 @@ final class HTTPFilters {
             guard case .localRateLimit = compiled[index] else { return compiled[index] }
             return .localRateLimit(
                 try LocalRateLimit(limit, cells, runtime: runtime, serviceCluster: serviceCluster))
+        case .fault(let fault):
+            guard let faultStats, case .fault(let own) = specs[index].kind else { return compiled[index] }
+            return .fault(HTTPFault(fault, faultStats, own.active, runtime: runtime))
         }
     }
 }

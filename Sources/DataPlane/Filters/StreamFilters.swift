@@ -13,6 +13,18 @@ final class StreamFilters {
     /// Descriptors of a request while one filter looks at it.
     @exclusivity(unchecked) var matches: [DescriptorMatch] = []
     @exclusivity(unchecked) private var digits = ByteArena()
+    /// The request that a filter holds, and the filters that it goes through.
+    @exclusivity(unchecked) private var held: Held?
+    /// Made for the first request that a fault is for.
+    @exclusivity(unchecked) var fault: StreamFault?
+
+    private struct Held {
+        let request: any FilteredRequest
+        var chain: HTTPFilterChain
+        /// The filter that holds it, in `chain`.
+        var position: Int
+        let hold: any FilterHold
+    }
 
     init(_ filters: HTTPFilters) { self.filters = filters }
 
@@ -22,18 +34,65 @@ final class StreamFilters {
     func forget() {
         rateLimits = nil
         if !quotas.isEmpty { quotas.removeAll(keepingCapacity: true) }
+        fault?.forget()
     }
 
-    /// Shows a request's head to one filter after the other. False: one of them answered.
+    /// Shows a request's head to one filter after the other, until one answers or holds it.
     ///
     /// - Parameter chain: the route's own; nil: it has none.
-    func pass(_ stream: HTTPStream, _ chain: HTTPFilterChain?) -> Bool {
-        for filter in (chain ?? filters.standard).filters {
-            guard filter.pass(stream, self) else { return false }
-            guard stream.isActive else { return false }
-        }
-        return true
+    func pass(_ stream: HTTPStream, _ request: any FilteredRequest, _ chain: HTTPFilterChain?) -> FilterVerdict {
+        pass(stream, request, chain ?? filters.standard, from: 0)
     }
+
+    private func pass(
+        _ stream: HTTPStream, _ request: any FilteredRequest, _ chain: HTTPFilterChain, from first: Int
+    ) -> FilterVerdict {
+        for position in first..<chain.filters.count {
+            switch chain.filters[position].pass(stream, self) {
+            case .passed: guard stream.isActive else { return .answered }
+            case .answered: return .answered
+            case .held(let hold):
+                held = Held(request: request, chain: chain, position: position, hold: hold)
+                return .held(hold)
+            }
+        }
+        return .passed
+    }
+
+    // MARK: - A request that is held
+
+    /// Who holds a request; nil: nobody does.
+    var hold: (any FilterHold)? { held?.hold }
+
+    /// The request that is held, for the filter that holds it.
+    var heldRequest: (any FilteredRequest)? { held?.request }
+
+    /// Lets the request go on that `hold` holds: to the filters behind it, and when none of them answers or holds it, on
+    /// its way.
+    ///
+    /// - Parameter reroutes: its route is chosen anew first.
+    func release(_ stream: HTTPStream, reroutes: Bool = false) {
+        guard var last = held else { return }
+        held = nil
+        if reroutes {
+            let filter = last.chain.places[last.position]
+            last.chain = last.request.chooseRouteAgain() ?? filters.standard
+            // Not all chains have all filters.
+            last.position = (last.chain.places.firstIndex { $0 > filter } ?? last.chain.places.count) - 1
+        }
+        if case .passed = pass(stream, last.request, last.chain, from: last.position + 1) {
+            last.request.filtersPassed()
+        }
+    }
+
+    /// The stream is over, or somebody else has answered.
+    func cancelHold() {
+        guard let last = held else { return }
+        held = nil
+        last.hold.cancel()
+    }
+
+    // MARK: - The response
 
     /// The fields that filters add to a response, the proxy's own answers included.
     func finish(_ response: HeaderMap) {

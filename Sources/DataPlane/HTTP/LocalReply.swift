@@ -45,8 +45,8 @@ struct LocalReply {
     /// `%RESPONSE_CODE_DETAILS%`.
     var details: String
     var flags: ResponseFlags = []
-    /// For gRPC requests; nil: as the HTTP status says.
-    var grpcStatus: GRPCRules.Status?
+    /// For gRPC requests, any number; nil: as the HTTP status says.
+    var grpcStatus: Int?
 
     init(_ status: Int, _ body: String = "", details: String, flags: ResponseFlags = []) {
         self.status = status
@@ -61,8 +61,8 @@ struct LocalReply {
     ) -> Bool {
         if isGRPC {
             headers.set(.contentType, "application/grpc")
-            let code = (grpcStatus ?? GRPCRules.Status(http: status)).rawValue
-            headers.set(.grpcStatus, decimal: UInt64(code))
+            let code = grpcStatus ?? GRPCRules.Status(http: status).rawValue
+            headers.set(.grpcStatus, decimal: UInt64(clamping: code))
             if body.count > 0 {
                 scratch.removeAll()
                 body.withView { GRPCRules.encodeMessage($0, into: &scratch) }

@@ -57,7 +57,7 @@ extension HTTPStream: TimerTarget {
         }
         var answer = LocalReply(
             isRequestComplete ? 504 : 408, "\(words): \(setting)\(value)", details: details, flags: flags)
-        answer.grpcStatus = grpc
+        answer.grpcStatus = grpc?.rawValue
         reply(answer)
     }
 }

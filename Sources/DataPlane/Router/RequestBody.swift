@@ -41,11 +41,25 @@ struct RequestBody: ~Copyable {
         hasTrailers = false
     }
 
-    /// Keeps what comes, up to a number of bytes. `isByTheWay`: more than that is no failure.
-    mutating func keep(upTo limit: Int, isByTheWay: Bool = false) {
-        mode = .kept
+    /// Keeps what comes, and what is held already, up to a number of bytes. `isByTheWay`: more than that is no failure.
+    /// False: it is more already.
+    mutating func keep(upTo limit: Int, isByTheWay: Bool = false) -> Bool {
+        let fits = bytes.count <= limit
+        mode = fits ? .kept : .lost
         self.limit = limit
         self.isByTheWay = isByTheWay
+        return fits
+    }
+
+    /// A copy of the first bytes that are held.
+    func first(_ length: Int) -> [UInt8] {
+        var copy: [UInt8] = []
+        copy.reserveCapacity(min(length, bytes.count))
+        bytes.forEachPart { part in
+            copy.append(contentsOf: part.prefix(length - copy.count).unsafeBytes)
+            return copy.count < length
+        }
+        return copy
     }
 
     /// Bytes held.

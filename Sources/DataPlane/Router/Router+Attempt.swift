@@ -153,6 +153,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         clearTryDeadlines()
         switch dropped {
         case .none: return
+        case .held: stream.filters?.cancelHold()
         case .waiting(let ticket): ticket.cancel()
         case .backingOff: stream.clear(.retryBackoff)
         case .sending(let upstream):

@@ -41,10 +41,10 @@ extension Router {
         changeRequest(route)
         retry = RetryState(facts.retry, request)
         if retry != nil {
-            body.keep(upTo: facts.bufferLimit)
+            if !body.keep(upTo: facts.bufferLimit) { giveUpReplay() }
         } else if cluster.spec.http.protocol != .http1, cluster.spec.reuse.replaysRefused, body.exists {
             // A small body can be replayed when an HTTP/2 server refuses its stream.
-            body.keep(upTo: min(facts.bufferLimit, Router.replayLimit), isByTheWay: true)
+            _ = body.keep(upTo: min(facts.bufferLimit, Router.replayLimit), isByTheWay: true)
         }
         if let sizes = stats?.sizes {
             sizes.rqHeadersSize.record(UInt64(request.byteSize))
@@ -114,6 +114,8 @@ extension Router {
         switch attempt {
         case .none:
             bytes.clear()
+        case .held:
+            holdForFilter(&bytes, end: end)
         case .sending(let upstream):
             if !body.willSend(bytes) { giveUpReplay() }
             sendUp(upstream, &bytes, end: end)
@@ -135,6 +137,7 @@ extension Router {
 
     func requestTrailers() {
         body.hasTrailers = true
+        if case .held = attempt { stream.filters?.hold?.bodyCame(isComplete: true) }
         if case .sending(let upstream) = attempt {
             requestEndSent = true
             info.marks.lastUpstreamSent = stream.loop.now
@@ -162,6 +165,7 @@ extension Router {
 
     /// The route's timeout runs from the request's end. A tunnel has only the time until it stands.
     private func armResponseTimeout() {
+        requestEnd = stream.loop.now
         if let limit = timeouts.response { stream.set(.response, after: limit) }
     }
 

@@ -27,7 +27,7 @@ extension Router {
         if response.contains(.xEnvoyImmediateHealthCheckFail) { cluster?.failImmediately(host) }
         if retryInstead(of: upstream, end: end) { return }
         stream.clear(.perTry)
-        if let received = info.marks.requestEnd, stream.upgrade == .none, !config.spec.suppressEnvoyHeaders {
+        if let received = requestEnd, stream.upgrade == .none, !config.spec.suppressEnvoyHeaders {
             response.set(.xEnvoyUpstreamServiceTime, decimal: UInt64(max(0, (now - received).milliseconds)))
         }
         isCanary = host.canary || response.value(.xEnvoyUpstreamCanary)?.equals("true") == true

@@ -173,7 +173,7 @@ extension Router {
         }
         if facts.includeTimeoutRetry { request.set(.xEnvoyIsTimeoutRetry, lastFailureWasTimeout ? "true" : "false") }
         if !config.spec.suppressEnvoyHeaders {
-            let elapsed = info.marks.requestEnd.map { stream.loop.now - $0 } ?? .zero
+            let elapsed = requestEnd.map { stream.loop.now - $0 } ?? .zero
             timeouts.announce(request, elapsed: elapsed)
         }
         startAttempt()

@@ -15,7 +15,7 @@ extension Router {
 
     /// Charges the time from the request's end to the response's.
     func chargeTime(_ now: MonotonicTime) {
-        guard let stats, let received = info.marks.requestEnd else { return }
+        guard let stats, let received = requestEnd else { return }
         chargeTimeoutBudget()
         guard config.spec.dynamicStats, !info.isHealthCheck else { return }
         let elapsed = UInt64(max(0, (now - received).milliseconds))
@@ -31,7 +31,7 @@ extension Router {
     }
 
     func chargeTimeoutBudget() {
-        guard let budget = stats?.timeoutBudget, let received = info.marks.requestEnd else { return }
+        guard let budget = stats?.timeoutBudget, let received = requestEnd else { return }
         budget.percentUsed.record(Router.percent(stream.loop.now - received, of: timeouts.response ?? .zero))
     }
 

@@ -6,13 +6,15 @@ import Reactor
 /// Forwards requests. One a stream, used again for each of its requests. Loop thread only.
 /// Envoy page: HTTP filters, "Router".
 ///
-/// The files: this one chooses the route; `Router+Request.swift` prepares the request and moves it up;
-/// `Router+Attempt.swift` is the life of a try; `Router+Response.swift` moves the response down; `Router+Retry.swift`
-/// decides what follows a failure; `Router+Stats.swift` counts.
+/// The files: this one chooses the route; `Router+Filters.swift` shows the request to the filters; `Router+Request.swift`
+/// prepares it and moves it up; `Router+Attempt.swift` is the life of a try; `Router+Response.swift` moves the response
+/// down; `Router+Retry.swift` decides what follows a failure; `Router+Stats.swift` counts.
 final class Router: StreamHandler {
     /// What is under way upstream.
     enum Attempt {
         case none
+        /// A filter holds the request: nothing was asked for yet.
+        case held(RouteDecision)
         /// A pool will have a connection.
         case waiting(PoolTicket)
         /// The head was sent.
@@ -52,6 +54,8 @@ final class Router: StreamHandler {
     /// Hosts that failed this request, where `previous_hosts` asks for others.
     @exclusivity(unchecked) var triedHosts: [Host] = []
     @exclusivity(unchecked) var attemptStart = MonotonicTime.zero
+    /// When the whole request was here and no filter held it any more: what upstreams take is counted from it.
+    @exclusivity(unchecked) var requestEnd: MonotonicTime?
     /// A place among the cluster's retries is taken.
     @exclusivity(unchecked) var holdsRetry = false
     @exclusivity(unchecked) var wasRetried = false
@@ -90,6 +94,7 @@ final class Router: StreamHandler {
         isGRPC = false
         host = nil
         triedHosts.removeAll(keepingCapacity: true)
+        requestEnd = nil
         holdsRetry = false
         wasRetried = false
         lastFailureWasTimeout = false
@@ -119,6 +124,11 @@ final class Router: StreamHandler {
         roll = stream.core.random.next()
         let decision = config.routes.table.route(request, tls: info.downstream?.tls, random: roll)
         if let filters = stream.filters, !pass(filters, decision) { return }
+        serve(decision)
+    }
+
+    /// Does what the route says: no filter has anything against it.
+    func serve(_ decision: RouteDecision) {
         config.stats.rqTotal.increment()
         switch decision {
         case .none:
@@ -147,18 +157,6 @@ final class Router: StreamHandler {
                 start(route, facts)
             }
         }
-    }
-
-    /// Shows the request to the filters before the router, as its route has them. False: one of them answered.
-    private func pass(_ filters: StreamFilters, _ decision: RouteDecision) -> Bool {
-        guard case .route(let route) = decision else { return filters.pass(stream, nil) }
-        info.routeName = route.name
-        guard let facts = route.forwardFacts else { return filters.pass(stream, route.filters) }
-        // As in Envoy: answers of filters are changed by the route that forwards, and logged with its cluster.
-        self.route = route
-        _ = findCluster(facts)
-        filters.rateLimits = facts.action.rateLimits
-        return filters.pass(stream, choice?.weighted?.filters ?? route.filters)
     }
 
     /// The route's changes of the request: headers, host, path.

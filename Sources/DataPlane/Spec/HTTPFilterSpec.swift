@@ -5,6 +5,7 @@ public struct HTTPFilterSpec: Sendable {
     public enum Kind: Sendable {
         case rbac(HTTPRBACSpec)
         case localRateLimit(LocalRateLimitSpec)
+        case fault(HTTPFaultSpec)
     }
 
     /// Routes refer to the filter by it.
@@ -28,6 +29,7 @@ public enum HTTPFilterOverride: Sendable {
     /// nil: nothing is enforced here.
     case rbac(HTTPRBACSpec?)
     case localRateLimit(LocalRateLimitSpec)
+    case fault(HTTPFaultSpec)
 }
 
 /// `typed_per_filter_config` of one level, by the names of filters.

@@ -37,13 +37,12 @@ final class LocalRateLimit {
         self.serviceCluster = serviceCluster
     }
 
-    /// False: the request was answered.
-    func pass(_ stream: HTTPStream, _ filters: StreamFilters) -> Bool {
-        guard enabled.includes(stream.core.random.next()) else { return true }
+    func pass(_ stream: HTTPStream, _ filters: StreamFilters) -> FilterVerdict {
+        guard enabled.includes(stream.core.random.next()) else { return .passed }
         stats.enabled.increment()
         guard let limiter = limiter(stream.info.downstream) else {
             stats.ok.increment()
-            return true
+            return .passed
         }
         let now = stream.loop.now
         if !descriptors.isEmpty { describe(stream, filters, limiter) }
@@ -54,21 +53,21 @@ final class LocalRateLimit {
         if spec.addsQuotaHeaders, let quota = verdict.quota { filters.quotas.append(quota) }
         if verdict.isWithin {
             stats.ok.increment()
-            return true
+            return .passed
         }
         stats.rateLimited.increment()
         let context = FormatContext(
             stream.info, request: stream.requestHeaders, now: now, wallNow: stream.loop.wallNow)
         guard enforced.includes(stream.core.random.next()) else {
             requestHeaders.apply(to: stream.requestHeaders, context)
-            return true
+            return .passed
         }
         stats.enforced.increment()
         var answer = LocalReply(
             spec.status, "local_rate_limited", details: "local_rate_limited", flags: .rateLimited)
-        if spec.isResourceExhausted { answer.grpcStatus = .resourceExhausted }
+        if spec.isResourceExhausted { answer.grpcStatus = GRPCRules.Status.resourceExhausted.rawValue }
         stream.reply(answer, last: { [responseHeaders] in responseHeaders.apply(to: $0, context) })
-        return false
+        return .answered
     }
 
     private func limiter(_ downstream: DownstreamInfo?) -> RateLimiter? {
