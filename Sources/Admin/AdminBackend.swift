@@ -74,6 +74,8 @@ public protocol AdminBackend: AnyObject {
     /// asks for it; called before stats are shown.
     func refreshStats()
     var clusters: ClusterDirectory { get }
+    /// What the workers have recorded of requests and connections that are over.
+    var flightLogs: [FlightLog] { get }
     var listeners: [ListenerStatus] { get }
     /// What the start, or something that has come since, still waits for.
     var unreadyTargets: [UnreadyTargets] { get }

@@ -34,6 +34,10 @@ enum ReadingEndpoints {
             ]
         ) { desk, request in ClustersPage.answer(desk.backend, request.parameters) },
         .reading(
+            "/explain", "what became of a request or connection: the latest that went wrong, or one by its id",
+            ExplainPage.parameters
+        ) { desk, request in ExplainPage.answer(desk, request.parameters) },
+        .reading(
             "/listeners", "listeners and their addresses",
             [.init("format", .choice(["text", "json"]), "how to print it")]
         ) { desk, request in ListenersPage.answer(desk.backend, request.parameters) },

@@ -17,6 +17,7 @@ final class FakeBackend: AdminBackend {
     var state = ServerState.live
     var unreadyReason: String?
     var listeners: [ListenerStatus] = []
+    var flightLogs: [FlightLog] = []
     var moreUnready: [UnreadyTargets] = []
     var unreadyTargets: [UnreadyTargets] {
         [UnreadyTargets("Server", clusters.uninitialised.map { "cluster \($0.cluster)" })] + moreUnready

@@ -73,9 +73,21 @@ struct RuntimeSwitchTests {
         let key = RuntimeLimit.maxOriginalDestinationHosts.rawValue
         #expect(try loaded(Self.text("\(key): 7")).spec.clusters.first?.originalDestination.maxHosts == 7)
         #expect(try loaded(Self.text("\(key): 0")).skipped == [])
-        for value in ["true", "-1", "1.5", "5000000000"] {
+        for value in ["true", "-1", "1.5", "5000000000", "1e300"] {
             let problem = "must be a whole number from 0 to 4294967295; 0 is no limit"
             #expect(errors(Self.text("\(key): \(value)")).first?.hasSuffix(problem) == true)
+        }
+    }
+
+    @Test func roomForWhatIsRecorded() throws {
+        let (room, others) = (RuntimeRoom.explainKibibytes.rawValue, RuntimeRoom.explainOthers.rawValue)
+        #expect(try loaded(Self.text("")).spec.explain == ExplainSpec())
+        let spec = try loaded(Self.text("\(room): 64, \(others): 0")).spec.explain
+        #expect(spec.maxBytes == 64 << 10 && spec.othersPerSecond == 0)
+        #expect(try loaded(Self.text("\(room): 0")).spec.explain.maxBytes == 0)
+        for value in ["true", "-1", "64.5", "63", "1048577", "1e300"] {
+            let problem = "must be 0, which is nothing, or a whole number from 64 to 1048576"
+            #expect(errors(Self.text("\(room): \(value)")).first?.hasSuffix(problem) == true)
         }
     }
 

@@ -47,9 +47,12 @@ extension JSONValue {
     static func time(unixSeconds: Int64) -> JSONValue { .string(rfc3339(unixSeconds) + "Z") }
 
     /// RFC 3339 in UTC, to the millisecond.
-    static func time(_ time: WallTime) -> JSONValue {
+    static func time(_ time: WallTime) -> JSONValue { .string(timeText(time)) }
+
+    /// The same as a text.
+    static func timeText(_ time: WallTime) -> String {
         let milliseconds = String(1000 + time.nanosecondOfSecond / 1_000_000).dropFirst()
-        return .string(rfc3339(time.unixSeconds) + "." + milliseconds + "Z")
+        return rfc3339(time.unixSeconds) + "." + milliseconds + "Z"
     }
 
     private static func rfc3339(_ unixSeconds: Int64) -> String {

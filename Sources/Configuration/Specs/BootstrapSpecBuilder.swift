@@ -24,6 +24,7 @@ struct BootstrapSpecBuilder {
         spec.runtime = runtime.read(bootstrap.layeredRuntime, layers)
         let nodes = NodeSpecBuilder(options: options)
         spec.node = nodes.node(bootstrap.node)
+        spec.explain = context.explainSettings()
         spec.stats = StatsSpecBuilder(context: context).stats(bootstrap)
         spec.admin = admin(bootstrap)
 

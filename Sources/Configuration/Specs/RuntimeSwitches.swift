@@ -102,6 +102,10 @@ extension SpecContext {
                 checkInterval(value, place(key))
                 continue
             }
+            if let room = RuntimeRoom(rawValue: key) {
+                checkRoom(room, value, place(key))
+                continue
+            }
             if RuntimePorts(rawValue: key) != nil {
                 if RuntimePorts.parse(value) == nil { bad(place(key), "must be ports, as in \"25, 3306\"") }
                 continue
@@ -109,7 +113,8 @@ extension SpecContext {
             guard RuntimeSwitch(rawValue: key) != nil else {
                 let known =
                     RuntimeSwitch.allCases.map(\.rawValue) + RuntimeLimit.allCases.map(\.rawValue)
-                    + RuntimeInterval.allCases.map(\.rawValue) + RuntimePorts.allCases.map(\.rawValue)
+                    + RuntimeInterval.allCases.map(\.rawValue) + RuntimeRoom.allCases.map(\.rawValue)
+                    + RuntimePorts.allCases.map(\.rawValue)
                 bad(
                     place(key),
                     "Outrider has no runtime key \(quotedForMessage(key))" + Suggestion.clause(for: key, among: known))

@@ -1,7 +1,7 @@
 // Text of a file in messages: quoted, cut and kept on one line.
 
 /// `text` in quotes, cut to what a message has room for.
-func quotedForMessage(_ text: String) -> String {
+public func quotedForMessage(_ text: String) -> String {
     let limit = 80
     var out = "\""
     for scalar in text.unicodeScalars.prefix(limit) {
@@ -12,7 +12,7 @@ func quotedForMessage(_ text: String) -> String {
 }
 
 /// `text` on one line, and without anything that a terminal would act on.
-func singleLine(_ text: String) -> String {
+public func singleLine(_ text: String) -> String {
     if !text.unicodeScalars.contains(where: isControl) { return text }
     var out = ""
     for scalar in text.unicodeScalars { append(scalar, to: &out) }

@@ -101,8 +101,9 @@ extension FormatContext {
 
     private func appendTries(_ text: TextOperator, to sink: inout ByteArena) -> Bool {
         var isSet = false
-        for (host, connectionID) in info.upstream.earlierTries {
-            append(text, host, connectionID, first: !isSet, to: &sink)
+        for one in info.upstream.earlierTries where one.wasRetried {
+            guard let host = one.host else { continue }
+            append(text, host, one.connectionID, first: !isSet, to: &sink)
             isSet = true
         }
         if let host = info.upstream.host, info.upstream.connectionID != 0 {

@@ -18,6 +18,10 @@ public struct HTTPEnvironment {
     public var routes: RouteBook?
     /// nil: no filter looks at requests before their handler.
     var filters: HTTPFilters?
+    /// nil: what becomes of requests is not recorded.
+    var recorder: FlightRecorder?
+    /// For people.
+    var listenerName = ""
     /// Soft watermark of a connection, bytes.
     public var bufferLimit: Int
 
@@ -52,6 +56,8 @@ final class HTTPManagerCore {
     let upgrades: UpgradeRules
     let grpcStats: GRPCStats?
     let filters: HTTPFilters?
+    let recorder: FlightRecorder?
+    let listenerName: String
     @exclusivity(unchecked) var offences: OffenceLog
     @exclusivity(unchecked) var random = FastRandom()
     @exclusivity(unchecked) private var date = HTTPDateCache()
@@ -72,6 +78,8 @@ final class HTTPManagerCore {
         upgrades = UpgradeRules(spec.upgrades)
         grpcStats = spec.grpcStats.map { GRPCStats($0, environment.cells) }
         filters = environment.filters
+        recorder = environment.recorder
+        listenerName = environment.listenerName
         offences = OffenceLog(label: "http", place: "http '\(spec.statPrefix)'")
     }
 

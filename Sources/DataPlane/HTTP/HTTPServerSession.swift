@@ -115,6 +115,7 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     func protocolFailed(_ text: String) {
         core.stats.cxProtocolError.increment()
         core.offences.note("\(downstream.directRemoteAddress) was cut off: \(text)", now: core.loop.now)
+        record(text, flags: .downstreamProtocolError)
     }
 
     func connectionClosed(byPeer: Bool) {
@@ -188,10 +189,27 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         guard !isCutOff else { return }
         isCutOff = true
         core.stats.rqTooManyPrematureResets.increment()
-        core.offences.note(
-            "\(downstream.directRemoteAddress) was cut off: \(resets.description(core.spec.prematureResets))",
-            now: core.loop.now)
+        let reason = resets.description(core.spec.prematureResets)
+        core.offences.note("\(downstream.directRemoteAddress) was cut off: \(reason)", now: core.loop.now)
+        record(reason)
         closeNow("too_many_premature_resets")
+    }
+
+    /// Writes down why the connection as a whole was cut off.
+    private func record(_ reason: String, flags: ResponseFlags = []) {
+        guard let recorder = core.recorder else { return }
+        let info = StreamInfo()
+        info.marks.start = downstream.accepted
+        info.marks.end = core.loop.now
+        info.startWall = core.loop.wallNow + (downstream.accepted - core.loop.now)
+        info.flags = flags
+        info.bytesReceived = codec?.traffic.received ?? 0
+        info.bytesSent = codec?.traffic.sent ?? 0
+        recorder.begin(isRequest: false, isFailure: true)
+        recorder.add(info)
+        recorder.add(downstream, client: nil, listener: core.listenerName)
+        recorder.add(.decidedBy, reason)
+        recorder.end()
     }
 
     /// Adds what was read and written since the last call to the counters.

@@ -95,6 +95,7 @@ extension HTTPStream {
         var answer = given
         info.flags.formUnion(answer.flags)
         info.responseCodeDetails = answer.details
+        if recorder != nil { ownReply = given }
         if responsePhase != .none { return reset() }
         let owner = isHandling ? handler : nil
         isHandling = false

@@ -27,6 +27,8 @@ public final class HTTPStream: RequestReceiver {
     let grpcCall: GRPCCall?
     /// The filters before the router; nil: there are none.
     let filters: StreamFilters?
+    /// nil: what becomes of the request is not recorded.
+    let recorder: FlightRecorder?
 
     @exclusivity(unchecked) var phase = Phase.pooled
     @exclusivity(unchecked) var requestPhase = RequestPhase.head
@@ -42,6 +44,8 @@ public final class HTTPStream: RequestReceiver {
     @exclusivity(unchecked) var countsAsUpgrade = false
     @exclusivity(unchecked) var isInternal = false
     @exclusivity(unchecked) var isPaused = false
+    /// What the proxy has answered, where somebody records it.
+    @exclusivity(unchecked) var ownReply: LocalReply?
     @exclusivity(unchecked) var writer: ResponseWriter?
     @exclusivity(unchecked) var session: HTTPServerSession?
     @exclusivity(unchecked) var deadlines = DeadlineSet<10>()
@@ -58,6 +62,7 @@ public final class HTTPStream: RequestReceiver {
         stats = core.stats
         grpcCall = core.grpcStats.map { GRPCCall($0) }
         filters = core.filters.map { StreamFilters($0) }
+        recorder = core.recorder
     }
 
     /// Whether the client is internal, as x-envoy-internal says.
@@ -121,6 +126,7 @@ public final class HTTPStream: RequestReceiver {
         countsAsUpgrade = false
         isInternal = false
         isPaused = false
+        if ownReply != nil { ownReply = nil }
         deadlines.clearAll()
     }
 
@@ -282,6 +288,7 @@ public final class HTTPStream: RequestReceiver {
         if countsAsUpgrade { stats.cxUpgradesActive.decrement() }
         if isHandling { handler?.abandon() }
         logAccess(.downstreamEnd)
+        if let recorder, wentWrong || recorder.takesOther(now: now) { record(on: recorder) }
         writer = nil
         let owner = session
         session = nil

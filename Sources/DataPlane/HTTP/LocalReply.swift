@@ -45,10 +45,15 @@ struct LocalReply {
     /// `%RESPONSE_CODE_DETAILS%`.
     var details: String
     var flags: ResponseFlags = []
+    /// The setting that decided and its value, where one did: "route 'api' timeout 15s".
+    var decidedBy = ""
     /// For gRPC requests, any number; nil: as the HTTP status says.
     var grpcStatus: Int?
 
-    init(_ status: Int, _ body: String = "", details: String, flags: ResponseFlags = []) {
+    init(
+        _ status: Int, _ body: String = "", details: String, flags: ResponseFlags = [], decidedBy: String = ""
+    ) {
+        self.decidedBy = decidedBy
         self.status = status
         self.body = body.isEmpty ? .none : .text(body)
         self.details = details

@@ -21,6 +21,8 @@ public protocol StreamHandler: AnyObject {
     func deadlinePassed(_ kind: StreamDeadline)
     /// Adds what belongs on every answer of the proxy's own to this request.
     func decorate(_ response: HeaderMap)
+    /// Writes down what it knows of the request, which is over.
+    func record(on recorder: FlightRecorder)
     /// The stream has ended, or was answered without the handler: stop what runs. May be called when nothing does.
     func abandon()
     /// Forget the request: the next one may come.
@@ -34,6 +36,7 @@ extension StreamHandler {
     public func downstreamDrained() {}
     public func deadlinePassed(_ kind: StreamDeadline) {}
     public func decorate(_ response: HeaderMap) {}
+    public func record(on recorder: FlightRecorder) {}
     public func abandon() {}
     public func reset() {}
 }

@@ -53,10 +53,11 @@ extension HTTPStream: TimerTarget {
         let value = limit.map { " \($0)" } ?? ""
         if hasResponseStarted {
             // No answer can say it any more.
-            session?.noteOffence("a response was cut off: \(setting)\(value)")
+            session?.noteOffence("a response was cut off: \(setting)\(value)\(whereToAsk)")
         }
         var answer = LocalReply(
-            isRequestComplete ? 504 : 408, "\(words): \(setting)\(value)", details: details, flags: flags)
+            isRequestComplete ? 504 : 408, "\(words): \(setting)\(value)", details: details, flags: flags,
+            decidedBy: setting + value)
         answer.grpcStatus = grpc?.rawValue
         reply(answer)
     }

@@ -58,7 +58,6 @@ final class FilterChain {
     /// have begun.
     func turnAway(_ connection: Connection, _ downstream: DownstreamInfo, _ refusal: ConnectionRefusal) {
         downstream.refusal = refusal
-        downstream.localCloseReason = refusal.closeReason
         switch filter {
         case .http(let manager, let codecs):
             manager.turnAway(connection, downstream, codecs)

@@ -8,6 +8,7 @@ struct ListenerEnvironment {
     var worker: Int
     var cells: StatCells
     var accessLogs: [AccessLogger]
+    var recorder: FlightRecorder?
 }
 
 /// One worker's share of a listener. Loop thread only.
@@ -32,6 +33,7 @@ public final class Listener {
     var table: ListenerTable?
     private let limit: ConnectionLimit?
     private let accessLogs: [AccessLogger]
+    private let recorder: FlightRecorder?
     private let sockets: [ListeningSocket]
     private(set) var chains: FilterChainSet
     /// Chains that an update took away, by that update, while they have connections.
@@ -53,6 +55,7 @@ public final class Listener {
         loop = environment.loop
         limit = bound.limit
         accessLogs = environment.accessLogs
+        recorder = environment.recorder
         entryLog = EntryLog(listener: bound.spec.name)
         localAddresses = bound.localAddresses
         let cells = environment.cells.held(by: environment.cells.store.makeHold())
@@ -248,6 +251,8 @@ public final class Listener {
         after delay: TimeAmount?
     ) {
         if !refusal.reason.isEmpty { entryLog.refused(connection, refusal.reason, now: loop.now) }
+        downstream.localCloseReason = refusal.closeReason
+        record(connection, downstream, flags: refusal.flags, reason: refusal.reason, details: refusal.details)
         watchEnd(of: connection, downstream)
         guard let gate = chain.gate, let delay else { return chain.turnAway(connection, downstream, refusal) }
         gate.hold(connection, for: delay) { chain.turnAway($0, downstream, refusal) }
@@ -283,6 +288,7 @@ public final class Listener {
         entryLog.failed(connection, now: loop.now)
         connectionGone(connection.createdAt)
         log(connection, downstream, flags: [])
+        if !downstream.transportFailureReason.isEmpty { record(connection, downstream) }
     }
 
     /// A client took too long for its TLS handshake.
@@ -295,6 +301,7 @@ public final class Listener {
         entryLog.refused(connection, reason, now: loop.now)
         connectionGone(connection.createdAt)
         log(connection, downstream, flags: [])
+        record(connection, downstream)
     }
 
     /// A connection ended before it had a chain. `reason` is for the log, empty where nobody is to blame.
@@ -302,6 +309,7 @@ public final class Listener {
         if !reason.isEmpty { entryLog.refused(connection, reason, now: loop.now) }
         leave()
         log(connection, downstream, flags: flags)
+        if !reason.isEmpty { record(connection, downstream, flags: flags, reason: reason) }
     }
 
     /// Counts the end of a connection.
@@ -313,9 +321,30 @@ public final class Listener {
         stats.length.record(UInt64(max(0, (loop.now - began).milliseconds)))
     }
 
+    /// Writes down why a connection was not let in.
+    private func record(
+        _ connection: Connection, _ downstream: DownstreamInfo, flags: ResponseFlags = [], reason: String = "",
+        details: String = ""
+    ) {
+        guard let recorder else { return }
+        let info = info(connection, downstream, flags: flags)
+        info.connectionTerminationDetails = details
+        recorder.begin(isRequest: false, isFailure: true)
+        recorder.add(info)
+        recorder.add(downstream, client: nil, listener: spec.name)
+        recorder.add(.decidedBy, reason)
+        recorder.end()
+    }
+
     /// The listener's own access log: one line a connection.
     private func log(_ connection: Connection, _ downstream: DownstreamInfo, flags: ResponseFlags) {
         guard !accessLogs.isEmpty else { return }
+        let info = info(connection, downstream, flags: flags)
+        let context = FormatContext(info, request: nil, now: loop.now, wallNow: loop.wallNow)
+        for logger in accessLogs { logger.log(context) }
+    }
+
+    private func info(_ connection: Connection, _ downstream: DownstreamInfo, flags: ResponseFlags) -> StreamInfo {
         let info = StreamInfo()
         info.downstream = downstream
         info.flags = flags
@@ -325,7 +354,6 @@ public final class Listener {
         info.startWall = loop.wallNow + (connection.createdAt - loop.now)
         info.bytesReceived = connection.bytesRead
         info.bytesSent = connection.bytesWritten
-        let context = FormatContext(info, request: nil, now: loop.now, wallNow: loop.wallNow)
-        for logger in accessLogs { logger.log(context) }
+        return info
     }
 }

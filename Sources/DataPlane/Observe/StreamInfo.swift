@@ -40,6 +40,8 @@ public final class StreamInfo {
     public var routeName = ""
     public var virtualCluster = ""
     public var isHealthCheck = false
+    /// A gRPC call ended with a status that stands for a failure of the server, or without any.
+    public var isGRPCFailure = false
     /// `%STREAM_ID%` of a stream without an x-request-id (TCP).
     public var streamID = ""
     public var downstream: DownstreamInfo?
@@ -67,6 +69,7 @@ public final class StreamInfo {
         routeName = ""
         virtualCluster = ""
         isHealthCheck = false
+        isGRPCFailure = false
         streamID = ""
         downstream = nil
         if !notes.isEmpty { notes.removeAll(keepingCapacity: true) }
@@ -100,8 +103,10 @@ public struct UpstreamInfo {
     /// `alt_stat_name`, when the cluster has one: what `%UPSTREAM_CLUSTER%` prints.
     public var clusterAlias = ""
     public var host: Host?
-    /// The hosts and connections of the tries before the last one, in order.
-    public var earlierTries: [(host: Host, connectionID: UInt64)] = []
+    /// Those before the last one, in order.
+    public var earlierTries: [UpstreamTry] = []
+    /// How the last one ended, where it failed.
+    public var end = TryEnd.open
     public var localAddress: SocketAddress?
     public var remoteAddress: SocketAddress?
     public var connectionID: UInt64 = 0

@@ -26,6 +26,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         upstreamEnded = false
         awaitsGRPCStatus = false
         attemptStart = stream.loop.now
+        info.upstream.end = .open
         // `poolReady` may come before the call returns, and see this state.
         attempt = .none
         let avoiding = facts.retry?.spec.avoidPreviousHosts == true ? triedHosts : []
@@ -45,11 +46,13 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         case .waiting(let ticket):
             attempt = .waiting(ticket)
         case .noHealthyHost:
+            info.upstream.end = .noHost
             chargeCode(503)
             replyLocally(
                 LocalReply(
                     503, "no healthy upstream", details: CodeDetails.noHealthyUpstream, flags: .noHealthyUpstream))
         case .refused(let refusal):
+            info.upstream.end = .refused
             chargeCode(503)
             replyLocally(
                 LocalReply(

@@ -18,6 +18,7 @@ extension Router {
     /// answer.
     func failed(_ reason: StreamResetReason, detail: String, requestStarted: Bool, isStale: Bool) {
         info.upstream.transportFailureReason = detail
+        info.upstream.end = .reset(reason)
         if !stream.hasResponseStarted {
             if isStale && replaceStale(reason, requestStarted: requestStarted) { return }
             if reason == .remoteRefused && replayRefused() { return }
@@ -62,6 +63,7 @@ extension Router {
         else { return false }
         wasReplaced = true
         stats?.rqReplacedStale.increment()
+        noteTry(.reset(reason), wasRetried: false)
         startAttempt(fresh: true)
         return true
     }
@@ -73,6 +75,7 @@ extension Router {
         else { return false }
         wasReplaced = true
         stats?.rqReplayedRefused.increment()
+        noteTry(.reset(.remoteRefused), wasRetried: false)
         startAttempt()
         return true
     }
@@ -82,7 +85,8 @@ extension Router {
     /// True when the response is not passed on because a retry follows.
     func retryInstead(of upstream: UpstreamStream, end: Bool) -> Bool {
         guard !stream.hasResponseStarted,
-            let decision = retry?.decide(response: response, wallNow: stream.loop.wallNow), grant(decision)
+            let decision = retry?.decide(response: response, wallNow: stream.loop.wallNow),
+            grant(decision, after: .answered(status: response.status))
         else { return false }
         stats?.retry.record(status: response.status)
         if let host { cells(host)?.requestFailed() }
@@ -95,7 +99,8 @@ extension Router {
 
     /// True when a try without a response is followed by another.
     private func retryAfter(_ failure: RetryState.Failure) -> Bool {
-        guard !stream.hasResponseStarted, let decision = retry?.decide(failure: failure), grant(decision)
+        guard !stream.hasResponseStarted, let decision = retry?.decide(failure: failure),
+            grant(decision, after: info.upstream.end)
         else { return false }
         if let host { cells(host)?.requestFailed() }
         lastFailureWasTimeout = failure == .timedOut
@@ -104,7 +109,7 @@ extension Router {
     }
 
     /// Asks everyone who may object, counts who did, and arms the back-off.
-    private func grant(_ decision: RetryState.Decision) -> Bool {
+    private func grant(_ decision: RetryState.Decision, after end: TryEnd) -> Bool {
         guard let cluster, let facts else { return false }
         if holdsRetry && decision == .notWanted {
             stats?.rqRetrySuccess.increment()
@@ -153,9 +158,19 @@ extension Router {
         if facts.retry?.spec.avoidPreviousHosts == true, let host, !triedHosts.contains(where: { $0 === host }) {
             triedHosts.append(host)
         }
-        if let host { info.upstream.earlierTries.append((host, info.upstream.connectionID)) }
+        if host != nil { noteTry(end, wasRetried: true) }
         stream.set(.retryBackoff, after: wait)
         return true
+    }
+
+    /// Keeps what is known of a try that another one follows.
+    private func noteTry(_ end: TryEnd, wasRetried: Bool) {
+        var detail = ""
+        if case .reset = end { detail = info.upstream.transportFailureReason }
+        info.upstream.earlierTries.append(
+            UpstreamTry(
+                host, connectionID: info.upstream.connectionID, took: stream.loop.now - attemptStart, end: end,
+                detail: detail, wasRetried: wasRetried))
     }
 
     func releaseRetry() {
@@ -190,11 +205,13 @@ extension Router {
         case .perTry:
             guard !stream.hasResponseStarted else { return }
             stats?.rqPerTryTimeout.increment()
+            info.upstream.end = .perTryTimeout
             tryTimedOut(
                 CodeDetails.perTryTimeout, timeouts.perTry, setting: "per_try_timeout", from: timeouts.perTrySetting,
                 header: "x-envoy-upstream-rq-per-try-timeout-ms")
         case .perTryIdle:
             stats?.rqPerTryIdleTimeout.increment()
+            info.upstream.end = .perTryIdleTimeout
             tryTimedOut(
                 CodeDetails.perTryIdleTimeout, timeouts.perTryIdle, setting: "per_try_idle_timeout", from: .route,
                 header: "")
@@ -206,6 +223,7 @@ extension Router {
     }
 
     private func responseTimedOut() {
+        info.upstream.end = .responseTimeout
         stats?.rqTimeout.increment()
         forEachGroup { $0.rqTimeout.increment() }
         if let host { cells(host)?.requestTimedOut() }
@@ -240,21 +258,23 @@ extension Router {
         replyLocally(
             LocalReply(
                 status, status == 204 ? "" : "upstream request timeout: \(name)\(value)", details: details,
-                flags: .upstreamRequestTimeout))
+                flags: .upstreamRequestTimeout, decidedBy: name + value))
     }
 
     private func upstreamDurationReached() {
         stats?.rqMaxDurationReached.increment()
+        info.upstream.end = .maxDuration
         dropAttempt()
         if retryAfter(.reset(.localReset, requestStarted: true)) { return }
         let limit = timeouts.upstreamDuration ?? cluster?.spec.http.maxStreamDuration
         let name =
             timeouts.upstreamDuration != nil
             ? "x-envoy-upstream-stream-duration-ms" : "cluster '\(cluster?.name ?? "")' max_stream_duration"
+        let setting = name + (limit.map { " \($0)" } ?? "")
         replyLocally(
             LocalReply(
-                stream.isRequestComplete ? 504 : 408,
-                "upstream max stream duration reached: \(name)\(limit.map { " \($0)" } ?? "")",
-                details: CodeDetails.upstreamMaxStreamDuration, flags: .upstreamMaxStreamDurationReached))
+                stream.isRequestComplete ? 504 : 408, "upstream max stream duration reached: \(setting)",
+                details: CodeDetails.upstreamMaxStreamDuration, flags: .upstreamMaxStreamDurationReached,
+                decidedBy: setting))
     }
 }

@@ -58,6 +58,7 @@ extension Router {
             cells(host)?.requestSucceeded()
         } else {
             cells(host)?.requestFailed()
+            info.isGRPCFailure = true
         }
     }
 

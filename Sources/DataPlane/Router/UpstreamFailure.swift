@@ -48,6 +48,7 @@ enum UpstreamFailure {
         let kind = isLate ? CodeDetails.lateReset : CodeDetails.earlyReset
         let inside = detail.isEmpty ? reason.words : "\(reason.words)|\(detail)"
         return LocalReply(
-            reason.status, body, details: CodeDetails.clean("\(kind){\(inside)}"), flags: reason.flag)
+            reason.status, body, details: CodeDetails.clean("\(kind){\(inside)}"), flags: reason.flag,
+            decidedBy: setting)
     }
 }

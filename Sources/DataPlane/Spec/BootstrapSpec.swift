@@ -13,6 +13,7 @@ public struct BootstrapSpec: Sendable {
     public var dynamic = DynamicResourcesSpec()
     public var stats = StatsSpec()
     public var runtime = RuntimeSpec()
+    public var explain = ExplainSpec()
     /// `cluster_manager.outlier_detection.event_log_path`; nil: ejections are not written to a file.
     public var outlierEventLog: String?
 

@@ -11,6 +11,10 @@ public final class TCPProxy {
     /// Keeps the stats.
     private let cells: StatCells
     let accessLogs: [AccessLogger]
+    /// nil: what becomes of connections is not recorded.
+    let recorder: FlightRecorder?
+    /// For people.
+    let listenerName: String
     let bufferLimit: Int
     private let set: ClusterSet
     private let names: ClusterNames
@@ -25,12 +29,14 @@ public final class TCPProxy {
     /// are closed.
     public init(
         _ spec: TCPProxySpec, loop: EventLoop, cells: StatCells, clusters: ClusterSet, accessLogs: [AccessLogger],
-        bufferLimit: Int
+        bufferLimit: Int, recorder: FlightRecorder? = nil, listenerName: String = ""
     ) {
         self.spec = spec
         self.loop = loop
         self.accessLogs = accessLogs
         self.bufferLimit = bufferLimit
+        self.recorder = recorder
+        self.listenerName = listenerName
         self.cells = cells
         hashPolicy = spec.hashesSourceIP ? HashPolicy([HashPolicySpec(source: .sourceIP, terminal: false)]) : nil
         stats = TCPProxyStats(prefix: spec.statPrefix, cells: cells)

@@ -21,12 +21,15 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         case backoff
     }
 
-    private let proxy: TCPProxy
+    let proxy: TCPProxy
     private let downstream: Connection
-    private let info = StreamInfo()
+    let info = StreamInfo()
     private var state = State.waiting
-    private var cluster: Cluster?
-    private var attempts = 0
+    var cluster: Cluster?
+    var attempts = 0
+    var attemptStart = MonotonicTime.zero
+    /// Connection attempts that failed.
+    var failedTries: [UpstreamTry] = []
     private var idleTimer: LoopTimer?
     private var durationTimer: LoopTimer?
     private var backoffTimer: LoopTimer?
@@ -97,17 +100,22 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         case .waiting(let ticket):
             state = .connecting(ticket)
         case .noHealthyHost:
+            info.upstream.end = .noHost
             end(flags: .noHealthyUpstream, details: "no_healthy_upstream")
         case .refused(let refusal):
+            info.upstream.end = .refused
             end(flags: refusal.flags, details: refusal.details)
         case .overflow(let host):
             info.upstream.host = host
+            info.upstream.end = .reset(.overflow)
             end(flags: .upstreamOverflow, details: "overflow")
         }
     }
 
     private func countAttempt(of cluster: Cluster) {
         attempts += 1
+        attemptStart = proxy.loop.now
+        info.upstream.end = .open
         info.upstream.attemptCount = attempts
         info.upstream.clusterName = cluster.name
     }
@@ -120,6 +128,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         guard case .connecting = state else { return }
         info.upstream.host = host
         info.upstream.transportFailureReason = detail
+        info.upstream.end = .reset(reason)
         if reason.tellsOfHost {
             cluster?.report(reason == .connectTimeout ? .timedOut(status: 504) : .failed, of: host)
         }
@@ -130,6 +139,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
             end(flags: retried.union(.upstreamConnectionFailure), details: "connect_failure")
             return
         }
+        if let lastTry { failedTries.append(lastTry) }
         if let delay = proxy.connectDelay(afterAttempt: attempts) {
             backoffTimer = LoopTimer(loop: proxy.loop, target: self, tag: Timer.backoff.rawValue)
             backoffTimer?.arm(after: delay)
@@ -146,6 +156,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
     private func relay(_ lease: TCPLease) {
         guard let upstream = lease.connection else { return lease.close() }
         state = .relaying(lease)
+        info.upstream.end = .served
         cluster?.report(.connectedOnly, of: lease.host)
         info.upstream.host = lease.host
         info.upstream.remoteAddress = upstream.remoteAddress
@@ -329,6 +340,12 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         info.connectionTerminationDetails = details
         info.marks.end = proxy.loop.now
         writeAccessLogs(.tcpConnectionEnd)
+        // Who was not let in has a record of the listener's.
+        if let recorder = proxy.recorder, info.downstream?.refusal == nil,
+            wentWrong || recorder.takesOther(now: proxy.loop.now)
+        {
+            record(on: recorder)
+        }
         proxy.remove(self)
     }
 

@@ -11,6 +11,8 @@ struct FilterChainBuilder {
     let accessLogs: AccessLogBuffers
     let runtime: RuntimeSpec
     let identity: ProxyIdentity
+    /// nil: what becomes of requests and connections is not recorded.
+    let recorder: FlightRecorder?
 
     /// A listener with its chains, over the sockets that are this worker's.
     func listener(
@@ -19,7 +21,7 @@ struct FilterChainBuilder {
         let logs = try loggers(update.sockets.spec.accessLogs)
         return Listener(
             update.sockets, id: update.id, sockets, try chains(update),
-            ListenerEnvironment(loop: loop, worker: worker, cells: cells, accessLogs: logs))
+            ListenerEnvironment(loop: loop, worker: worker, cells: cells, accessLogs: logs, recorder: recorder))
     }
 
     /// The chains of an update. Those that `current` has in the same words are taken from there as they are, with all
@@ -87,11 +89,14 @@ struct FilterChainBuilder {
             return .tcp(
                 TCPProxy(
                     proxy, loop: loop, cells: held, clusters: clusters,
-                    accessLogs: try loggers(proxy.accessLogs), bufferLimit: bufferLimit))
+                    accessLogs: try loggers(proxy.accessLogs), bufferLimit: bufferLimit, recorder: recorder,
+                    listenerName: update.sockets.spec.name))
         case .http(let http):
             var environment = HTTPEnvironment(
                 loop: loop, cells: held, identity: identity, listenerStatPrefix: update.sockets.statPrefix,
                 drain: drain, accessLogs: try loggers(http.accessLogs), bufferLimit: bufferLimit)
+            environment.recorder = recorder
+            environment.listenerName = update.sockets.spec.name
             let upstreamLogs = try loggers(http.router.upstreamLogs)
             let book: RouteBook
             do throws(FormatError) {

@@ -29,7 +29,7 @@ public final class Worker {
         routes = RouteLibrary(clusters: clusters, runtime: seed.runtime, cells: cells)
         builder = FilterChainBuilder(
             loop: loop, cells: cells, clusters: clusters, routes: routes, accessLogs: accessLogs,
-            runtime: seed.runtime, identity: seed.identity)
+            runtime: seed.runtime, identity: seed.identity, recorder: FlightRecorder(seed.flightLog, cells))
     }
 
     /// What the chosen listeners carry at this moment.

@@ -10,11 +10,13 @@ public struct WorkerSeed: Sendable {
     public var accessLogs: AccessLogSinks
     public var runtime: RuntimeSpec
     public var identity: ProxyIdentity
+    public var flightLog: FlightLog
 
     public init(
         index: Int, clusters: ClusterSeed, stats: StatStore, accessLogs: AccessLogSinks, runtime: RuntimeSpec,
-        identity: ProxyIdentity
+        identity: ProxyIdentity, flightLog: FlightLog
     ) {
+        self.flightLog = flightLog
         self.index = index
         self.clusters = clusters
         self.stats = stats

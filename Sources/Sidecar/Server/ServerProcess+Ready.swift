@@ -12,11 +12,13 @@ extension ServerProcess {
         // The workers tell the main loop how it went; only that loop touches what is captured here.
         let me = UncheckedBox(self)
         waitingForWorkers = workerCount
-        for index in 0..<workerCount {
+        flightLogs = (0..<workerCount).map { FlightLog(configuration.spec.explain, worker: $0) }
+        for (index, flightLog) in flightLogs.enumerated() {
             let worker = try WorkerThread.start(index: index, main: loop.mailbox) { mailbox in
                 WorkerSeed(
                     index: index, clusters: clusters.addWorker(mailbox), stats: stats, accessLogs: accessLogs,
-                    runtime: configuration.spec.runtime, identity: identity)
+                    runtime: configuration.spec.runtime, identity: identity,
+                    flightLog: flightLog)
             } built: { error in
                 me.value.workerBuilt(error)
             }

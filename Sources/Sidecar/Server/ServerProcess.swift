@@ -51,6 +51,8 @@ final class ServerProcess {
     let began: MonotonicTime
     let loadedAt: WallTime
     var workers: [WorkerThread] = []
+    /// What workers have recorded of requests and connections that are over, one log a worker.
+    var flightLogs: [FlightLog] = []
     var admin: AdminServer?
     /// `--ready-when-app`; looks at the app once everything else is there.
     var appGate: AppGate?

@@ -121,7 +121,9 @@ import Testing
     @Test func triesAreListedInOrder() throws {
         let stream = StreamFixture()
         let hosts = (1...2).map { Host(address: .v4(IPv4Address(bits: 0x0a00_0000 + UInt32($0)), port: 80)) }
-        stream.info.upstream.earlierTries = [(hosts[0], 3)]
+        stream.info.upstream.earlierTries = [
+            UpstreamTry(hosts[0], connectionID: 3), UpstreamTry(hosts[1], connectionID: 4, wasRetried: false),
+        ]
         stream.info.upstream.host = hosts[1]
         stream.info.upstream.connectionID = 5
         #expect(try stream.format("%UPSTREAM_HOSTS_ATTEMPTED%") == "10.0.0.1:80,10.0.0.2:80")

@@ -30,7 +30,7 @@ final class HTTPRig {
     /// `settings` changes the manager's spec; the only route sends everything to `app`, and `route` changes it.
     init(
         peer: String = "10.0.0.9", routes: [RouteSpec]? = nil, router: RouterSpec = RouterSpec(),
-        localReplies: LocalReplyRules? = nil, filters: [HTTPFilterSpec] = [],
+        localReplies: LocalReplyRules? = nil, filters: [HTTPFilterSpec] = [], flightLog: FlightLog? = nil,
         settings: (inout HTTPConnectionManagerSpec) -> Void = { _ in },
         route: (inout ForwardSpec) -> Void = { _ in }, virtualHost: (inout VirtualHostSpec) -> Void = { _ in }
     ) throws {
@@ -58,6 +58,8 @@ final class HTTPRig {
         let table = try RouteTable(
             spec.routes, runtime: RuntimeSpec(), filters: environment.filters,
             clusterIndex: { $0 == "app" ? 0 : nil })
+        environment.recorder = flightLog.flatMap { [cells] in FlightRecorder($0, cells) }
+        environment.listenerName = "here"
         environment.identity.localAddress = .v4(IPv4Address("192.0.2.1") ?? .loopback)
         environment.identity.serviceCluster = "svc"
         let routeBook = RouteBook(table, bufferLimit: environment.bufferLimit, cells: cells)

@@ -88,7 +88,7 @@ final class ListenerRig {
         for index in 0..<2 {
             let seed = WorkerSeed(
                 index: index, clusters: clusters.addWorker(loop.mailbox), stats: store, accessLogs: sinks,
-                runtime: RuntimeSpec(), identity: ProxyIdentity())
+                runtime: RuntimeSpec(), identity: ProxyIdentity(), flightLog: FlightLog(ExplainSpec(), worker: index))
             made.append(LoopWorker(try Worker(seed, loop: loop), loop: loop))
         }
         workers = made

@@ -60,6 +60,6 @@ final class HTTPRBAC {
         let path = request.path
         let who = downstream.tls?.peer.map { " (\($0.uriNames.first ?? $0.dnsNames.first ?? $0.subject))" } ?? ""
         return "\(request.method.string) \(path.prefix(min(path.pathLength, 64)).string) of "
-            + "\(downstream.directRemoteAddress)\(who) was refused by '\(name)', \(verdict.reason)"
+            + "\(downstream.directRemoteAddress)\(who) was refused by '\(name)', \(verdict.reason)\(stream.whereToAsk)"
     }
 }
