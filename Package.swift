@@ -54,6 +54,7 @@ let package = Package(
         .systemLibrary(name: "CCares"),
         .systemLibrary(name: "CNGHTTP2"),
         .systemLibrary(name: "CYAML"),
+        .systemLibrary(name: "CZlib"),
         .target(name: "CRE2", linkerSettings: [.linkedLibrary("re2"), .linkedLibrary("stdc++")]),
 
         // The hot path, bottom up.
@@ -61,7 +62,7 @@ let package = Package(
         .target(name: "Matching", dependencies: ["CRE2"], swiftSettings: hot),
         .target(
             name: "Reactor",
-            dependencies: ["CLinux", "COpenSSL", "CCares", "Matching", "Metrics"],
+            dependencies: ["CLinux", "COpenSSL", "CCares", "CZlib", "Matching", "Metrics"],
             swiftSettings: hot),
         .target(name: "HTTPWire", dependencies: ["CNGHTTP2", "Reactor"], swiftSettings: hot),
         .target(
@@ -113,7 +114,7 @@ let package = Package(
         .target(name: "TestKit", dependencies: ["Reactor", "COpenSSL"], path: "Tests/TestKit", swiftSettings: house),
         .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: house),
         .testTarget(name: "MatchingTests", dependencies: ["Matching"], swiftSettings: house),
-        .testTarget(name: "ReactorTests", dependencies: ["Reactor", "TestKit"], swiftSettings: house),
+        .testTarget(name: "ReactorTests", dependencies: ["CZlib", "Reactor", "TestKit"], swiftSettings: house),
         .testTarget(name: "HTTPWireTests", dependencies: ["HTTPWire"], swiftSettings: house),
         .testTarget(name: "DataPlaneTests", dependencies: ["DataPlane", "TestKit"], swiftSettings: house),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration"], swiftSettings: house),

@@ -16,49 +16,60 @@ public enum PrometheusText {
 
     /// Counters, gauges, text readouts and histograms, each sorted by family; the samples of a family are contiguous.
     public static func render(_ snapshot: StatSnapshot, _ options: Options = Options()) -> [UInt8] {
-        var output = TextOutput()
-        output.reserve(snapshot.orders.byFamily.count * 96)
-        families(snapshot, .counter, "counter", options, &output) { place, name, labels, output in
-            sample(name, labels, snapshot.values[Int(place)], &output)
+        StatPage.whole(PrometheusFormat(options), options.filter, snapshot)
+    }
+}
+
+/// Writes the page stat by stat.
+struct PrometheusFormat: StatPageFormat {
+    private let options: PrometheusText.Options
+    /// Those that the last sample was of.
+    private var section = -1
+    private var family: UInt32 = .max
+    private var name = ""
+
+    init(_ options: PrometheusText.Options) { self.options = options }
+
+    let sections: [Set<StatKind>] = [[.counter], [.gauge], [.textReadout], [.histogram]]
+
+    func order(_ snapshot: StatSnapshot) -> [UInt32] { snapshot.orders.byFamily }
+
+    func begin(_ output: inout TextOutput) {}
+    func end(_ output: inout TextOutput) {}
+
+    mutating func write(
+        _ place: UInt32, _ record: StatRecord, section: Int, _ snapshot: StatSnapshot, _ output: inout TextOutput
+    ) {
+        if record.kind == .textReadout && !options.textReadouts { return }
+        let tags = snapshot.tags[Int(place)]
+        if tags.family != family || section != self.section {
+            (family, self.section) = (tags.family, section)
+            name = "envoy_" + PrometheusName.sanitized(snapshot.names.families[Int(family)])
+            output.append("# TYPE ")
+            output.append(name)
+            output.append(" ")
+            output.append(type(of: record.kind))
+            output.append("\n")
         }
-        families(snapshot, .gauge, "gauge", options, &output) { place, name, labels, output in
-            sample(name, labels, snapshot.values[Int(place)], &output)
+        let labels = snapshot.names.labels[Int(tags.labels)]
+        switch record.kind {
+        case .counter, .gauge:
+            Self.sample(name, labels, snapshot.values[Int(place)], &output)
+        case .textReadout:
+            let text = PrometheusName.escaped(snapshot.texts[place] ?? "")
+            Self.sample(name, labels + (labels.isEmpty ? "" : ",") + "text_value=\"\(text)\"", 0, &output)
+        case .histogram where options.summaries:
+            Self.summary(snapshot, place, name, labels, &output)
+        case .histogram:
+            Self.histogram(snapshot, place, name, labels, &output)
         }
-        if options.textReadouts {
-            families(snapshot, .textReadout, "gauge", options, &output) { place, name, labels, output in
-                let text = PrometheusName.escaped(snapshot.texts[place] ?? "")
-                sample(name, labels + (labels.isEmpty ? "" : ",") + "text_value=\"\(text)\"", 0, &output)
-            }
-        }
-        families(snapshot, .histogram, options.summaries ? "summary" : "histogram", options, &output) {
-            place, name, labels, output in
-            if options.summaries {
-                summary(snapshot, place, name, labels, &output)
-            } else {
-                histogram(snapshot, place, name, labels, &output)
-            }
-        }
-        return output.bytes
     }
 
-    private static func families(
-        _ snapshot: StatSnapshot, _ kind: StatKind, _ type: StaticString, _ options: Options,
-        _ output: inout TextOutput, _ write: (UInt32, String, String, inout TextOutput) -> Void
-    ) {
-        var family: UInt32?
-        var name = ""
-        snapshot.forEach(snapshot.orders.byFamily, [kind], options.filter) { place, _ in
-            let tags = snapshot.tags[Int(place)]
-            if tags.family != family {
-                family = tags.family
-                name = "envoy_" + PrometheusName.sanitized(snapshot.names.families[Int(tags.family)])
-                output.append("# TYPE ")
-                output.append(name)
-                output.append(" ")
-                output.append(type)
-                output.append("\n")
-            }
-            write(place, name, snapshot.names.labels[Int(tags.labels)], &output)
+    private func type(of kind: StatKind) -> StaticString {
+        switch kind {
+        case .counter: "counter"
+        case .gauge, .textReadout: "gauge"
+        case .histogram: options.summaries ? "summary" : "histogram"
         }
     }
 

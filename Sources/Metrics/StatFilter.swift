@@ -32,23 +32,3 @@ public enum HistogramDisplay: String, Sendable {
     case disjoint
     case detailed
 }
-
-extension StatSnapshot {
-    /// Calls `body` with the place of each stat in `order` that is of `kinds` and passes `filter`.
-    func forEach(_ order: [UInt32], _ kinds: Set<StatKind>, _ filter: StatFilter, _ body: (UInt32, StatRecord) -> Void)
-    {
-        let kinds = kinds.intersection(filter.kinds)
-        var name: [UInt8] = []
-        for place in order {
-            let record = records[Int(place)]
-            guard kinds.contains(record.kind), !filter.usedOnly || used[Int(place)] else { continue }
-            if let accepts = filter.accepts {
-                name.removeAll(keepingCapacity: true)
-                name.append(contentsOf: names.fronts[Int(record.front)].utf8)
-                name.append(contentsOf: names.backs[Int(record.back)].utf8)
-                guard name.withUnsafeBytes(accepts) else { continue }
-            }
-            body(place, record)
-        }
-    }
-}

@@ -58,6 +58,8 @@ public struct StatOptions: Sendable {
     public var customTags: [StatTagRule] = []
     /// `stats_matcher`: false keeps a stat from being made; writes to it go nowhere.
     public var accepts: (@Sendable (String) -> Bool)?
+    /// Stats that there may be; what is asked for beyond them is counted and not kept. 0: no limit.
+    public var maxStats = 0
     /// `histogram_bucket_settings`; the first that matches decides.
     public var histogramBuckets: [HistogramBucketRule] = []
 

@@ -6,6 +6,8 @@ struct StatState: Sendable {
     var threads: [CellPages] = []
     /// Nothing is dropped any more.
     var keepsReleased = false
+    /// Stats that there was no room for.
+    var overflowed: UInt64 = 0
     private(set) var index = PlaceTable()
     private var records: [StatRecord] = []
     /// Of the records before `firstUntagged`, at least.

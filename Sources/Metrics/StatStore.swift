@@ -45,19 +45,27 @@ public final class StatStore: Sendable {
 
     /// Everything as it is now; histograms as of the last `mergeHistograms`.
     public func snapshot() -> StatSnapshot {
-        // Tags are computed once a stat, in small batches, so that no worker waits long for the lock.
-        while state.withLock({ $0.tagSome(512, with: tags) }) {}
-        var (snapshot, hasOrders, generation) = state.withLock { state in
+        var steps = StatSnapshotSteps(self)
+        while true {
+            if let snapshot = steps.step() { return snapshot }
+        }
+    }
+
+    /// Computes the tags of some stats that have none; true while there are more.
+    fileprivate func tagSome() -> Bool {
+        state.withLock { $0.tagSome(128, with: tags) }
+    }
+
+    fileprivate func unordered() -> (snapshot: StatSnapshot, hasOrders: Bool, generation: UInt64) {
+        state.withLock { state in
+            // Those that have come since.
             _ = state.tagSome(.max, with: tags)
             return state.snapshot(options: options)
         }
-        if !hasOrders {
-            // Sorting takes longest, so it is done without the lock.
-            let orders = StatOrders(records: snapshot.records, tags: snapshot.tags, names: snapshot.names)
-            snapshot.orders = orders
-            state.withLock { $0.keep(orders, of: generation) }
-        }
-        return snapshot
+    }
+
+    fileprivate func keep(_ orders: StatOrders, of generation: UInt64) {
+        state.withLock { $0.keep(orders, of: generation) }
     }
 
     /// For stats that are to go before the process ends: see `StatCells.held`.
@@ -75,8 +83,18 @@ public final class StatStore: Sendable {
             if let found = state.withLock({ $0.find(name, kind, for: pages, hold) }) { return found }
             guard accepts(name) else { return nil }
         }
-        return state.withLock { $0.findOrMake(name, kind, unit: unit, for: pages, hold) }
+        return state.withLock { state in
+            if options.maxStats > 0, state.index.count >= options.maxStats {
+                if let found = state.find(name, kind, for: pages, hold) { return found }
+                state.overflowed &+= 1
+                return nil
+            }
+            return state.findOrMake(name, kind, unit: unit, for: pages, hold)
+        }
     }
+
+    /// How often a stat was asked for that there was no room for.
+    public var overflowed: UInt64 { state.withLock { $0.overflowed } }
 
     func release(_ ids: StatIDs) {
         state.withLock { $0.release(ids) }
@@ -84,5 +102,41 @@ public final class StatStore: Sendable {
 
     func setText(_ text: String, id: UInt32) {
         state.withLock { $0.setText(text, id: id) }
+    }
+}
+
+/// Takes a snapshot in steps of a millisecond or some, for who has other things to do. One thread.
+///
+/// The values are all read in one step, which is short: with 100,000 stats what takes long is to work out tags and orders,
+/// and that is kept until a stat comes or goes.
+struct StatSnapshotSteps {
+    private enum Phase {
+        case tagging
+        case ordering(StatSnapshot, generation: UInt64)
+    }
+
+    private let store: StatStore
+    private var phase = Phase.tagging
+    private var ordering: StatOrdering?
+
+    init(_ store: StatStore) { self.store = store }
+
+    /// nil: there is more to do.
+    mutating func step() -> StatSnapshot? {
+        switch phase {
+        case .tagging:
+            if store.tagSome() { return nil }
+            let (snapshot, hasOrders, generation) = store.unordered()
+            if hasOrders { return snapshot }
+            ordering = StatOrdering(snapshot)
+            phase = .ordering(snapshot, generation: generation)
+            return nil
+        case .ordering(var snapshot, let generation):
+            if ordering?.step() == true { return nil }
+            snapshot.orders = ordering?.orders ?? StatOrders()
+            ordering = nil
+            store.keep(snapshot.orders, of: generation)
+            return snapshot
+        }
     }
 }

@@ -5,62 +5,73 @@ public enum StatsJSON {
     public static func render(
         _ snapshot: StatSnapshot, _ filter: StatFilter = StatFilter(), histograms: HistogramDisplay = .summary
     ) -> [UInt8] {
-        var output = TextOutput()
-        output.reserve(snapshot.orders.byName.count * 80)
-        var isFirst = true
-        output.append("{\"stats\":[")
-        snapshot.forEach(snapshot.orders.byName, [.textReadout], filter) { place, _ in
-            entry(snapshot, place, &isFirst, &output)
-            output.append(json: snapshot.texts[place] ?? "")
-            output.append("}")
-        }
-        snapshot.forEach(snapshot.orders.byName, [.counter, .gauge], filter) { place, _ in
-            entry(snapshot, place, &isFirst, &output)
-            output.append(snapshot.values[Int(place)])
-            output.append("}")
-        }
-        var isFirstHistogram = true
-        snapshot.forEach(snapshot.orders.byName, [.histogram], filter) { place, record in
-            if isFirstHistogram {
-                if !isFirst { output.append(",") }
-                start(histograms, &output)
-            } else {
-                output.append(",")
-            }
-            isFirstHistogram = false
-            let histogram = snapshot.histograms[place] ?? MergedHistogram(unit: record.unit)
-            output.append("{\"name\":")
-            output.append(json: snapshot.name(place))
-            switch histograms {
-            case .summary:
-                output.append(",\"values\":")
-                quantiles(histogram, &output)
-            case .cumulative, .disjoint:
-                buckets(histogram, snapshot.bounds(place), disjoint: histograms == .disjoint, &output)
-            case .detailed:
-                output.append(",\"totals\":")
-                bins(histogram.cumulative, &output)
-                output.append(",\"intervals\":")
-                bins(histogram.interval, &output)
-                output.append(",\"percentiles\":")
-                quantiles(histogram, &output)
-            }
-            output.append("}")
-        }
-        if !isFirstHistogram {
-            output.append(histograms == .summary || histograms == .detailed ? "]}}" : "]}")
-        }
+        StatPage.whole(StatsJSONFormat(histograms), filter, snapshot)
+    }
+}
+
+/// Writes the page stat by stat.
+struct StatsJSONFormat: StatPageFormat {
+    private let display: HistogramDisplay
+    private var isFirst = true
+    private var isFirstHistogram = true
+
+    init(_ display: HistogramDisplay) { self.display = display }
+
+    let sections: [Set<StatKind>] = [[.textReadout], [.counter, .gauge], [.histogram]]
+
+    func order(_ snapshot: StatSnapshot) -> [UInt32] { snapshot.orders.byName }
+
+    func begin(_ output: inout TextOutput) { output.append("{\"stats\":[") }
+
+    func end(_ output: inout TextOutput) {
+        if !isFirstHistogram { output.append(display == .summary || display == .detailed ? "]}}" : "]}") }
         output.append("]}")
-        return output.bytes
     }
 
-    private static func entry(
-        _ snapshot: StatSnapshot, _ place: UInt32, _ isFirst: inout Bool, _ output: inout TextOutput
+    mutating func write(
+        _ place: UInt32, _ record: StatRecord, section: Int, _ snapshot: StatSnapshot, _ output: inout TextOutput
     ) {
+        if record.kind == .histogram { return writeHistogram(place, record, snapshot, &output) }
         output.append(isFirst ? "{\"name\":" : ",{\"name\":")
         isFirst = false
         output.append(json: snapshot.name(place))
         output.append(",\"value\":")
+        if record.kind == .textReadout {
+            output.append(json: snapshot.texts[place] ?? "")
+        } else {
+            output.append(snapshot.values[Int(place)])
+        }
+        output.append("}")
+    }
+
+    private mutating func writeHistogram(
+        _ place: UInt32, _ record: StatRecord, _ snapshot: StatSnapshot, _ output: inout TextOutput
+    ) {
+        if isFirstHistogram {
+            if !isFirst { output.append(",") }
+            Self.start(display, &output)
+        } else {
+            output.append(",")
+        }
+        isFirstHistogram = false
+        let histogram = snapshot.histograms[place] ?? MergedHistogram(unit: record.unit)
+        output.append("{\"name\":")
+        output.append(json: snapshot.name(place))
+        switch display {
+        case .summary:
+            output.append(",\"values\":")
+            Self.quantiles(histogram, &output)
+        case .cumulative, .disjoint:
+            Self.buckets(histogram, snapshot.bounds(place), disjoint: display == .disjoint, &output)
+        case .detailed:
+            output.append(",\"totals\":")
+            Self.bins(histogram.cumulative, &output)
+            output.append(",\"intervals\":")
+            Self.bins(histogram.interval, &output)
+            output.append(",\"percentiles\":")
+            Self.quantiles(histogram, &output)
+        }
+        output.append("}")
     }
 
     private static func start(_ display: HistogramDisplay, _ output: inout TextOutput) {

@@ -5,44 +5,60 @@ public enum StatsText {
     public static func render(
         _ snapshot: StatSnapshot, _ filter: StatFilter = StatFilter(), histograms: HistogramDisplay = .summary
     ) -> [UInt8] {
-        var output = TextOutput()
-        output.reserve(snapshot.orders.byName.count * 64)
-        snapshot.forEach(snapshot.orders.byName, [.textReadout], filter) { place, record in
-            name(snapshot, record, &output)
+        StatPage.whole(StatsTextFormat(histograms), filter, snapshot)
+    }
+}
+
+/// Writes the page stat by stat.
+struct StatsTextFormat: StatPageFormat {
+    private let display: HistogramDisplay
+
+    init(_ display: HistogramDisplay) { self.display = display }
+
+    let sections: [Set<StatKind>] = [[.textReadout], [.counter, .gauge], [.histogram]]
+
+    func order(_ snapshot: StatSnapshot) -> [UInt32] { snapshot.orders.byName }
+
+    func begin(_ output: inout TextOutput) {}
+    func end(_ output: inout TextOutput) {}
+
+    func write(
+        _ place: UInt32, _ record: StatRecord, section: Int, _ snapshot: StatSnapshot, _ output: inout TextOutput
+    ) {
+        Self.name(snapshot, record, &output)
+        switch record.kind {
+        case .textReadout:
             output.append(": \"")
             output.append(snapshot.texts[place] ?? "")
             output.append("\"\n")
-        }
-        snapshot.forEach(snapshot.orders.byName, [.counter, .gauge], filter) { place, record in
-            name(snapshot, record, &output)
+        case .counter, .gauge:
             output.append(": ")
             output.append(snapshot.values[Int(place)])
             output.append("\n")
-        }
-        snapshot.forEach(snapshot.orders.byName, [.histogram], filter) { place, record in
-            name(snapshot, record, &output)
-            guard let histogram = snapshot.histograms[place] else {
-                output.append(": No recorded values\n")
-                return
-            }
-            switch histograms {
-            case .summary:
-                output.append(": ")
-                quantiles(histogram, &output)
-            case .cumulative, .disjoint:
-                output.append(": ")
-                buckets(histogram, snapshot.bounds(place), disjoint: histograms == .disjoint, &output)
-            case .detailed:
-                output.append(":\n  totals=")
-                bins(histogram.cumulative, &output)
-                output.append("\n  intervals=")
-                bins(histogram.interval, &output)
-                output.append("\n  summary=")
-                quantiles(histogram, &output)
-            }
+        case .histogram:
+            guard let histogram = snapshot.histograms[place] else { return output.append(": No recorded values\n") }
+            write(histogram, snapshot.bounds(place), &output)
             output.append("\n")
         }
-        return output.bytes
+    }
+
+    private func write(_ histogram: MergedHistogram, _ bounds: @autoclosure () -> [Double], _ output: inout TextOutput)
+    {
+        switch display {
+        case .summary:
+            output.append(": ")
+            Self.quantiles(histogram, &output)
+        case .cumulative, .disjoint:
+            output.append(": ")
+            Self.buckets(histogram, bounds(), disjoint: display == .disjoint, &output)
+        case .detailed:
+            output.append(":\n  totals=")
+            Self.bins(histogram.cumulative, &output)
+            output.append("\n  intervals=")
+            Self.bins(histogram.interval, &output)
+            output.append("\n  summary=")
+            Self.quantiles(histogram, &output)
+        }
     }
 
     private static func name(_ snapshot: StatSnapshot, _ record: StatRecord, _ output: inout TextOutput) {

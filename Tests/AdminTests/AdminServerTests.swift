@@ -1,6 +1,7 @@
 // The admin port over real sockets: methods, bodies, slow readers, logs.
 import DataPlane
 import Glibc
+import HTTPWire
 import Metrics
 import Reactor
 import TestKit
@@ -161,7 +162,7 @@ extension EventLoop {
         client.send("GET /stats HTTP/1.1\r\n" + close)
         port.loop.turn { port.counter("http.admin.downstream_rq_2xx") == 1 }
         port.loop.turnWhileBusy()
-        // The page waits in one piece, and the connection holds no more than its watermark and one piece.
+        // The rest of the page is not made yet, and the connection holds no more than its watermark and one piece.
         #expect(client.side.received.isEmpty)
         #expect(port.gauge("http.admin.downstream_rq_active") == 1)
         let slabs = port.loop.slabs.slabsInUse * 16 << 10
@@ -169,10 +170,62 @@ extension EventLoop {
         client.side.reads = true
         client.side.readAll(client.connection)
         port.loop.turn { client.side.sawEnd }
-        let text = client.side.text
-        #expect(text.split(separator: "\n").count { $0.hasPrefix("stat.") } == 20_000)
+        #expect(client.side.text.contains("\r\ntransfer-encoding: chunked\r\n"))
+        let lines = chunks(of: client.side.text).split(separator: "\n")
+        #expect(lines.count { $0.hasPrefix("stat.") } == 20_000)
         #expect(port.gauge("http.admin.downstream_rq_active") == 0)
         client.connection.close()
+    }
+
+    /// The body of a chunked answer.
+    private func chunks(of answer: String) -> String {
+        let bytes = Array(answer.utf8)
+        var body: [UInt8] = []
+        var rest = bytes[...]
+        func line() -> String {
+            let line = rest.prefix { $0 != 0x0d }
+            rest = rest.dropFirst(line.count + 2)
+            return String(decoding: line, as: UTF8.self)
+        }
+        while !line().isEmpty {}
+        while let size = Int(line(), radix: 16), size > 0 {
+            body += rest.prefix(size)
+            rest = rest.dropFirst(size + 2)
+        }
+        return String(decoding: body, as: UTF8.self)
+    }
+
+    @Test func compressesWhatIsLongForWhomTakesThat() throws {
+        let port = try Port()
+        port.fillStats()
+        func head(_ request: String) -> String {
+            let answer = port.exchange(request + close)
+            return String(answer[..<(answer.firstRange(of: "\r\n\r\n")?.lowerBound ?? answer.endIndex)])
+        }
+        let takes = "Accept-Encoding: deflate, gzip\r\n"
+        #expect(head("GET /stats HTTP/1.1\r\n" + takes).contains("\r\ncontent-encoding: gzip"))
+        #expect(head("GET /stats HTTP/1.1\r\n" + takes).contains("\r\nvary: accept-encoding"))
+        #expect(head("GET /help HTTP/1.1\r\n" + takes).contains("\r\ncontent-encoding: gzip"))
+        #expect(!head("GET /help HTTP/1.1\r\n").contains("content-encoding"))
+        #expect(!head("GET /help HTTP/1.1\r\nAccept-Encoding: gzip;q=0, br\r\n").contains("content-encoding"))
+        #expect(!head("GET /ready HTTP/1.1\r\n" + takes).contains("content-encoding"))
+        #expect(port.exchange("HEAD /stats HTTP/1.1\r\n" + takes + close).hasSuffix("\r\n\r\n"))
+        let length = port.exchange("GET /stats HTTP/1.1\r\n" + takes + close).utf8.count
+        #expect(length < 1 << 20)
+    }
+
+    @Test func knowsWhoTakesGzip() {
+        func takes(_ value: String?) -> Bool {
+            let headers = HeaderMap()
+            if var value { value.withUTF8 { headers.append(.acceptEncoding, ByteView(UnsafeRawBufferPointer($0))) } }
+            return AcceptEncoding.takesGzip(headers)
+        }
+        for value in ["gzip", "GZIP", "br, gzip;q=0.5", "*", "x-gzip", "gzip ; q=1", "identity;q=0, gzip"] {
+            #expect(takes(value), "\(value)")
+        }
+        for value in [nil, "", "br", "gzip;q=0", "gzip; q=0.000, *", "*;q=0", "gzippy", ";;,"] {
+            #expect(!takes(value), "\(value ?? "nil")")
+        }
     }
 
     @Test func givesUpThePageOfAReaderThatLeaves() throws {

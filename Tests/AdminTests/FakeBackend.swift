@@ -98,5 +98,10 @@ final class Desk {
 }
 
 extension AdminAnswer {
-    var text: String { String(decoding: body, as: UTF8.self) }
+    /// The body, from all of its pieces.
+    var text: String {
+        var bytes = body
+        while let piece = pieces?.next() { bytes += piece }
+        return String(decoding: bytes, as: UTF8.self)
+    }
 }

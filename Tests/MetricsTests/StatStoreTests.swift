@@ -208,3 +208,38 @@ import Testing
         #expect(StatRecord(front: 0, back: 1 << 20, kind: kind, unit: .bytes) == nil)
     }
 }
+
+@Suite struct StatLimitTests {
+    @Test func whatThereIsNoRoomForIsCountedAndNotKept() {
+        var options = StatOptions()
+        options.maxStats = 3
+        let store = StatStore(options: options)
+        let (one, other) = (store.makeCells(), store.makeCells())
+        for name in ["a", "b", "c", "d", "e"] { one.counter(name).add(2) }
+        one.histogram("h").record(1)
+        one.textReadout("t").set("x")
+        // What there is may be had by others, too.
+        other.counter("c").add(1)
+        other.counter("d").add(1)
+        store.mergeHistograms()
+        let snapshot = store.snapshot()
+        #expect(snapshot.stats.map(\.name) == ["a", "b", "c"])
+        #expect(snapshot.value("c") == 3 && snapshot.value("d") == 0)
+        #expect(store.overflowed == 5)
+    }
+
+    @Test func roomThatIsGivenBackIsRoom() {
+        var options = StatOptions()
+        options.maxStats = 2
+        let store = StatStore(options: options)
+        let cells = store.makeCells()
+        _ = cells.counter("a")
+        var hold: StatHold? = store.makeHold()
+        if let hold { _ = cells.held(by: hold).counter("b") }
+        _ = cells.counter("c")
+        #expect(store.count == 2 && store.overflowed == 1)
+        hold = nil
+        _ = cells.counter("c")
+        #expect(store.snapshot().stats.map(\.name) == ["a", "c"])
+    }
+}

@@ -11,13 +11,24 @@ enum HomePage {
 
     /// The stats as text under a form with the parameters that led to them.
     static func stats(
-        _ desk: AdminDesk, _ parameters: AdminParameters, _ text: [UInt8], refreshes: Bool
+        _ desk: AdminDesk, _ parameters: AdminParameters, _ text: AdminAnswer, refreshes: Bool
     ) -> AdminAnswer {
         var body = "<table>\n"
         for endpoint in desk.endpoints where endpoint.path == "/stats" { body += row(endpoint, parameters) }
         body += "</table>\n<pre>\n"
         let lead = page(desk, body, refreshes: refreshes, isClosed: false).body
-        return AdminAnswer(lead + escaped(text) + Array("</pre>\n</body>\n</html>\n".utf8), .html)
+        guard let pieces = text.pieces else { return text }
+        var state = (isFirst: true, isOver: false)
+        return AdminAnswer(.html, memory: pieces.memory) {
+            if state.isOver { return nil }
+            if state.isFirst {
+                state.isFirst = false
+                return lead
+            }
+            if let piece = pieces.next() { return escaped(piece) }
+            state.isOver = true
+            return Array("</pre>\n</body>\n</html>\n".utf8)
+        }
     }
 
     private static func page(

@@ -60,19 +60,26 @@ enum StatsPage {
             }
             let display = try display(buckets)
             desk.backend.refreshStats()
-            let snapshot = desk.backend.stats.snapshot()
+            let store = desk.backend.stats
             switch format {
             case .json:
-                return AdminAnswer(StatsJSON.render(snapshot, filter, histograms: display), .json)
+                return answer(StatPage(json: filter, histograms: display, of: store), .json, store)
             case .html, .activeHTML:
-                let text = StatsText.render(snapshot, filter, histograms: display)
+                let text = answer(StatPage(text: filter, histograms: display, of: store), .html, store)
                 return HomePage.stats(desk, parameters, text, refreshes: format == .activeHTML)
             case .text, .prometheus:
-                return AdminAnswer(StatsText.render(snapshot, filter, histograms: display))
+                return answer(StatPage(text: filter, histograms: display, of: store), .text, store)
             }
         } catch {
             return AdminAnswer(error.text, status: 400)
         }
+    }
+
+    /// A page holds a snapshot until its reader has all of it.
+    private static func answer(
+        _ page: StatPage, _ type: AdminAnswer.ContentType, _ store: StatStore
+    ) -> AdminAnswer {
+        AdminAnswer(type, memory: store.count * StatSnapshot.bytesAStat + AdminHandler.piece) { page.next() }
     }
 
     private static let bucketWords: Set<String> = [
@@ -123,7 +130,8 @@ enum StatsPage {
         default: throw Refusal(text: "unsupported prometheus histogram bucket mode")
         }
         desk.backend.refreshStats()
-        return AdminAnswer(PrometheusText.render(desk.backend.stats.snapshot(), options), .prometheus)
+        let store = desk.backend.stats
+        return answer(StatPage(prometheus: options, of: store), .prometheus, store)
     }
 }
 

@@ -9,7 +9,9 @@ final class AdminHandler: StreamHandler {
     /// Bytes of a request body that are taken.
     static let maxBody = 64 << 10
     /// Bytes handed to the connection at once.
-    private static let piece = 64 << 10
+    static let piece = 64 << 10
+    /// Bytes of an answer from which on it is compressed for whom takes that.
+    static let compressedFrom = 1024
 
     private unowned let stream: HTTPStream
     private let desk: AdminDesk
@@ -17,9 +19,12 @@ final class AdminHandler: StreamHandler {
     private var isForm = false
     private var bodySize = 0
     private var form: [UInt8] = []
-    /// The answer, and how much of it the connection has.
-    private var page: [UInt8] = []
-    private var sent = 0
+    /// What the connection has not got yet.
+    private var source = AnswerSource.none
+    private var compressor: GzipStream?
+    /// Bytes that the answer takes of the budget.
+    private var held = 0
+    private var isWaitingForTurn = false
 
     init(_ stream: HTTPStream, desk: AdminDesk, budget: AdminBudget) {
         self.stream = stream
@@ -68,38 +73,62 @@ final class AdminHandler: StreamHandler {
         type.withUTF8 { headers.append(.contentType, ByteView(UnsafeRawBufferPointer($0))) }
         headers.append(.cacheControl, "no-cache, max-age=0")
         headers.append(name: ByteView("x-content-type-options"), value: ByteView("nosniff"))
-        headers.set(.contentLength, decimal: UInt64(answer.body.count))
         stream.info.responseCodeDetails = "admin_filter_response"
-        let isEmpty = answer.body.isEmpty || stream.requestHeaders.methodKind == .head
-        if !isEmpty { hold(answer.body) }
+        source = answer.pieces.map { .pieces($0.next) } ?? .whole(answer.body, sent: 0)
+        let isLong = answer.pieces != nil || answer.body.count >= AdminHandler.compressedFrom
+        if isLong { headers.append(.vary, "accept-encoding") }
+        if isLong, AcceptEncoding.takesGzip(stream.requestHeaders), let gzip = GzipStream() {
+            headers.append(.contentEncoding, "gzip")
+            compressor = gzip
+        } else if answer.pieces == nil {
+            headers.set(.contentLength, decimal: UInt64(answer.body.count))
+        }
+        let isEmpty = stream.requestHeaders.methodKind == .head || answer.pieces == nil && answer.body.isEmpty
+        if isEmpty {
+            forgetAnswer()
+        } else {
+            held = answer.body.count + (answer.pieces?.memory ?? 0) + (compressor == nil ? 0 : GzipStream.memory)
+            budget.take(held)
+        }
         stream.sendHead(end: isEmpty)
         pump()
     }
 
-    /// Hands over what the connection takes; the rest waits until the client has read.
+    /// Hands over what the connection takes; the rest waits until the client has read. What has to be made or compressed
+    /// is, a piece a turn of the loop, so that others have theirs.
     private func pump() {
-        let page = page
-        while sent < page.count, stream.isActive, !stream.isBackedUp {
-            let end = min(sent + AdminHandler.piece, page.count)
-            var bytes = ByteQueue(pool: stream.loop.slabs)
-            page.withUnsafeBytes { bytes.append(ByteView(UnsafeRawBufferPointer(rebasing: $0[sent..<end]))) }
-            sent = end
-            stream.sendBody(&bytes, end: end == page.count)
+        while stream.isActive, !stream.isBackedUp, !source.isOver {
+            let takesTime = source.takesTime || compressor != nil
+            var piece = source.next(AdminHandler.piece)
+            let isOver = source.isOver
+            if let compressor { piece = compressor.compress(piece, end: isOver) }
+            if isOver || !piece.isEmpty {
+                var bytes = ByteQueue(pool: stream.loop.slabs)
+                piece.withUnsafeBytes { bytes.append(ByteView($0)) }
+                stream.sendBody(&bytes, end: isOver)
+            }
+            if takesTime && !isOver { return pumpLater() }
         }
     }
 
-    private func hold(_ body: [UInt8]) {
-        page = body
-        sent = 0
-        budget.take(page.count)
+    private func pumpLater() {
+        guard !isWaitingForTurn else { return }
+        isWaitingForTurn = true
+        stream.loop.later { [weak self] in
+            self?.isWaitingForTurn = false
+            self?.pump()
+        }
     }
 
     func downstreamDrained() { pump() }
 
-    func abandon() {
-        budget.giveBack(page.count)
-        page = []
-        sent = 0
+    func abandon() { forgetAnswer() }
+
+    private func forgetAnswer() {
+        budget.giveBack(held)
+        held = 0
+        source = .none
+        compressor = nil
     }
 
     func reset() {

@@ -36,7 +36,16 @@ struct AdminAnswer {
 
     var status = 200
     var contentType = ContentType.text
-    var body: [UInt8]
+    var body: [UInt8] = []
+    /// In the place of a body: its pieces, each made when it is asked for, and what they hold until the last, bytes. An
+    /// empty piece says that there was something else to do; nil is the end.
+    var pieces: (next: () -> [UInt8]?, memory: Int)?
+
+    /// An answer that is written as fast as it is read.
+    init(_ contentType: ContentType, memory: Int, pieces: @escaping () -> [UInt8]?) {
+        self.contentType = contentType
+        self.pieces = (pieces, memory)
+    }
 
     init(_ body: [UInt8], _ contentType: ContentType = .text) {
         self.body = body
@@ -49,5 +58,5 @@ struct AdminAnswer {
     }
 
     /// What a change that worked is answered with.
-    static let ok = AdminAnswer("OK\n")
+    static var ok: AdminAnswer { AdminAnswer("OK\n") }
 }

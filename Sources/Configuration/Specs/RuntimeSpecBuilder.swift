@@ -93,6 +93,7 @@ struct StatsSpecBuilder {
 
     func stats(_ bootstrap: API.Bootstrap) -> StatsSpec {
         var spec = StatsSpec()
+        spec.maxSeries = context.number(.maxSeries, default: spec.maxSeries)
         if bootstrap.hasStatsFlushInterval { spec.flushInterval = context.amount(bootstrap.statsFlushInterval) }
         if case .statsFlushOnAdmin(let value)? = bootstrap.statsFlush {
             spec.flushOnAdmin = value

@@ -27,6 +27,7 @@ enum RuntimeLimit: String, CaseIterable {
     case maxHandshakeMilliseconds = "outrider.listener.max_tls_handshake_ms"
     case maxResponseMebibytes = "outrider.control_plane.max_response_mib"
     case maxResources = "outrider.control_plane.max_resources"
+    case maxSeries = "outrider.stats.max_series"
 }
 
 /// How often something is done, in seconds, under a key of its own; 0: never.

@@ -48,6 +48,8 @@ public struct StatsSpec: Sendable {
     /// `stats_flush_on_admin`: merge when the admin port asks, and not by the clock.
     public var flushOnAdmin = false
     public var useAllDefaultTags = true
+    /// Stats that there may be, whoever makes them; 0: as many as are asked for. Runtime key: `outrider.stats.max_series`.
+    public var maxSeries = 2_000_000
     public var tags: [StatTag] = []
     public var admission = Admission.all
     public var bucketOverrides: [BucketOverride] = []

@@ -53,6 +53,7 @@ extension ServerProcess: AdminBackend {
 
     /// Gauges that nobody keeps up to date as things happen.
     func publishGauges() {
+        noteOverflow()
         clusters.publishGauges()
         certificates.publish(now: loop.wallNow.unixSeconds)
         let memory = self.memory
@@ -62,6 +63,20 @@ extension ServerProcess: AdminBackend {
         serverStats.memoryPhysical.set(Int64(clamping: memory.physical))
         serverStats.state.set(Int64(state.rawValue))
         serverStats.live.set(state == .live ? 1 : 0)
+    }
+
+    private func noteOverflow() {
+        let overflowed = stats.overflowed
+        guard overflowed > countedOverflow else { return }
+        if countedOverflow == 0 {
+            log.warning(
+                """
+                there are as many stats as outrider.stats.max_series (\(configuration.spec.stats.maxSeries)) allows: \
+                others are not kept; stats.overflow counts them
+                """)
+        }
+        serverStats.overflow.add(overflowed - countedOverflow)
+        countedOverflow = overflowed
     }
 
     func failHealthCheck() {

@@ -80,6 +80,8 @@ final class ServerProcess {
     let workerCount: Int
     private var signals: SignalSource?
     var flush: Tick?
+    /// Stats that there was no room for, as far as they are counted and told of.
+    var countedOverflow: UInt64 = 0
     /// Workers that have not said yet how their last task went.
     var waitingForWorkers = 0
     private var exitCode: Int32 = 0

@@ -17,6 +17,8 @@ struct ServerStats {
     let state: Gauge
     let initialization: Histogram
     let unknownFields: Counter
+    /// Stats that there was no room for.
+    let overflow: Counter
 
     /// - Parameter runtime: what does not change while the process runs.
     init(_ cells: StatCells, runtime: RuntimeSpec) {
@@ -33,6 +35,7 @@ struct ServerStats {
         restartEpoch = cells.gauge("server.hot_restart_epoch")
         restartGeneration = cells.gauge("server.hot_restart_generation")
         initialization = cells.histogram("server.initialization_time_ms", unit: .milliseconds)
+        overflow = cells.counter("stats.overflow")
         unknownFields = cells.counter("server.static_unknown_fields")
         // Envoy shows these from the start; nothing here can move them.
         for name in [

@@ -7,6 +7,7 @@ extension StatOptions {
     /// - Parameter tags: those of `--stats-tag`.
     init(_ spec: StatsSpec, fixedTags tags: [StatsTag]) {
         self.init()
+        maxStats = spec.maxSeries
         useDefaultTags = spec.useAllDefaultTags
         fixedTags = tags.map { StatTagRule(name: $0.name, source: .fixed($0.value)) }
         customTags = spec.tags.map { tag in

@@ -1,0 +1,3 @@
+// zlib: compresses long answers of the admin port.
+#pragma once
+#include <zlib.h>
