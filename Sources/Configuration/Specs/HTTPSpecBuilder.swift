@@ -40,6 +40,7 @@ struct HTTPSpecBuilder {
                 manager.localReplyConfig, path.field("local_reply_config"))
         }
         spec.upgrades = upgrades(manager.upgradeConfigs, path.field("upgrade_configs"))
+        StreamTimeoutWarnings(context: context).check(manager, path)
         return spec
     }
 

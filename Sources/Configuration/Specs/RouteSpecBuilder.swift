@@ -118,6 +118,7 @@ struct RouteSpecBuilder {
         let headers = HeaderMutationSpecBuilder(context: context).mutations(
             requestAdd: route.requestHeadersToAdd, requestRemove: route.requestHeadersToRemove,
             responseAdd: route.responseHeadersToAdd, responseRemove: route.responseHeadersToRemove, path)
+        StreamTimeoutWarnings(context: context).check(route, path)
         guard let match, let action else { return nil }
         var spec = RouteSpec(match: match, action: action)
         spec.name = route.name
