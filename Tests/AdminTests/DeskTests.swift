@@ -1,4 +1,6 @@
 // Paths, methods, what is allowed, and the endpoints that change something.
+import DataPlane
+import Reactor
 import Testing
 
 @testable import Admin
@@ -91,12 +93,43 @@ import Testing
         }
     }
 
-    @Test func aReadingListenerChangesNothing() throws {
-        let desk = try Desk(access: .reading)
+    @Test func thePortForStatsTellsNothingElse() throws {
+        let desk = try Desk(access: .stats)
         for endpoint in ChangingEndpoints.all { #expect(desk.post(endpoint.path).status == 404) }
-        #expect(!desk.get("/help").text.contains("POST"))
-        #expect(!desk.get("/").text.contains("method='post'"))
-        #expect(desk.get("/stats/prometheus").status == 200)
+        for path in ["/", "/config_dump", "/explain", "/server_info", "/clusters"] {
+            #expect(desk.get(path).status == 404)
+        }
+        for path in ["/ready", "/stats", "/stats?format=html", "/stats/prometheus"] {
+            #expect(desk.get(path).status == 200)
+        }
+    }
+
+    @Test func changesAskForATokenOrAUserWhereTheFileDoes() throws {
+        let path = "/tmp/outrider-token-\(UInt64.random(in: 0 ... .max))"
+        try FileContents.write(Array("  sesame\n".utf8), to: path)
+        var spec = AdminChangesSpec()
+        spec.tokenFile = path
+        spec.users = [7]
+        let desk = try Desk(changes: spec)
+        func post(_ token: String? = nil, user: UInt32? = nil) -> Int {
+            desk.desk.answer(AdminRequest(method: "POST", target: "/reopen_logs", token: token, user: user)).status
+        }
+        #expect(post("sesame") == 200 && post(user: 7) == 200)
+        #expect(desk.backend.calls.count == 2)
+        for token in [nil, "", "sesam", "sesame ", "Sesame", "sesames"] { #expect(post(token) == 403) }
+        #expect(post(user: 0) == 403 && post("x", user: 8) == 403)
+        #expect(desk.backend.calls.count == 2)
+        #expect(desk.backend.cells.counter("http.admin.rq_change_refused").value == 8)
+        let said = desk.post("/quitquitquit").text
+        #expect(said.contains("outrider.admin.token_file") && said.contains("outrider.admin.allowed_users"))
+        #expect(!said.contains(path))
+        // Reading is free, and a method that is none of the endpoint's is told of first.
+        #expect(desk.get("/stats").status == 200 && desk.get("/quitquitquit").status == 405)
+        // Renewed; then gone, and empty.
+        try FileContents.write(Array("open".utf8), to: path)
+        #expect(post("open") == 200 && post("sesame") == 403)
+        try FileContents.write([], to: path)
+        #expect(post("") == 403 && post(nil) == 403)
     }
 
     @Test func hasNoRuntimeLayerToChange() throws {

@@ -81,12 +81,16 @@ final class Desk {
     let desk: AdminDesk
     let loop: EventLoop
 
-    init(yaml: String = "{}", access: AdminAccess = .full, clock: LoopClock = SystemClock()) throws {
+    init(
+        yaml: String = "{}", access: AdminAccess = .full, clock: LoopClock = SystemClock(),
+        changes: AdminChangesSpec = AdminChangesSpec()
+    ) throws {
         loop = try EventLoop(clock: clock)
         backend = try FakeBackend(loop: loop, yaml: yaml)
         desk = AdminDesk(
             backend: backend, loop: loop, access: access,
-            allowedPaths: backend.configuration.spec.admin?.allowPaths ?? [])
+            allowedPaths: backend.configuration.spec.admin?.allowPaths ?? [],
+            changes: AdminGuard(changes, backend.cells, prefix: "http.admin."))
     }
 
     func get(_ target: String) -> AdminAnswer { ask("GET", target) }

@@ -111,6 +111,34 @@ struct RuntimeSwitchTests {
         #expect(try loaded(Self.text("\(size): 4294967295")).spec.dynamic.limits.maxResponseBytes == 0)
     }
 
+    @Test func keysOfTheAdminPort() throws {
+        let keys = AdminKey.self
+        let values = [
+            "\(keys.statsAddress.rawValue): \"[::1]:9902\"", "\(keys.tokenFile.rawValue): /run/token",
+            "\(keys.users.rawValue): \"0, 1337\"",
+        ]
+        let admin = "\nadmin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}"
+        let configuration = try loaded(Self.text(values.joined(separator: ", ")) + admin)
+        #expect(configuration.spec.statsAddress == .v6(.loopback, scope: 0, port: 9902))
+        #expect(configuration.spec.admin?.changes.tokenFile == "/run/token")
+        #expect(configuration.spec.admin?.changes.users == [0, 1337])
+        #expect(configuration.skipped == [])
+        #expect(try loaded(Self.text("") + admin).spec.admin?.changes.isOpen == true)
+        let path = try loaded(Self.text("\(keys.statsAddress.rawValue): /run/s, \(keys.users.rawValue): 7") + admin)
+            .spec
+        #expect(path.statsAddress == .unix(path: "/run/s") && path.admin?.changes.users == [7])
+        let bad: [(AdminKey, [String])] = [
+            (.statsAddress, ["9902", "\"localhost:1\"", "\"127.0.0.1\"", "true"]),
+            (.tokenFile, ["token", "7", "true"]),
+            (.users, ["-1", "1.5", "\"a\"", "\"1,\"", "true", "4294967296"]),
+        ]
+        for (key, values) in bad {
+            for value in values {
+                #expect(errors(Self.text("\(key.rawValue): \(value)")).first?.contains(" must be ") == true, "\(value)")
+            }
+        }
+    }
+
     @Test func portsAreListed() throws {
         let key = RuntimePorts.serverFirst.rawValue
         let cases: [(String, Set<UInt16>)] = [("25", [25]), ("\"25, 3306\"", [25, 3306]), ("\"25,25\"", [25])]

@@ -434,3 +434,21 @@ def test_the_first_process_of_a_container_stays(launch, upstream, path, tmp_path
     finally:
         unshare.kill()
         unshare.wait()
+
+
+def test_the_port_for_stats_goes_over(launch, upstream):
+    port = free_port()
+    layers = [{"name": "s", "static_layer": {"outrider.admin.stats_address": f"127.0.0.1:{port}"}}]
+    config = {**inbound(upstream().port), "layered_runtime": {"layers": layers}}
+
+    def epoch():
+        with contextlib.closing(connect(port)) as client:
+            client.send("GET /stats?filter=hot_restart_epoch HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            return client.response().body
+
+    old = launch(config)
+    assert epoch() == b"server.hot_restart_epoch: 0\n"
+    launch(config, *QUICK)
+    assert epoch() == b"server.hot_restart_epoch: 1\n"
+    wait_until(lambda: old.process.poll() is not None, "the old process ended")
+    assert epoch() == b"server.hot_restart_epoch: 1\n"

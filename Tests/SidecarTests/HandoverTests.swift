@@ -133,7 +133,7 @@ import Testing
                 HotRestartOptions(path: path), loop: loop, log: .init(label: "main"),
                 offer: {
                     Succession.Offer(
-                        listeners: [(identity, [descriptor, descriptor])], admin: nil, epoch: 3, began: 42)
+                        listeners: [(identity, [descriptor, descriptor])], admin: [], epoch: 3, began: 42)
                 }, replaced: { [unowned self] in successors.append($0) })
         }
 

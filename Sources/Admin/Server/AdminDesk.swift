@@ -10,15 +10,24 @@ final class AdminDesk {
     let endpoints: [AdminEndpoint]
     private let byPath: [String: AdminEndpoint]
     private let allowedPaths: [StringMatcher]
+    /// nil: who reaches the port may change things.
+    private let changes: AdminGuard?
+    private static let statsPaths: Set<String> = ["/ready", "/stats", "/stats/prometheus"]
 
     /// - Parameter allowedPaths: `admin.allow_paths`; empty: all.
     init(
-        backend: any AdminBackend, loop: EventLoop, access: AdminAccess = .full, allowedPaths: [StringMatcher] = []
+        backend: any AdminBackend, loop: EventLoop, access: AdminAccess = .full, allowedPaths: [StringMatcher] = [],
+        changes: AdminGuard? = nil
     ) {
+        self.changes = changes
         self.backend = backend
         self.loop = loop
         self.allowedPaths = allowedPaths
-        let table = ReadingEndpoints.all + (access == .full ? ChangingEndpoints.all : [])
+        let table =
+            switch access {
+            case .full: ReadingEndpoints.all + ChangingEndpoints.all
+            case .stats: ReadingEndpoints.all.filter { AdminDesk.statsPaths.contains($0.path) }
+            }
         endpoints = table.sorted { $0.path < $1.path }
         byPath = Dictionary(table.map { ($0.path, $0) }) { first, _ in first }
     }
@@ -33,6 +42,7 @@ final class AdminDesk {
         guard !endpoint.isChanging || request.method == "POST" else {
             return AdminAnswer("Method \(request.method) not allowed, POST required.", status: 405)
         }
+        if endpoint.isChanging, let refusal = changes?.refusal(request) { return refusal }
         return endpoint.answer(self, request)
     }
 }

@@ -47,6 +47,6 @@ struct AdminEndpoint: Sendable {
 public enum AdminAccess: Sendable {
     /// Reading and changing.
     case full
-    /// Nothing that changes the process.
-    case reading
+    /// `/ready` and `/stats`: what probes and scrapers need, and nothing about the configuration.
+    case stats
 }

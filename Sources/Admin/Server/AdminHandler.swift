@@ -16,6 +16,7 @@ final class AdminHandler: StreamHandler {
     private unowned let stream: HTTPStream
     private let desk: AdminDesk
     private let budget: AdminBudget
+    private let changes: AdminGuard
     private var isForm = false
     private var bodySize = 0
     private var form: [UInt8] = []
@@ -26,7 +27,8 @@ final class AdminHandler: StreamHandler {
     private var held = 0
     private var isWaitingForTurn = false
 
-    init(_ stream: HTTPStream, desk: AdminDesk, budget: AdminBudget) {
+    init(_ stream: HTTPStream, desk: AdminDesk, budget: AdminBudget, changes: AdminGuard) {
+        self.changes = changes
         self.stream = stream
         self.desk = desk
         self.budget = budget
@@ -60,7 +62,17 @@ final class AdminHandler: StreamHandler {
             return send(AdminAnswer("the admin port opens no tunnels", status: 404))
         }
         guard !budget.isSpent else { return send(budget.refusal) }
-        send(desk.answer(AdminRequest(method: headers.method.string, target: headers.path.string, form: form)))
+        let user = stream.info.downstream.flatMap { changes.user(of: $0.connectionID) }
+        send(
+            desk.answer(
+                AdminRequest(
+                    method: headers.method.string, target: headers.path.string, form: form, token: token, user: user)))
+    }
+
+    private var token: String? {
+        guard let value = stream.requestHeaders.value(.authorization)?.string else { return nil }
+        let parts = value.split(separator: " ", maxSplits: 1)
+        return parts.count == 2 && parts[0].lowercased() == "bearer" ? String(parts[1].drop { $0 == " " }) : nil
     }
 
     // MARK: The answer

@@ -10,10 +10,16 @@ struct AdminRequest {
     /// Without the query.
     let path: String
     let parameters: AdminParameters
+    /// `authorization: Bearer …`; nil: there is none.
+    let token: String?
+    /// Who sent it, where that is known: by a Unix socket.
+    let user: UInt32?
 
     /// - Parameter form: the body, when it is a form; it counts when there is no query.
-    init(method: String, target: String, form: [UInt8] = []) {
+    init(method: String, target: String, form: [UInt8] = [], token: String? = nil, user: UInt32? = nil) {
         self.method = method
+        self.token = token
+        self.user = user
         self.target = target
         var bytes = target
         (path, parameters) = bytes.withUTF8 { bytes in

@@ -19,8 +19,8 @@ public enum AdminServerError: Error, CustomStringConvertible {
 
 /// Serves the admin endpoints (Envoy page: "Administration interface"). Main thread only.
 ///
-/// What the endpoints answer is in `ReadingEndpoints` and `ChangingEndpoints`; a second listener that only reads is an
-/// `AdminServer` with `access: .reading` and a name of its own.
+/// What the endpoints answer is in `ReadingEndpoints` and `ChangingEndpoints`; the port for stats alone is an
+/// `AdminServer` with `access: .stats` and a name of its own.
 public final class AdminServer {
     /// Connections at one time; one more is reset and counted as `downstream_cx_overflow`.
     static let maxConnections = 1000
@@ -35,6 +35,7 @@ public final class AdminServer {
     private let codecSettings: HTTP1ServerSettings
     private let accessLogs: AccessLogBuffers
     private let stats: AdminListenerStats
+    private let changes: AdminGuard
 
     /// Binds the address, and serves from the next turn of the loop on.
     ///
@@ -59,9 +60,14 @@ public final class AdminServer {
         let environment = HTTPEnvironment(
             loop: loop, cells: cells, listenerStatPrefix: prefix, accessLogs: loggers,
             bufferLimit: AdminServer.bufferLimit)
-        let desk = AdminDesk(backend: backend, loop: loop, access: access, allowedPaths: spec.allowPaths)
+        let changes = AdminGuard(spec.changes, cells, prefix: "http.\(name).")
+        self.changes = changes
+        let desk = AdminDesk(
+            backend: backend, loop: loop, access: access, allowedPaths: spec.allowPaths, changes: changes)
         let budget = AdminBudget()
-        manager = HTTPConnectionManager(settings, environment) { AdminHandler($0, desk: desk, budget: budget) }
+        manager = HTTPConnectionManager(settings, environment) {
+            AdminHandler($0, desk: desk, budget: budget, changes: changes)
+        }
         codecSettings = HTTP1ServerSettings(
             settings, bufferLimit: AdminServer.bufferLimit, stats: HTTP1CodecStats(cells, prefix: "http1."))
         do throws(SystemError) {
@@ -81,8 +87,8 @@ public final class AdminServer {
     }
 
     /// What another process can know the socket by that it inherits.
-    public static func identity(_ spec: AdminSpec) -> SocketIdentity {
-        SocketIdentity(name: "admin", address: spec.listen.address, options: spec.listen.listenOptions)
+    public static func identity(_ spec: AdminSpec, name: String = "admin") -> SocketIdentity {
+        SocketIdentity(name: name, address: spec.listen.address, options: spec.listen.listenOptions)
     }
 
     /// Accepts on an inherited socket, too.
@@ -115,7 +121,11 @@ public final class AdminServer {
         // Without memory for epoll the socket is closed already.
         guard let connection = try? Connection.accept(accepted, loop: loop) else { return }
         stats.opened()
-        connection.onClose = { [stats, loop] in stats.closed(after: (loop.now - $0.createdAt).milliseconds) }
+        changes.opened(connection)
+        connection.onClose = { [stats, loop, changes] in
+            changes.closed($0)
+            stats.closed(after: (loop.now - $0.createdAt).milliseconds)
+        }
         let downstream = DownstreamInfo(
             connectionID: connection.id, local: connection.localAddress ?? address, remote: connection.remoteAddress,
             accepted: connection.createdAt)

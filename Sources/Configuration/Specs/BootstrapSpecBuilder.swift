@@ -27,6 +27,7 @@ struct BootstrapSpecBuilder {
         spec.explain = context.explainSettings()
         spec.stats = StatsSpecBuilder(context: context).stats(bootstrap)
         spec.admin = admin(bootstrap)
+        spec.statsAddress = context.statsAddress()
 
         context.tlsSources.areFollowed = context.isOn(.reloadTLSFiles)
         context.tlsSources.pollInterval = context.interval(.tlsFilePoll, default: .seconds(60))
@@ -135,6 +136,7 @@ struct BootstrapSpecBuilder {
         var spec = AdminSpec(listen: listen)
         spec.accessLogs = accessLogs
         spec.allowPaths = allowed
+        spec.changes = context.adminChanges()
         return spec
     }
 

@@ -107,6 +107,10 @@ extension SpecContext {
                 checkRoom(room, value, place(key))
                 continue
             }
+            if let admin = AdminKey(rawValue: key) {
+                if let problem = admin.problem(value) { bad(place(key), problem) }
+                continue
+            }
             if RuntimePorts(rawValue: key) != nil {
                 if RuntimePorts.parse(value) == nil { bad(place(key), "must be ports, as in \"25, 3306\"") }
                 continue
@@ -115,7 +119,7 @@ extension SpecContext {
                 let known =
                     RuntimeSwitch.allCases.map(\.rawValue) + RuntimeLimit.allCases.map(\.rawValue)
                     + RuntimeInterval.allCases.map(\.rawValue) + RuntimeRoom.allCases.map(\.rawValue)
-                    + RuntimePorts.allCases.map(\.rawValue)
+                    + AdminKey.allCases.map(\.rawValue) + RuntimePorts.allCases.map(\.rawValue)
                 bad(
                     place(key),
                     "Outrider has no runtime key \(quotedForMessage(key))" + Suggestion.clause(for: key, among: known))

@@ -7,6 +7,9 @@ public struct BootstrapSpec: Sendable {
     public var node = NodeSpec()
     /// Absent: no admin listener is opened (as in Envoy).
     public var admin: AdminSpec?
+    /// A port that answers `/ready` and `/stats`, and nothing else; nil: there is none. Runtime key:
+    /// `outrider.admin.stats_address`.
+    public var statsAddress: SocketAddress?
     public var listeners: [ListenerSpec] = []
     public var clusters: [ClusterSpec] = []
     /// `dynamic_resources`
@@ -29,16 +32,6 @@ public struct NodeSpec: Sendable, Equatable {
     public var subZone = ""
 
     public init() {}
-}
-
-/// The admin listener (`admin`).
-public struct AdminSpec: Sendable {
-    public var listen: ListenAddress
-    public var accessLogs: [AccessLogSpec] = []
-    /// Empty: every path is answered. Otherwise a path that no matcher takes is answered 403.
-    public var allowPaths: [StringMatcher] = []
-
-    public init(listen: ListenAddress) { self.listen = listen }
 }
 
 /// `stats_config` and `stats_flush_interval`.

@@ -141,6 +141,13 @@ public final class Connection: IOHandler {
         return cachedLocalAddress
     }
 
+    /// The user at the other end of a Unix socket, as the kernel knows it; nil: there is none, or it is no such socket.
+    public var peerUser: UInt32? {
+        guard case .unix = remoteAddress, descriptor >= 0 else { return nil }
+        var (process, user): (Int32, UInt32) = (0, 0)
+        return clinux_peer(descriptor, &process, &user) == 0 ? user : nil
+    }
+
     /// More unwritten output than `highWatermark`.
     public var isAboveHighWatermark: Bool { unwrittenBytes > highWatermark }
 

@@ -20,13 +20,6 @@ struct CPUBudget: Equatable, Sendable {
             + (quota.map { "cgroup quota of \($0) CPUs" } ?? "no cgroup quota")
     }
 
-    /// Reads the affinity mask and the cgroup files (v2 `cpu.max`, v1 `cpu.cfs_quota_us`).
-    static func ofThisProcess() -> CPUBudget {
-        CPUBudget(
-            affinity: CgroupLimits.ofThisProcess.read("/proc/self/status").flatMap { allowedCPUs(inStatus: $0) } ?? 1,
-            quota: CgroupLimits.ofThisProcess.cpus)
-    }
-
     /// The count in the line `Cpus_allowed_list: 0-3,8` of /proc/self/status.
     static func allowedCPUs(inStatus status: String) -> Int? {
         guard let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed_list:") }),
@@ -39,5 +32,14 @@ struct CPUBudget: Equatable, Sendable {
             count += last - first + 1
         }
         return count
+    }
+}
+
+extension CPUBudget {
+    /// Reads the affinity mask and the cgroup files (v2 `cpu.max`, v1 `cpu.cfs_quota_us`).
+    init(_ limits: CgroupLimits) {
+        self.init(
+            affinity: limits.read("/proc/self/status").flatMap { CPUBudget.allowedCPUs(inStatus: $0) } ?? 1,
+            quota: limits.cpus)
     }
 }

@@ -18,7 +18,7 @@ final class Predecessor {
     private let loop: EventLoop
     private let log: Logger
     private var listeners: [SocketIdentity: [Int32]]
-    private var admin: (identity: SocketIdentity, descriptor: Int32)?
+    private var admin: [(identity: SocketIdentity, descriptor: Int32)] = []
     private var stats: InheritedStats?
     private var accepted: (() -> Void)?
     private var deadline: Tick?
@@ -56,7 +56,7 @@ final class Predecessor {
                 listeners[identity, default: []] += packet.descriptors
                 continue
             case .admin(let identity):
-                if let descriptor = packet.descriptors.first { admin = (identity, descriptor) }
+                if let descriptor = packet.descriptors.first { admin.append((identity, descriptor)) }
                 continue
             case .offered(let epoch, let began):
                 (self.epoch, self.began) = (min(epoch, 1 << 32) + 1, began)
@@ -79,17 +79,16 @@ final class Predecessor {
     func takeListener(_ identity: SocketIdentity) -> [Int32] { listeners.removeValue(forKey: identity) ?? [] }
 
     func takeAdmin(_ identity: SocketIdentity) -> Int32? {
-        guard let admin, admin.identity == identity else { return nil }
-        self.admin = nil
-        return admin.descriptor
+        guard let place = admin.firstIndex(where: { $0.identity == identity }) else { return nil }
+        return admin.remove(at: place).descriptor
     }
 
     /// Closes what this configuration has no use for. The old process empties those queues before it closes them.
     private func closeRest() {
         PacketSocket.close(listeners.values.flatMap { $0 })
-        if let admin { PacketSocket.close([admin.descriptor]) }
+        PacketSocket.close(admin.map(\.descriptor))
         listeners = [:]
-        admin = nil
+        admin = []
     }
 
     // MARK: Taking over

@@ -9,7 +9,8 @@ final class Succession {
     /// What is given away.
     struct Offer {
         var listeners: [(identity: SocketIdentity, descriptors: [Int32])]
-        var admin: (identity: SocketIdentity, descriptor: Int32)?
+        /// The admin port last: processes that know of one only take that.
+        var admin: [(identity: SocketIdentity, descriptor: Int32)] = []
         var epoch: UInt64
         var began: Int64
     }
@@ -98,7 +99,7 @@ final class Succession {
                 peer.socket.send(HandoverMessage.listener(identity).bytes, descriptors: Array(piece))
             }
         }
-        if let admin = offer.admin {
+        for admin in offer.admin {
             peer.socket.send(HandoverMessage.admin(admin.identity).bytes, descriptors: [admin.descriptor])
         }
         peer.socket.send(HandoverMessage.offered(epoch: offer.epoch, began: offer.began).bytes)

@@ -5,6 +5,33 @@ import DataPlane
 import Metrics
 import Reactor
 
+extension ServerProcess {
+    /// Binds the port for stats alone, and the admin port.
+    func openAdminPorts() throws {
+        if let address = configuration.spec.statsAddress {
+            let port = try openAdmin(AdminSpec(listen: ListenAddress(address)), access: .stats, name: "stats")
+            log.info("stats are on \(port.address), too: /ready, /stats and /stats/prometheus, and nothing else")
+        }
+        guard let spec = configuration.spec.admin else { return }
+        let port = try openAdmin(spec, access: .full, name: "admin")
+        guard let path = options.adminAddressPath else { return }
+        try FileContents.write(Array(port.address.description.utf8), to: path, mode: 0o644)
+    }
+
+    private func openAdmin(_ spec: AdminSpec, access: AdminAccess, name: String) throws -> AdminServer {
+        let identity = AdminServer.identity(spec, name: name)
+        do {
+            let server = try AdminServer(
+                spec, loop: loop, backend: self, cells: cells, accessLogs: accessLogs, access: access, name: name,
+                inherited: predecessor?.takeAdmin(identity))
+            adminPorts.append((server, identity))
+            return server
+        } catch {
+            throw StartError(what: access == .full ? "admin" : "outrider.admin.stats_address", error: error)
+        }
+    }
+}
+
 extension ServerProcess: AdminBackend {
     var version: String { Version.line }
 
@@ -35,7 +62,7 @@ extension ServerProcess: AdminBackend {
     var memory: MemoryFigures {
         let memory = ProcessMemory()
         return MemoryFigures(
-            allocated: memory.allocated, heap: memory.heap, physical: memory.resident, limit: memoryLimit)
+            allocated: memory.allocated, heap: memory.heap, physical: memory.resident, limit: grants.memory)
     }
 
     var tlsContexts: [TLSContextSpec] { certificates.all }

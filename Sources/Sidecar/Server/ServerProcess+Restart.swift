@@ -10,10 +10,12 @@ extension ServerProcess {
     /// What this process gives to its successor: the sockets that it accepts on.
     private func offer() -> Succession.Offer {
         var offer = Succession.Offer(listeners: listenerManager.offer, epoch: restartEpoch, began: firstBegan)
-        if adminDescriptor == nil { adminDescriptor = try? admin?.duplicateDescriptor() }
-        if let spec = configuration.spec.admin, let descriptor = adminDescriptor {
-            offer.admin = (AdminServer.identity(spec), descriptor)
+        if adminDescriptors.isEmpty {
+            adminDescriptors = adminPorts.compactMap { port in
+                (try? port.server.duplicateDescriptor()).map { (port.identity, $0) }
+            }
         }
+        offer.admin = adminDescriptors
         return offer
     }
 
@@ -24,7 +26,7 @@ extension ServerProcess {
         log.info("taking over from \(predecessor.name)")
         let takesStats = options.hotRestart?.takesStats ?? false
         predecessor.take(statsInto: takesStats ? cells : nil) { [unowned self] in
-            admin?.open()
+            for port in adminPorts { port.server.open() }
             done()
         }
     }
@@ -60,11 +62,12 @@ extension ServerProcess {
 
     /// Ends the admin port before the stats go over: what this process answers is never more than its successor knows.
     private func handAdminOver(to successor: Successor) {
-        admin?.retire(grace: ServerProcess.adminGrace)
+        for port in adminPorts { port.server.retire(grace: ServerProcess.adminGrace) }
         let limit = loop.now + ServerProcess.adminGrace * 4
         flush = Tick(loop: loop, every: .milliseconds(5)) { [unowned self] in
-            guard admin?.connectionCount ?? 0 == 0 || loop.now >= limit else { return }
-            admin?.close()
+            let isIdle = adminPorts.allSatisfy { $0.server.connectionCount == 0 }
+            guard isIdle || loop.now >= limit else { return }
+            for port in adminPorts { port.server.close() }
             successor.tell(stats)
             successor.sayComplete()
             flush = Tick(loop: loop, every: .seconds(1)) { [unowned self] in successor.tell(stats) }

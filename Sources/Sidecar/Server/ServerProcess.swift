@@ -53,7 +53,8 @@ final class ServerProcess {
     var workers: [WorkerThread] = []
     /// What workers have recorded of requests and connections that are over, one log a worker.
     var flightLogs: [FlightLog] = []
-    var admin: AdminServer?
+    /// The port for stats alone, where there is one, then the admin port; and what a successor knows them by.
+    var adminPorts: [(server: AdminServer, identity: SocketIdentity)] = []
     /// `--ready-when-app`; looks at the app once everything else is there.
     var appGate: AppGate?
     /// `--exit-with`.
@@ -67,17 +68,17 @@ final class ServerProcess {
     var retirement: Retirement?
     /// A signal has come since this process was replaced.
     var wasHurried = false
-    /// A copy of the admin port's descriptor, made when it is first offered.
-    var adminDescriptor: Int32?
+    /// Copies of their descriptors, made when they are first offered.
+    var adminDescriptors: [(identity: SocketIdentity, descriptor: Int32)] = []
     /// `/drain_listeners?graceful` is under way.
     var listenerDrain: Tick?
     var life = Life.starting
     var state = ServerState.preInitializing
     /// `/healthcheck/fail` was asked for.
     var healthCheckFails = false
-    /// Of the cgroup, bytes; nil: none.
-    let memoryLimit = CgroupLimits.ofThisProcess.memory
     let workerCount: Int
+    let grants: GrantWatch
+    private var grantCheck: Tick?
     private var signals: SignalSource?
     var flush: Tick?
     /// Stats that there was no room for, as far as they are counted and told of.
@@ -107,12 +108,15 @@ final class ServerProcess {
         stats = StatStore(options: StatOptions(spec.stats, fixedTags: options.statsTags))
         cells = stats.makeCells()
         serverStats = ServerStats(cells, runtime: spec.runtime)
-        let budget = CPUBudget.ofThisProcess()
-        workerCount = options.concurrency ?? budget.workers(limit: options.cpusetThreads ? .max : 2)
+        let budget = CPUBudget(.ofThisProcess)
+        let workerLimit = options.cpusetThreads ? Int.max : 2
+        workerCount = options.concurrency ?? budget.workers(limit: workerLimit)
+        grants = GrantWatch(
+            .ofThisProcess, workers: workerCount, workerLimit: options.concurrency == nil ? workerLimit : nil)
         log.info(
             "\(workerCount) worker\(workerCount == 1 ? "" : "s") (\(options.concurrency == nil ? budget.explanation : "--concurrency"))"
         )
-        log.info("\(memoryLimit.map { "memory limit of the cgroup: \($0 >> 20) MiB" } ?? "no memory limit")")
+        log.info("\(grants.memory.map { "memory limit of the cgroup: \($0 >> 20) MiB" } ?? "no memory limit")")
         var logging = AccessLogOptions()
         logging.flushInterval = .milliseconds(Int64(options.fileFlushInterval))
         logging.flushSize = options.fileFlushMinSize << 10
@@ -195,18 +199,12 @@ final class ServerProcess {
                 throw StartError(what: "--exit-with", error: error)
             }
         }
-        if let spec = configuration.spec.admin {
-            do {
-                admin = try AdminServer(
-                    spec, loop: loop, backend: self, cells: cells, accessLogs: accessLogs,
-                    inherited: predecessor?.takeAdmin(AdminServer.identity(spec)))
-            } catch {
-                throw StartError(what: "admin", error: error)
-            }
-            try writeAdminAddress()
-        }
+        try openAdminPorts()
         if let path = options.hotRestart?.baseIDPath, let id = options.hotRestart?.baseID {
             try FileContents.write(Array("\(id)".utf8), to: path, mode: 0o644)
+        }
+        grantCheck = Tick(loop: loop, every: GrantWatch.interval) { [unowned self] in
+            for line in grants.look() { log.info("\(line)") }
         }
         state = .initializing
         try startWorkers()
@@ -216,11 +214,6 @@ final class ServerProcess {
                 stats.mergeHistograms()
             }
         }
-    }
-
-    private func writeAdminAddress() throws {
-        guard let path = options.adminAddressPath, let address = admin?.address else { return }
-        try FileContents.write(Array(address.description.utf8), to: path, mode: 0o644)
     }
 
     /// Ends with exit code 1.
