@@ -64,7 +64,9 @@ import Testing
     }
 
     @Test func timeoutsNameTheirSetting() throws {
-        let rig = try HTTPRig(flightLog: log, route: { $0.timeout = .seconds(3) })
+        let rig = try HTTPRig(
+            flightLog: log, settings: { $0.internalAddresses = [CIDRRange("10.0.0.0/8")].compactMap { $0 } },
+            route: { $0.timeout = .seconds(3) })
         rig.request()
         rig.pass(.seconds(3))
         let route = try #require(records.first)
