@@ -1,4 +1,6 @@
 """Which route takes a request, and what it does with it."""
+import contextlib
+
 import pytest
 from bootstrap import bootstrap, cluster, forward, http, listener, manager
 from harness import response, serve
@@ -185,6 +187,22 @@ def test_upgrade_makes_a_tunnel(start, upstream):
     client = refusing.client()
     client.send(upgrade)
     assert client.response().status == 403
+
+
+@pytest.mark.parametrize("lines", [
+    ["websocket", "h2c"], ["h2c", "websocket"], ["websocket", "websocket"], ["websocket, h2c"], ["websocket,"]])
+def test_an_upgrade_to_one_of_several_protocols(either, upstream, lines):
+    """The upstream could choose h2c, and the client speak to it past every rule from then on."""
+    def chooses(peer, _number):
+        peer.request()
+        peer.send("HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n")
+        peer.rest()
+
+    proxy = either(http(clusters=[cluster("app", upstream(chooses).port)], upgrade_configs=[{"upgrade_type": "websocket"}]))
+    with contextlib.closing(proxy.client()) as client:
+        asked = "".join(f"Upgrade: {line}\r\n" for line in lines)
+        client.send(f"GET / HTTP/1.1\r\nHost: a\r\n{asked}Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+        assert client.response().status == 403
 
 
 def test_refused_upgrade_is_an_ordinary_response(start, upstream):

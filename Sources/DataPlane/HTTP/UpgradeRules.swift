@@ -24,7 +24,14 @@ enum UpgradeKind {
     /// `h2c` is none (RFC 9113, section 3.1): such a request is served as what it is, as in Envoy.
     private static func asks(_ headers: HeaderMap) -> Bool {
         guard let name = headers.value(.upgrade), headers.hasToken(.connection, "upgrade") else { return false }
-        return !name.equalsIgnoringCase("h2c")
+        return !name.equalsIgnoringCase("h2c") || !isOne(headers)
+    }
+
+    /// One protocol is asked for in one line. The upstream may choose among several, also one that no rule allows.
+    fileprivate static func isOne(_ headers: HeaderMap) -> Bool {
+        var lines = 0
+        headers.forEachValue(of: .upgrade) { _ in lines += 1 }
+        return lines == 1
     }
 
     /// Whether a response with this status makes the tunnel.
@@ -59,7 +66,9 @@ struct UpgradeRules {
         switch kind {
         case .none: return true
         case .connect: name = ByteView("CONNECT")
-        case .upgrade: name = headers.value(.upgrade) ?? ByteView()
+        case .upgrade:
+            guard UpgradeKind.isOne(headers) else { return false }
+            name = headers.value(.upgrade) ?? ByteView()
         }
         return route?.allows(name) ?? manager.allows(name) ?? false
     }
