@@ -4,6 +4,7 @@ import contextlib
 import pytest
 from bootstrap import bootstrap, cluster, forward, http, listener, manager
 from harness import connect, response, serve, wait_until
+from http2_peers import END_HEADERS, H2, HEADERS, H2Peer, block, frame, spoken
 
 GET = b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n"
 MIB = 1 << 20
@@ -49,24 +50,52 @@ def test_a_pause_is_counted_once(start, upstream):
         counts["cluster.app.upstream_flow_control_resumed_reading_total"]
 
 
-def test_a_storm_of_interim_responses_is_held_back(start, upstream):
-    """A server that says 103 without end, and a client that does not read."""
-    def storm(peer, _number):
-        peer.request()
-        hint = b"HTTP/1.1 103 Early Hints\r\nlink: </" + b"x" * 1000 + b">\r\n\r\n"
-        for _ in range(64):
-            peer.send(hint * 1000)
-        peer.send(response(body=b"done"))
+def hint(number):
+    """A value that no table of headers makes shorter."""
+    return ("</" + f"{number:06}" * 170 + ">").encode()
 
-    proxy = start(http(clusters=[cluster("app", upstream(storm).port)]))
-    with contextlib.closing(proxy.client()) as client:
-        before = proxy.memory()
-        client.send(GET % 0)
-        wait_until(lambda: proxy.stat("cluster.app.upstream_flow_control_paused_reading_total"), "the server held back")
-        assert proxy.memory() - before < 16 * MIB
-        while (answer := client.response()).status == 103:
-            pass
-        assert answer.body == b"done"
+
+def storm_of_http1(peer, _number):
+    peer.request()
+    for turn in range(64):
+        peer.send(b"".join(b"HTTP/1.1 103 Early Hints\r\nlink: " + hint(turn * 1000 + n) + b"\r\n\r\n" for n in range(1000)))
+    peer.send(response(body=b"done"))
+
+
+def storm_of_http2(peer, _number):
+    h2 = H2Peer(peer)
+    stream = h2.request()
+    for turn in range(64):
+        peer.send(b"".join(frame(HEADERS, END_HEADERS, stream, block((":status", "103"), ("link", hint(turn * 1000 + n))))
+                           for n in range(1000)))
+    h2.answer(stream, b"done")
+    peer.rest()
+
+
+@pytest.mark.parametrize("client", ["http1", "http2"])
+@pytest.mark.parametrize("server", ["http1", "http2"])
+def test_a_storm_of_interim_responses_is_not_kept(start, upstream, server, client):
+    """A server that says 103 without end, and a client that does not read: it is held back, or hints are dropped."""
+    script, protocol = (storm_of_http1, {}) if server == "http1" else (storm_of_http2, spoken())
+    proxy = start(http(clusters=[cluster("app", upstream(script).port, **protocol)]))
+    before = proxy.memory()
+    if client == "http1":
+        reader = proxy.client()
+        reader.send(GET % 0)
+    else:
+        reader = H2(proxy.port("main"))
+        reader.headers(1)
+    with contextlib.closing(reader if client == "http1" else reader.peer):
+        held = "cluster.app.upstream_flow_control_paused_reading_total"
+        wait_until(lambda: proxy.stat(held) or proxy.stat("http.ingress.downstream_rq_1xx") == 64_000, "a full buffer")
+        assert proxy.memory() - before < 24 * MIB
+        if client == "http1":
+            while (answer := reader.response()).status == 103:
+                pass
+            assert answer.body == b"done"
+        else:
+            answer = reader.answer(1)
+            assert answer.body == b"done" and set(answer.interim) == {103}
 
 
 @pytest.mark.parametrize("limit", [0, 1000, 32 * 1024])

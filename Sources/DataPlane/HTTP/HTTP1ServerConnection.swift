@@ -99,7 +99,8 @@ public final class HTTP1ServerConnection: ServerCodec, ResponseWriter {
     }
 
     public func sendInformational(_ head: HeaderMap) {
-        guard life == .open, response == .none else { return }
+        // An HTTP/1 server is held back; what one of HTTP/2 sends meanwhile is dropped, for it may be without end.
+        guard life == .open, response == .none, !wasBackedUp else { return }
         HTTP1Serializer.responseHead(
             head, framing: .none, version: .http11, style: settings.style, to: &connection.output)
         connection.flush()

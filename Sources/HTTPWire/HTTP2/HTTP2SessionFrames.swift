@@ -54,6 +54,10 @@ extension HTTP2Session {
             backlog.add(isControl: false)
             guard let stream = HTTP2Callbacks.stream(handle, header.stream_id) else { return }
             stream.bytesSent &+= UInt64(header.length) &+ 9
+            // Interim responses are the first HEADERS of a stream.
+            if stream.waitingInterims > 0 && header.type == UInt8(NGHTTP2_HEADERS.rawValue) {
+                stream.waitingInterims &-= 1
+            }
             guard UInt32(header.flags) & NGHTTP2_FLAG_END_STREAM.rawValue != 0 else { return }
             stream.endWasSent = true
             if role == .server && !stream.remoteEnded && !stream.isTunnel { submitReset(stream, .noError) }

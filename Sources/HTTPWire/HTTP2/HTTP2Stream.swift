@@ -51,6 +51,8 @@ open class HTTP2Stream {
     final var pendingTrailers: HeaderMap?
     final var isDeferred = false
     final var wasBackedUp = false
+    /// Interim responses that were handed over and not laid out yet.
+    final var waitingInterims: UInt8 = 0
     final var hasProgressed = false
 
     // Its life.
@@ -95,6 +97,7 @@ open class HTTP2Stream {
         endWasSent = false
         isDeferred = false
         wasBackedUp = false
+        waitingInterims = 0
         hasProgressed = false
         isReady = false
         isDetached = false

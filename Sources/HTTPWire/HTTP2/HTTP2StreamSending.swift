@@ -10,9 +10,14 @@ extension HTTP2Stream {
         session.submitResponse(self, headers, end: end)
     }
 
-    /// Sends an interim response, 1xx (servers).
+    /// Interim responses of a stream that may wait: no window holds them back.
+    private static let maxWaitingInterims: UInt8 = 16
+
+    /// Sends an interim response, 1xx (servers). One that the peer has no room for is dropped: they are hints, and a
+    /// server may send them without end.
     public final func sendInterim(_ headers: HeaderMap) {
-        guard let session, !isClosed else { return }
+        guard let session, !isClosed, waitingInterims < HTTP2Stream.maxWaitingInterims else { return }
+        waitingInterims &+= 1
         session.submitFields(self, headers, .interim)
     }
 
