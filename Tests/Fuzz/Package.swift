@@ -28,5 +28,13 @@ let package = Package(
         .executableTarget(
             name: "FuzzResources",
             dependencies: ["CFuzzer", .product(name: "Configuration", package: "outrider")]),
+        .executableTarget(
+            name: "FuzzParsers",
+            dependencies: [
+                "CFuzzer",
+                .product(name: "DataPlane", package: "outrider"),
+                .product(name: "HTTPWire", package: "outrider"),
+                .product(name: "Reactor", package: "outrider"),
+            ]),
     ]
 )
