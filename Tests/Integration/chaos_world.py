@@ -11,7 +11,8 @@ from bootstrap import DOWNSTREAM_TLS, FILE_LOG, UPSTREAM_TLS, address, forward, 
 from chaos_clients import Bad, GoodGRPC, GoodHTTP1, GoodHTTP2, GoodTCP
 from chaos_servers import Dice, bad, bad_echo, bad_h2, echo, good, good_h2
 from control_plane import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
-from harness import Upstream, free_port, wait_until
+from filters import FILTERS, ROUTER
+from harness import Upstream, free_port
 from http2_peers import spoken
 from pki import Authority, client_context
 from test_grpc import Echo
@@ -102,7 +103,7 @@ class World(contextlib.ExitStack):
 
     def put_cluster(self, name):
         draw = self.dice.choice
-        settings = {"lb_policy": draw(("ROUND_ROBIN", "LEAST_REQUEST", "RANDOM")),
+        settings = {"lb_policy": draw(("ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH", "MAGLEV")),
                     "connect_timeout": f"{draw((2, 3, 4))}s", "per_connection_buffer_limit_bytes": draw((0, 1000, 32_768, 1 << 20))}
         if name in ("good2", "bad2", "calls"):
             settings |= spoken(http2={"max_concurrent_streams": draw((3, 100))} if name == "bad2" else None)
@@ -140,7 +141,7 @@ class World(contextlib.ExitStack):
                     for name in ("good2",)]
         halves = {"clusters": [{"name": "good", "weight": 50}, {"name": "secure", "weight": self.dice.choice((1, 50))}]}
         entries.append({"match": {"prefix": "/good/"}, "route": {
-            "weighted_clusters": halves, "prefix_rewrite": "/", "timeout": "60s",
+            "weighted_clusters": halves, "prefix_rewrite": "/", "timeout": "60s", "hash_policy": [{"header": {"header_name": ":path"}}],
             "retry_policy": {"retry_on": "connect-failure,reset-before-request", "num_retries": 3}}})
         entries.append(forward("/s/", "calls", timeout="60s"))
         spare = [forward(f"/spare{number}/", "good") for number in range(self.dice.randint(0, 30))]
@@ -151,8 +152,11 @@ class World(contextlib.ExitStack):
             filters = tcp_proxy({"tcp": "echo", "badtcp": "badecho"}[name], idle_timeout="5s", max_connect_attempts=3)
         else:
             log = {"name": "file", "typed_config": {"@type": FILE_LOG, "path": str(self.folder / "access.log")}}
+            # Some requests wait a little before they go on.
+            delay = {"fixed_delay": "0.01s", "percentage": {"numerator": self.dice.choice((0, 20))}}
+            fault = {"name": "fault", "typed_config": {"@type": FILTERS + "http.fault.v3.HTTPFault", "delay": delay}}
             filters = rds_manager(
-                self.plane, access_log=[log], request_headers_timeout="1s", stream_idle_timeout="20s",
+                self.plane, access_log=[log], http_filters=[fault, ROUTER], request_headers_timeout="1s", stream_idle_timeout="20s",
                 common_http_protocol_options={"idle_timeout": f"{self.dice.choice((10, 20))}s"},
                 delayed_close_timeout="0.2s", http_protocol_options={"enable_trailers": True}, upgrade_configs=[{"upgrade_type": "CONNECT"}])
         chain = {}

@@ -15,6 +15,7 @@ from harness import WAIT, wait_until
 for module in (
         "config.cluster.v3.cluster_pb2", "config.endpoint.v3.endpoint_pb2", "config.listener.v3.listener_pb2",
         "config.route.v3.route_pb2", "extensions.access_loggers.file.v3.file_pb2",
+        "extensions.filters.http.fault.v3.fault_pb2",
         "extensions.filters.http.local_ratelimit.v3.local_rate_limit_pb2", "extensions.filters.http.rbac.v3.rbac_pb2",
         "extensions.filters.http.router.v3.router_pb2",
         "extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
