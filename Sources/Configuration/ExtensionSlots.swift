@@ -19,6 +19,7 @@ enum ExtensionSlots {
             "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
         ],
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.typed_config": [
+            "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
             "envoy.extensions.filters.http.fault.v3.HTTPFault",
             "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
             "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
@@ -76,6 +77,7 @@ enum ExtensionSlots {
     private static let filterConfig = "envoy.config.route.v3.FilterConfig.config"
     private static let perFilter = [
         "envoy.config.route.v3.FilterConfig",
+        "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
         "envoy.extensions.filters.http.fault.v3.HTTPFault",
         "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
         "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",

@@ -23,7 +23,6 @@ enum SkippedFields {
         (resource, "cache_control", "for what lies between Envoy and the control plane"),
         (apiSource, "refresh_delay", "how often REST asks; a stream is told"),
         (apiSource, "request_timeout", "for REST; a stream has no end"),
-        ("envoy.config.core.v3.GrpcService", "timeout", "for single calls; a stream has no end"),
         (
             "envoy.config.core.v3.GrpcService.EnvoyGrpc", "skip_envoy_headers",
             "Outrider puts no headers of its own on a stream to a control plane"

@@ -40,7 +40,7 @@ extension SupportedFields {
         envoy.config.core.v3.RateLimitSettings
           max_tokens fill_rate
         envoy.config.core.v3.GrpcService
-          envoy_grpc initial_metadata
+          envoy_grpc initial_metadata timeout
         envoy.config.core.v3.GrpcService.EnvoyGrpc
           cluster_name authority retry_policy
         envoy.config.core.v3.RetryPolicy

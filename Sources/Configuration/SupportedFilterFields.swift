@@ -66,6 +66,26 @@ extension SupportedFields {
           delay abort upstream_cluster headers downstream_nodes max_active_faults delay_percent_runtime
           abort_percent_runtime delay_duration_runtime abort_http_status_runtime max_active_faults_runtime
           abort_grpc_status_runtime disable_downstream_cluster_stats
+        envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
+          grpc_service http_service transport_api_version failure_mode_allow failure_mode_allow_header_add
+          with_request_body clear_route_cache status_on_error filter_enabled deny_at_disable include_peer_certificate
+          stat_prefix allowed_headers disallowed_headers include_tls_session charge_cluster_response_stats
+          enable_dynamic_metadata_ingestion
+        envoy.extensions.filters.http.ext_authz.v3.BufferSettings
+          max_request_bytes allow_partial_message pack_as_bytes
+        envoy.extensions.filters.http.ext_authz.v3.HttpService
+          server_uri path_prefix authorization_request authorization_response
+        envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest
+          allowed_headers headers_to_add
+        envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse
+          allowed_upstream_headers allowed_upstream_headers_to_append allowed_client_headers
+          allowed_client_headers_on_success
+        envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
+          disabled check_settings
+        envoy.extensions.filters.http.ext_authz.v3.CheckSettings
+          context_extensions disable_request_body_buffering with_request_body
+        envoy.config.core.v3.HttpUri
+          uri cluster timeout
         envoy.extensions.filters.common.fault.v3.FaultDelay
           fixed_delay header_delay percentage
         envoy.extensions.filters.http.fault.v3.FaultAbort

@@ -61,6 +61,10 @@ enum API {
     typealias RDS = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds
     typealias ResponseMapper = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper
     typealias HTTPFilter = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter
+    typealias ExtAuthz = Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz
+    typealias ExtAuthzPerRoute = Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerRoute
+    typealias AuthorizationService = Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService
+    typealias AuthorizationBody = Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings
     typealias HTTPFault = Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault
     typealias FaultAbort = Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort
     typealias FaultDelay = Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay
@@ -72,6 +76,7 @@ enum API {
     typealias RBACRules = Envoy_Config_Rbac_V3_RBAC
     typealias Permission = Envoy_Config_Rbac_V3_Permission
     typealias Principal = Envoy_Config_Rbac_V3_Principal
+    typealias ListStringMatcher = Envoy_Type_Matcher_V3_ListStringMatcher
     typealias PathMatcher = Envoy_Type_Matcher_V3_PathMatcher
     typealias PortRange = Envoy_Type_V3_Int32Range
     typealias LocalRateLimit = Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateLimit

@@ -74,6 +74,11 @@ struct ConfigSourceSpecBuilder {
             return nil
         }
         let service = config.grpcServices[0]
+        if service.hasTimeout {
+            context.report.skip(
+                "envoy.config.core.v3.GrpcService.timeout", reason: "for single calls; a stream has no end",
+                path: services[0].field("timeout"))
+        }
         guard case .envoyGrpc(let target)? = service.targetSpecifier else { return nil }
         let place = services[0].field("envoy_grpc")
         checkCluster(target.clusterName, place.field("cluster_name"))
@@ -121,7 +126,7 @@ struct ConfigSourceSpecBuilder {
         }
     }
 
-    private func metadata(
+    func metadata(
         _ headers: [Envoy_Config_Core_V3_HeaderValue], _ path: FieldPath
     ) -> [GRPCSourceSpec.Metadata] {
         headers.enumerated().compactMap { index, header in

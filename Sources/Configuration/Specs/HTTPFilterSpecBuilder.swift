@@ -16,6 +16,9 @@ struct HTTPFilterSpecBuilder {
             } else if let limit = filter.typedConfig.unpacked(API.LocalRateLimit.self) {
                 kind = .localRateLimit(
                     RateLimitSpecBuilder(context: context).http(limit, isForRoute: false, config))
+            } else if let authz = filter.typedConfig.unpacked(API.ExtAuthz.self) {
+                guard let spec = ExtAuthzSpecBuilder(context: context).authz(authz, config) else { return nil }
+                kind = .extAuthz(spec)
             } else if let fault = filter.typedConfig.unpacked(API.HTTPFault.self) {
                 kind = .fault(FaultSpecBuilder(context: context).fault(fault, config))
             } else {
@@ -53,6 +56,9 @@ struct HTTPFilterSpecBuilder {
         }
         if let limit = config.unpacked(API.LocalRateLimit.self) {
             return .localRateLimit(RateLimitSpecBuilder(context: context).http(limit, isForRoute: true, path))
+        }
+        if let authz = config.unpacked(API.ExtAuthzPerRoute.self) {
+            return ExtAuthzSpecBuilder(context: context).override(authz, path)
         }
         if let fault = config.unpacked(API.HTTPFault.self) {
             return .fault(FaultSpecBuilder(context: context).fault(fault, path))
@@ -106,6 +112,7 @@ struct HTTPFilterSpecBuilder {
                 switch kind {
                 case .rbac: inner.messageName == API.RBACPerRoute.protoMessageName
                 case .localRateLimit: inner.messageName == API.LocalRateLimit.protoMessageName
+                case .extAuthz: inner.messageName == API.ExtAuthzPerRoute.protoMessageName
                 case .fault: inner.messageName == API.HTTPFault.protoMessageName
                 }
             }

@@ -8,9 +8,10 @@ enum HTTPFilter {
     case rbac(HTTPRBAC)
     case localRateLimit(LocalRateLimit)
     case fault(HTTPFault)
+    case extAuthz(ExtAuthz)
 
     /// Looks at a request's head.
-    func pass(_ stream: HTTPStream, _ filters: StreamFilters) -> FilterVerdict {
+    func pass(_ stream: HTTPStream, _ filters: StreamFilters, _ request: any FilteredRequest) -> FilterVerdict {
         switch self {
         case .rbac(let rbac):
             guard let refusal = rbac.check(stream) else { return .passed }
@@ -18,6 +19,7 @@ enum HTTPFilter {
             return .answered
         case .localRateLimit(let limit): return limit.pass(stream, filters)
         case .fault(let fault): return fault.pass(stream, filters)
+        case .extAuthz(let authz): return authz.pass(stream, filters, request)
         }
     }
 }
@@ -46,16 +48,19 @@ final class HTTPFilters {
     private let cells: StatCells
     private let runtime: RuntimeSpec
     private let serviceCluster: String
+    /// nil: no filter asks a service.
+    private let services: FilterServices?
     /// Room for what rate limits make of requests.
     let descriptor = RequestDescriptor()
 
     /// - Parameters:
     ///   - statPrefix: the connection manager's.
     ///   - serviceCluster: the proxy's own, of which descriptors of rate limits tell.
+    ///   - services: for filters that ask some.
     /// - Throws: for a format that does not compile; a checked configuration has none.
     init(
         _ specs: [HTTPFilterSpec], statPrefix: String, cells: StatCells, runtime: RuntimeSpec,
-        serviceCluster: String = ""
+        serviceCluster: String = "", services: FilterServices? = nil
     ) throws(FormatError) {
         var compiled: [HTTPFilter] = []
         var rbacStats: [RBACStats?] = []
@@ -77,6 +82,11 @@ final class HTTPFilters {
                 let stats = faultStats ?? FaultStats(cells, prefix: "http.\(statPrefix).fault.")
                 faultStats = stats
                 compiled.append(.fault(HTTPFault(fault, stats, fault.active, runtime: runtime)))
+            case .extAuthz(let authz):
+                guard let services else { preconditionFailure("a filter asks a service, and nobody knows the clusters") }
+                let stats = ExtAuthzStats(cells, statPrefix: statPrefix, ownPrefix: authz.statPrefix)
+                compiled.append(
+                    .extAuthz(try ExtAuthz(authz, name: spec.name, stats, services, runtime: runtime)))
             }
             rbacStats.append(ownStats)
         }
@@ -87,6 +97,7 @@ final class HTTPFilters {
         self.cells = cells
         self.runtime = runtime
         self.serviceCluster = serviceCluster
+        self.services = services
         standard = HTTPFilterChain(compiled.enumerated().filter { !specs[$0.offset].isDisabled }.map { ($0, $1) })
     }
 
@@ -95,14 +106,16 @@ final class HTTPFilters {
         var filters: [(place: Int, filter: HTTPFilter)] = []
         for (index, spec) in specs.enumerated() {
             let override = levels.lazy.compactMap { $0[spec.name] }.first
-            if let filter = try filter(index, override) { filters.append((index, filter)) }
+            if let filter = try filter(index, override, levels) { filters.append((index, filter)) }
         }
         return HTTPFilterChain(filters)
     }
 
     /// nil: the filter is off. Overrides are checked to be the filter's own before they get here; only a manager that drains
     /// may see later ones that are another filter's, and keeps what it has.
-    private func filter(_ index: Int, _ override: HTTPFilterOverride?) throws(FormatError) -> HTTPFilter? {
+    private func filter(
+        _ index: Int, _ override: HTTPFilterOverride?, _ levels: [HTTPFilterOverrides]
+    ) throws(FormatError) -> HTTPFilter? {
         switch override {
         case nil: return specs[index].isDisabled ? nil : compiled[index]
         case .disabled: return nil
@@ -121,6 +134,16 @@ final class HTTPFilters {
         case .fault(let fault):
             guard let faultStats, case .fault(let own) = specs[index].kind else { return compiled[index] }
             return .fault(HTTPFault(fault, faultStats, own.active, runtime: runtime))
+        case .extAuthz(var change):
+            guard let services, case .extAuthz(let authz) = compiled[index], case .extAuthz(let own) = specs[index].kind
+            else { return compiled[index] }
+            // As in Envoy, the extensions of all levels are told, those of the most specific first.
+            for case .extAuthz(let other)? in levels.map({ $0[specs[index].name] }) {
+                change.contextExtensions.merge(other.contextExtensions) { specific, _ in specific }
+            }
+            return .extAuthz(
+                try ExtAuthz(
+                    own, name: specs[index].name, override: change, authz.stats, services, runtime: runtime))
         }
     }
 }

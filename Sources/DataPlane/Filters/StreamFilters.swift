@@ -17,6 +17,10 @@ final class StreamFilters {
     @exclusivity(unchecked) private var held: Held?
     /// Made for the first request that a fault is for.
     @exclusivity(unchecked) var fault: StreamFault?
+    /// Made for the first request that a service is asked about.
+    @exclusivity(unchecked) var authorization: StreamAuthorization?
+    /// What authorization services add to the response.
+    @exclusivity(unchecked) var responseFields: [AuthorizationField] = []
 
     private struct Held {
         let request: any FilteredRequest
@@ -34,6 +38,7 @@ final class StreamFilters {
     func forget() {
         rateLimits = nil
         if !quotas.isEmpty { quotas.removeAll(keepingCapacity: true) }
+        if !responseFields.isEmpty { responseFields.removeAll(keepingCapacity: true) }
         fault?.forget()
     }
 
@@ -48,7 +53,7 @@ final class StreamFilters {
         _ stream: HTTPStream, _ request: any FilteredRequest, _ chain: HTTPFilterChain, from first: Int
     ) -> FilterVerdict {
         for position in first..<chain.filters.count {
-            switch chain.filters[position].pass(stream, self) {
+            switch chain.filters[position].pass(stream, self, request) {
             case .passed: guard stream.isActive else { return .answered }
             case .answered: return .answered
             case .held(let hold):
@@ -63,9 +68,6 @@ final class StreamFilters {
 
     /// Who holds a request; nil: nobody does.
     var hold: (any FilterHold)? { held?.hold }
-
-    /// The request that is held, for the filter that holds it.
-    var heldRequest: (any FilteredRequest)? { held?.request }
 
     /// Lets the request go on that `hold` holds: to the filters behind it, and when none of them answers or holds it, on
     /// its way.
@@ -96,6 +98,7 @@ final class StreamFilters {
 
     /// The fields that filters add to a response, the proxy's own answers included.
     func finish(_ response: HeaderMap) {
+        for field in responseFields { field.apply(to: response, isRequest: false) }
         for quota in quotas {
             append(.xRateLimitLimit, UInt64(quota.limit), to: response)
             append(.xRateLimitRemaining, UInt64(quota.remaining), to: response)

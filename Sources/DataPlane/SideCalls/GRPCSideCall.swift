@@ -32,6 +32,7 @@ struct GRPCSideMethod {
         self.metadata = metadata.map { (FixedBytes($0.name), FixedBytes($0.value)) }
         self.rules = rules
         self.rules.version = .http2
+        self.rules.announcesLength = false
         // And what frames it.
         let (sum, isOver) = rules.maxResponseBytes.addingReportingOverflow(GRPCSideMethod.prefixLength)
         self.rules.maxResponseBytes = isOver ? .max : sum

@@ -67,12 +67,15 @@ final class SideCall {
         guard let cluster else { return end(.failed(.noCluster), at: .later) }
         _ = request.setScheme(
             cluster.spec.tls == nil ? ByteView("http" as StaticString) : ByteView("https" as StaticString))
-        if !body.isEmpty { request.set(.contentLength, decimal: UInt64(body.count)) }
-        if let sender = rules.sender {
-            request.set(.xEnvoyInternal, "true")
-            request.set(.xForwardedFor, sender.view)
+        if !body.isEmpty, rules.announcesLength { request.set(.contentLength, decimal: UInt64(body.count)) }
+        if let sender = rules.sender { request.set(.xForwardedFor, sender.view) }
+        if rules.sender != nil || rules.isMarkedInternal { request.set(.xEnvoyInternal, "true") }
+        if let limit = rules.timeout {
+            if rules.announcesTimeout {
+                request.set(.xEnvoyExpectedRQTimeoutMs, decimal: UInt64(clamping: limit.milliseconds))
+            }
+            timer.arm(after: limit)
         }
-        if let limit = rules.timeout { timer.arm(after: limit) }
         ask(cluster)
     }
 

@@ -14,6 +14,12 @@ struct SideCallRules {
     var version = HTTPVersion.http11
     /// The proxy's own address, sent as `x-forwarded-for` beside `x-envoy-internal`, as in Envoy; nil: neither is sent.
     var sender: FixedBytes?
+    /// `x-envoy-internal` is sent without a `sender`, too.
+    var isMarkedInternal = false
+    /// The length of a body is told ahead, which gRPC does not do.
+    var announcesLength = true
+    /// The timeout is sent as `x-envoy-expected-rq-timeout-ms`.
+    var announcesTimeout = false
 }
 
 /// Who makes side calls.

@@ -6,6 +6,7 @@ public struct HTTPFilterSpec: Sendable {
         case rbac(HTTPRBACSpec)
         case localRateLimit(LocalRateLimitSpec)
         case fault(HTTPFaultSpec)
+        case extAuthz(ExtAuthzSpec)
     }
 
     /// Routes refer to the filter by it.
@@ -30,6 +31,7 @@ public enum HTTPFilterOverride: Sendable {
     case rbac(HTTPRBACSpec?)
     case localRateLimit(LocalRateLimitSpec)
     case fault(HTTPFaultSpec)
+    case extAuthz(ExtAuthzOverrideSpec)
 }
 
 /// `typed_per_filter_config` of one level, by the names of filters.

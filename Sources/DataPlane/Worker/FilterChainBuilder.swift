@@ -108,7 +108,9 @@ struct FilterChainBuilder {
                     ? nil
                     : HTTPFilters(
                         http.filters, statPrefix: http.statPrefix, cells: held, runtime: runtime,
-                        serviceCluster: identity.serviceCluster)
+                        serviceCluster: identity.serviceCluster,
+                        services: FilterServices(
+                            clusters: clusters, sender: FixedBytes("\(identity.localAddress)")))
                 if let source = http.routeSource {
                     book = try routes.book(
                         of: source, update.routes[source], bufferLimit: bufferLimit, filters: filters)
