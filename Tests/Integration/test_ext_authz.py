@@ -214,7 +214,7 @@ def test_what_a_grpc_service_changes(either, authorizer, app):
     proxy = proxy_with(either, [authz(**grpc_service())], app, authorizer(lambda *_: CHANGES))
     answer = ask(proxy, "/old", "x-set: 0", "x-appended: 0", "x-gone: 1")
     request = app.seen[0]
-    assert (request.method, request.path, request.get("host")) == ("GET", "/new?b=2&c=3", "other")
+    assert (request.method, request.path, request.get("host")) == ("PUT", "/new?b=2&c=3", "other")
     assert [request.all(name) for name in ("x-set", "x-appended", "x-lonely", "x-gone", "transfer-encoding")] == [["S"], ["0,L"], [], [], []]
     assert [answer.all(name) for name in ("x-told", "x-from", "x-over")] == [["1"], ["app", "both"], ["2"]]
 
@@ -359,6 +359,6 @@ def test_what_is_not_acted_on_is_refused(tmp_path):
         assert next(iter(field)) in errors(**grpc_service(), **field)
     assert "retry_policy" in errors(**http_service(retry_policy={}))
     assert "dynamic_metadata_from_headers" in errors(**http_service(authorization_response={"dynamic_metadata_from_headers": names("a")}))
-    assert "there is no cluster 'authz'" in errors(clusters=False, **grpc_service())
-    assert "there is no cluster 'authz'" in errors(clusters=False, **http_service())
+    assert 'there is no cluster "authz"' in errors(clusters=False, **grpc_service())
+    assert 'there is no cluster "authz"' in errors(clusters=False, **http_service())
     assert "grpc_service" in errors()

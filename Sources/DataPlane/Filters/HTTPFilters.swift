@@ -83,7 +83,7 @@ final class HTTPFilters {
                 faultStats = stats
                 compiled.append(.fault(HTTPFault(fault, stats, fault.active, runtime: runtime)))
             case .extAuthz(let authz):
-                guard let services else { preconditionFailure("a filter asks a service, and nobody knows the clusters") }
+                guard let services else { preconditionFailure("nobody knows the clusters of services") }
                 let stats = ExtAuthzStats(cells, statPrefix: statPrefix, ownPrefix: authz.statPrefix)
                 compiled.append(
                     .extAuthz(try ExtAuthz(authz, name: spec.name, stats, services, runtime: runtime)))

@@ -15,6 +15,8 @@ final class HTTPRig {
     let drain = DrainSignal()
     let clusters = ScriptedClusters()
     let app: ScriptedCluster
+    /// What filters ask.
+    let authz: ScriptedCluster
     let manager: HTTPConnectionManager
     let downstream: DownstreamInfo
     let codec = ScriptedCodec()
@@ -37,7 +39,8 @@ final class HTTPRig {
         loop = try EventLoop(clock: clock)
         cells = store.makeCells()
         app = ScriptedCluster("app", loop, cells)
-        clusters.clusters = [app]
+        authz = ScriptedCluster("authz", loop, cells)
+        clusters.clusters = [app, authz]
         var forward = ForwardSpec(target: .cluster("app"))
         route(&forward)
         var only = RouteSpec(match: RouteMatchSpec(path: .prefix("/")), action: .forward(forward))
@@ -53,7 +56,8 @@ final class HTTPRig {
             loop: loop, cells: cells, listenerStatPrefix: "listener.here.", drain: drain, localReplies: localReplies)
         if !filters.isEmpty {
             environment.filters = try HTTPFilters(
-                filters, statPrefix: spec.statPrefix, cells: cells, runtime: RuntimeSpec())
+                filters, statPrefix: spec.statPrefix, cells: cells, runtime: RuntimeSpec(),
+                services: FilterServices(clusters: clusters, sender: FixedBytes("192.0.2.1")))
         }
         let table = try RouteTable(
             spec.routes, runtime: RuntimeSpec(), filters: environment.filters,

@@ -48,7 +48,8 @@ struct AuthorizationHeaders {
     func copy(_ request: HeaderMap, to question: HeaderMap) {
         request.forEachField { name, value in
             let isShown =
-                name.equalsIgnoringCase("authorization") && disallowed.isEmpty || shows(name.array.map(\.asciiLowercased))
+                name.equalsIgnoringCase("authorization") && disallowed.isEmpty
+                || shows(name.array.map(\.asciiLowercased))
             guard isShown else { return }
             if let known = HeaderName(name), AuthorizationHeaders.own.contains(known) { return }
             question.append(name: name, value: value)

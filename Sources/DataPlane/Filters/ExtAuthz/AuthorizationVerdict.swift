@@ -18,7 +18,7 @@ struct AuthorizationField: Equatable {
     var value: [UInt8]
     var action: Action
 
-    /// Fields that say where a message ends are its carrier's, and pseudo-headers stay but for path and host.
+    /// Fields that say where a message ends are its carrier's.
     private static let framing: HeaderNameSet = [
         .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .te, .contentLength,
     ]
@@ -33,7 +33,9 @@ struct AuthorizationField: Equatable {
     private func apply(_ name: ByteView, _ value: ByteView, to headers: HeaderMap, _ isRequest: Bool) {
         guard let key = HeaderKey(name) else { return }
         if let pseudo = key.pseudo {
-            guard isRequest, pseudo == .path || pseudo == .authority else { return }
+            guard isRequest, pseudo != .scheme, pseudo != .status else { return }
+            // A tunnel is not made of what is none.
+            if pseudo == .method && value.equals("CONNECT") { return }
             return headers.set(pseudo, value)
         }
         if let known = key.known, AuthorizationField.framing.contains(known) { return }

@@ -123,13 +123,17 @@ final class ExtAuthz {
                 }
                 return filters.release(stream)
             }
-            reply(refusal ?? AuthorizationRefusal(), refusal?.status ?? spec.statusOnError, details: "ext_authz_error", stream)
+            reply(
+                refusal ?? AuthorizationRefusal(), refusal?.status ?? spec.statusOnError, details: "ext_authz_error",
+                stream)
         }
     }
 
     private func charge(_ status: Int, _ stream: HTTPStream) {
         guard !stream.info.upstream.clusterName.isEmpty else { return }
-        let cluster = FixedBytes(stream.info.upstream.clusterName).withView { services.clusters.requestCluster(named: $0) }
+        let cluster = FixedBytes(stream.info.upstream.clusterName).withView {
+            services.clusters.requestCluster(named: $0)
+        }
         cluster?.stats.charge(status: status, isCanary: false, isInternal: true)
     }
 

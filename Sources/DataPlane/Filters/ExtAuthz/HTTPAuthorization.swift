@@ -87,7 +87,8 @@ final class HTTPAuthorization {
         var fields: [AuthorizationField] = []
         head.forEachField { name, value in
             let lowercased = name.array.map(\.asciiLowercased)
-            let isAlways = isRefusal && (HeaderName(name).map { HTTPAuthorization.refusalHeaders.contains($0) } ?? false)
+            let isAlways =
+                isRefusal && (HeaderName(name).map { HTTPAuthorization.refusalHeaders.contains($0) } ?? false)
             let isWanted =
                 lowercased.withUnsafeBytes { name in matchers?.contains { $0.matches(name) } ?? true } || isAlways
             if isWanted { fields.append(AuthorizationField(name: lowercased, value: value.array, action: .append)) }

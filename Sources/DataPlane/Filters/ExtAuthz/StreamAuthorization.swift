@@ -98,7 +98,11 @@ extension StreamAuthorization: SideCallOwner {
             switch end {
             case .failed(let failure): .failed(nil, reason: failure.description)
             case .answered:
-                if case .http(let http) = question.filter.service { http.verdict(call) } else { .failed(nil, reason: "") }
+                if case .http(let http) = question.filter.service {
+                    http.verdict(call)
+                } else {
+                    .failed(nil, reason: "")
+                }
             }
         }
     }

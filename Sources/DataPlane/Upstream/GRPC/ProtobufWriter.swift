@@ -57,10 +57,12 @@ struct ProtobufWriter {
 
     /// An entry of a map from text to text.
     mutating func append(_ field: UInt32, key: ByteView, text value: ByteView) {
-        append(field, message: { entry in
-            entry.append(1, text: key)
-            entry.append(2, text: value)
-        })
+        append(
+            field,
+            message: { entry in
+                entry.append(1, text: key)
+                entry.append(2, text: value)
+            })
     }
 
     private mutating func appendKey(_ field: UInt32) { append(varint: UInt64(field) << 3 | 2) }
