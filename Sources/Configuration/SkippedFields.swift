@@ -103,7 +103,6 @@ enum SkippedFields {
             "delays news of weights and health; Outrider takes them at once"
         ),
         (locality, "metadata", "read by extensions that Outrider does not have"),
-        (locality, "load_balancing_weight", "only for locality-weighted balancing, and that is refused"),
         (locality, "proximity", "Envoy does not act on it either"),
     ]
 

@@ -6,7 +6,7 @@ extension SupportedFields {
           node static_resources dynamic_resources admin stats_config stats_flush_interval stats_flush_on_admin layered_runtime
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config cluster_manager
         envoy.config.bootstrap.v3.ClusterManager
-          upstream_bind_config outlier_detection
+          upstream_bind_config outlier_detection local_cluster_name
         envoy.config.bootstrap.v3.ClusterManager.OutlierDetection
           event_log_path
         envoy.config.bootstrap.v3.Bootstrap.StaticResources

@@ -189,7 +189,11 @@ enum SupportedFields {
         envoy.config.cluster.v3.Cluster.EdsClusterConfig
           eds_config service_name
         envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
-          choice_count active_request_bias
+          choice_count active_request_bias slow_start_config
+        envoy.config.cluster.v3.Cluster.RoundRobinLbConfig
+          slow_start_config
+        envoy.config.cluster.v3.Cluster.SlowStartConfig
+          slow_start_window aggression min_weight_percent
         envoy.config.cluster.v3.Cluster.RingHashLbConfig
           minimum_ring_size maximum_ring_size hash_function
         envoy.config.cluster.v3.Cluster.MaglevLbConfig
@@ -198,6 +202,9 @@ enum SupportedFields {
           use_http_header http_header_name upstream_port_override
         envoy.config.cluster.v3.Cluster.CommonLbConfig
           healthy_panic_threshold ignore_new_hosts_until_first_hc consistent_hashing_lb_config
+          locality_weighted_lb_config zone_aware_lb_config
+        envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
+          routing_enabled min_cluster_size fail_traffic_on_panic
         envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig
           use_hostname_for_hashing hash_balance_factor
         envoy.config.cluster.v3.Cluster.RefreshRate
@@ -222,7 +229,7 @@ enum SupportedFields {
         envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
           overprovisioning_factor endpoint_stale_after
         envoy.config.endpoint.v3.LocalityLbEndpoints
-          locality lb_endpoints load_balancer_endpoints priority
+          locality lb_endpoints load_balancer_endpoints priority load_balancing_weight
         envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
           lb_endpoints
         envoy.config.endpoint.v3.LbEndpoint
@@ -238,13 +245,26 @@ enum SupportedFields {
           base_interval max_interval
         envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
           resolvers dns_resolver_options
+        envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
+          slow_start_config locality_lb_config
         envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
-          choice_count active_request_bias
+          choice_count active_request_bias slow_start_config locality_lb_config
+        envoy.extensions.load_balancing_policies.random.v3.Random
+          locality_lb_config
+        envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
+          zone_aware_lb_config locality_weighted_lb_config
+        envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
+          routing_enabled min_cluster_size fail_traffic_on_panic force_locality_direct_routing force_local_zone
+          locality_basis
+        envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone
+          min_size
+        envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig
+          slow_start_window aggression min_weight_percent
         envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash
           hash_function minimum_ring_size maximum_ring_size use_hostname_for_hashing hash_balance_factor
-          consistent_hashing_lb_config
+          consistent_hashing_lb_config locality_weighted_lb_config
         envoy.extensions.load_balancing_policies.maglev.v3.Maglev
-          table_size consistent_hashing_lb_config
+          table_size consistent_hashing_lb_config locality_weighted_lb_config
         envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig
           use_hostname_for_hashing hash_balance_factor hash_policy
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions

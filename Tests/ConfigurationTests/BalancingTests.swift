@@ -97,6 +97,69 @@ import Testing
         #expect(made == HashPolicySpec.MadeCookie(maxAge: 1, path: "/p", attributes: [("n", "v")]))
     }
 
+    // MARK: - Localities
+
+    @Test func localitiesOfClusters() throws {
+        #expect(try spec("common_lb_config: {locality_weighted_lb_config: {}}").balancing.weighsLocalities)
+        var zone = ZoneAwareSpec()
+        zone.percent = 38
+        zone.minClusterSize = 3
+        zone.failsOnPanic = true
+        let settings = "routing_enabled: {value: 37.6}, min_cluster_size: 3, fail_traffic_on_panic: true"
+        #expect(try spec("common_lb_config: {zone_aware_lb_config: {\(settings)}}").balancing.zone == zone)
+        zone.sharesByWeight = true
+        zone.forcedLocalHosts = 2
+        for policy in ["round_robin.v3.RoundRobin", "least_request.v3.LeastRequest", "random.v3.Random"] {
+            let weighted = try spec(Self.policy(policy, "locality_lb_config: {locality_weighted_lb_config: {}}"))
+            #expect(weighted.balancing.weighsLocalities)
+            let more = "locality_basis: HEALTHY_HOSTS_WEIGHT, force_local_zone: {min_size: 2}"
+            let zoned = try spec(
+                Self.policy(policy, "locality_lb_config: {zone_aware_lb_config: {\(settings), \(more)}}"))
+            #expect(zoned.balancing.zone == zone && !zoned.balancing.weighsLocalities)
+        }
+        let forced = Self.policy(
+            "random.v3.Random", "locality_lb_config: {zone_aware_lb_config: {force_locality_direct_routing: true}}")
+        #expect(try spec(forced).balancing.zone.forcedLocalHosts == 1)
+        for policy in ["ring_hash.v3.RingHash", "maglev.v3.Maglev"] {
+            #expect(try spec(Self.policy(policy, "locality_weighted_lb_config: {}")).balancing.weighsLocalities)
+        }
+    }
+
+    @Test func weightsOfLocalities() throws {
+        let endpoints = "load_assignment: {cluster_name: a, endpoints: [{load_balancing_weight: 7}, {priority: 1}]}"
+        #expect(try spec(endpoints).endpoints.map(\.weight) == [7, 0])
+    }
+
+    @Test func theLocalClusterIsOneOfTheFile() throws {
+        let text = "cluster_manager: {local_cluster_name: %}\nstatic_resources: {clusters: [{name: a}]}"
+        #expect(try loaded(text.replacing("%", with: "a")).spec.localCluster == "a")
+        #expect(
+            errors(text.replacing("%", with: "b")) == [
+                "f:1:39: cluster_manager.local_cluster_name: there is no cluster \"b\"; did you mean \"a\"?"
+            ])
+    }
+
+    // MARK: - Slow start
+
+    @Test func slowStart() throws {
+        var wanted = SlowStartSpec(window: .seconds(30))
+        #expect(
+            try spec("round_robin_lb_config: {slow_start_config: {slow_start_window: 30s}}").balancing.slowStart
+                == wanted)
+        wanted.aggression = 2.5
+        wanted.leastPart = 0.25
+        let settings =
+            "slow_start_config: {slow_start_window: 30s, "
+            + "aggression: {default_value: 2.5, runtime_key: k}, min_weight_percent: {value: 25}}"
+        #expect(
+            try spec("lb_policy: LEAST_REQUEST\nleast_request_lb_config: {\(settings)}").balancing.slowStart == wanted)
+        for policy in ["round_robin.v3.RoundRobin", "least_request.v3.LeastRequest"] {
+            #expect(try spec(Self.policy(policy, settings)).balancing.slowStart == wanted)
+        }
+        #expect(
+            try spec("round_robin_lb_config: {slow_start_config: {slow_start_window: 0s}}").balancing.slowStart == nil)
+    }
+
     // MARK: - What is wrong
 
     private static let problems: [(String, String)] = [
@@ -122,6 +185,17 @@ import Testing
             policy("maglev.v3.Maglev", "") + "\ncommon_lb_config: {consistent_hashing_lb_config: {}}",
             ".common_lb_config.consistent_hashing_lb_config: is set beside a load_balancing_policy, whose own "
                 + "configuration says this"
+        ),
+        (
+            policy("random.v3.Random", "") + "\ncommon_lb_config: {zone_aware_lb_config: {}}",
+            ".common_lb_config.zone_aware_lb_config: is set beside a load_balancing_policy, whose own "
+                + "configuration says this"
+        ),
+        (
+            "load_assignment: {cluster_name: a, endpoints: [{load_balancing_weight: 4294967295}, "
+                + "{load_balancing_weight: 1}]}",
+            ".load_assignment.endpoints: the sum of the weights of the localities of priority 0 must be at most "
+                + "4294967295, found 4294967296"
         ),
     ]
 

@@ -100,6 +100,6 @@ import Testing
             errors(text + "static_resources: {clusters: [{name: a}, {name: b}]}") == [
                 "f:1:68: cluster_manager.upstream_bind_config.source_address.address: \"here\" is not an IP address"
             ])
-        #expect(errors("cluster_manager: {local_cluster_name: a}").count == 1)
+        #expect(errors("cluster_manager: {load_stats_config: {}}").count == 1)
     }
 }

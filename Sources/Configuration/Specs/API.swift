@@ -104,6 +104,8 @@ enum API {
     typealias RandomPolicy = Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random
     typealias RingHash = Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_RingHash
     typealias Maglev = Envoy_Extensions_LoadBalancingPolicies_Maglev_V3_Maglev
+    typealias LocalityLb = Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig
+    typealias SlowStart = Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig
     typealias ConsistentHashing = Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig
     typealias CircuitBreakers = Envoy_Config_Cluster_V3_CircuitBreakers
     typealias LoadAssignment = Envoy_Config_Endpoint_V3_ClusterLoadAssignment

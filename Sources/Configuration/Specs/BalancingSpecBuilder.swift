@@ -10,17 +10,31 @@ struct BalancingSpecBuilder {
     func read(_ cluster: API.Cluster, _ path: FieldPath, into spec: inout ClusterSpec) {
         let common = cluster.commonLbConfig
         spec.panicThreshold = common.hasHealthyPanicThreshold ? common.healthyPanicThreshold.value : 50
+        let localities = LocalitySpecBuilder(context: context)
+        spec.balancing.zone = localities.zone(nil)
         if cluster.hasLoadBalancingPolicy {
             refuseCommonParts(common, path.field("common_lb_config"))
             extensionPolicy(cluster.loadBalancingPolicy, path.field("load_balancing_policy"), into: &spec)
         } else {
+            spec.balancing.weighsLocalities = LocalitySpecBuilder.weighsLocalities(common)
+            if let zone = LocalitySpecBuilder.zone(of: common) { spec.balancing.zone = localities.zone(zone) }
             namedPolicy(cluster, path, into: &spec)
+            if spec.balancing.hashing != nil, LocalitySpecBuilder.zone(of: common) != nil {
+                context.report.warn(
+                    path: path.field("common_lb_config.zone_aware_lb_config"),
+                    "has no effect: RING_HASH and MAGLEV look at no zones")
+            }
         }
     }
 
     /// What a `load_balancing_policy` says for itself.
     private func refuseCommonParts(_ common: API.Cluster.CommonLbConfig, _ path: FieldPath) {
-        for (name, isSet) in [("consistent_hashing_lb_config", common.hasConsistentHashingLbConfig)] where isSet {
+        let fields = [
+            ("consistent_hashing_lb_config", common.hasConsistentHashingLbConfig),
+            ("zone_aware_lb_config", LocalitySpecBuilder.zone(of: common) != nil),
+            ("locality_weighted_lb_config", LocalitySpecBuilder.weighsLocalities(common)),
+        ]
+        for (name, isSet) in fields where isSet {
             context.inconsistent(
                 path.field(name), "is set beside a load_balancing_policy, whose own configuration says this")
         }
@@ -42,6 +56,11 @@ struct BalancingSpecBuilder {
                 choices: config.hasChoiceCount ? config.choiceCount.value : 2,
                 bias: config.hasActiveRequestBias ? config.activeRequestBias : nil,
                 path.field("least_request_lb_config"))
+            if config.hasSlowStartConfig { spec.balancing.slowStart = slowStart(config.slowStartConfig) }
+        case .roundRobin:
+            if case .roundRobinLbConfig(let config)? = cluster.lbConfig, config.hasSlowStartConfig {
+                spec.balancing.slowStart = slowStart(config.slowStartConfig)
+            }
         case .random: spec.balancer = .random
         case .ringHash:
             var config = API.Cluster.RingHashLbConfig()
@@ -77,8 +96,14 @@ struct BalancingSpecBuilder {
         for (index, entry) in policy.policies.enumerated() {
             let config = entry.typedExtensionConfig.typedConfig
             let path = place[index].field("typed_extension_config.typed_config")
-            if config.unpacked(API.RoundRobin.self) != nil { return }
-            if config.unpacked(API.RandomPolicy.self) != nil {
+            let localities = LocalitySpecBuilder(context: context)
+            if let turns = config.unpacked(API.RoundRobin.self) {
+                if turns.hasLocalityLbConfig { localities.read(turns.localityLbConfig, into: &spec.balancing) }
+                if turns.hasSlowStartConfig { spec.balancing.slowStart = slowStart(turns.slowStartConfig) }
+                return
+            }
+            if let random = config.unpacked(API.RandomPolicy.self) {
+                if random.hasLocalityLbConfig { localities.read(random.localityLbConfig, into: &spec.balancing) }
                 spec.balancer = .random
                 return
             }
@@ -86,6 +111,8 @@ struct BalancingSpecBuilder {
                 spec.balancer = leastRequest(
                     choices: least.hasChoiceCount ? least.choiceCount.value : 2,
                     bias: least.hasActiveRequestBias ? least.activeRequestBias : nil, path)
+                if least.hasLocalityLbConfig { localities.read(least.localityLbConfig, into: &spec.balancing) }
+                if least.hasSlowStartConfig { spec.balancing.slowStart = slowStart(least.slowStartConfig) }
                 return
             }
             if let ring = config.unpacked(API.RingHash.self) {
@@ -103,6 +130,32 @@ struct BalancingSpecBuilder {
             "Outrider has none of these policies"
                 + (names.isEmpty ? "" : " (\(names.joined(separator: ", ")))")
                 + "; it has RoundRobin, LeastRequest, Random, RingHash, Maglev")
+    }
+
+    // MARK: - Slow start
+
+    private func slowStart(_ config: API.Cluster.SlowStartConfig) -> SlowStartSpec? {
+        slowStart(
+            window: config.slowStartWindow, aggression: config.hasAggression ? config.aggression : nil,
+            leastPercent: config.hasMinWeightPercent ? config.minWeightPercent.value : nil)
+    }
+
+    private func slowStart(_ config: API.SlowStart) -> SlowStartSpec? {
+        slowStart(
+            window: config.slowStartWindow, aggression: config.hasAggression ? config.aggression : nil,
+            leastPercent: config.hasMinWeightPercent ? config.minWeightPercent.value : nil)
+    }
+
+    /// nil: a window of nothing is none. As in Envoy an aggression that is not above 0 counts as 1.
+    private func slowStart(
+        window: API.Duration, aggression: Envoy_Config_Core_V3_RuntimeDouble?, leastPercent: Double?
+    ) -> SlowStartSpec? {
+        guard context.amount(window) >= .milliseconds(1) else { return nil }
+        var spec = SlowStartSpec(window: context.amount(window))
+        let power = aggression.map { context.number($0.defaultValue, runtimeKey: $0.runtimeKey) } ?? 1
+        if power > 0, power.isFinite { spec.aggression = power }
+        if let leastPercent { spec.leastPart = leastPercent / 100 }
+        return spec
     }
 
     private func leastRequest(

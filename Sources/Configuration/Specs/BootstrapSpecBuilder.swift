@@ -47,6 +47,8 @@ struct BootstrapSpecBuilder {
         spec.clusters = ClusterSpecBuilder(context: context, standardDNS: dns, standardBind: bind).clusters(
             resources.clusters, path.field("clusters"))
         spec.dynamic.limits = context.controlPlaneLimits()
+        spec.localCluster = bootstrap.clusterManager.localClusterName
+        context.checkCluster(spec.localCluster, FieldPath().field("cluster_manager.local_cluster_name"))
         let events = bootstrap.clusterManager.outlierDetection.eventLogPath
         spec.outlierEventLog = events.isEmpty ? nil : events
         holdBack(resources, path, from: &spec)

@@ -10,6 +10,15 @@ struct EndpointSpecBuilder {
     func localities(_ assignment: API.LoadAssignment, isSet: Bool, _ path: FieldPath) -> [LocalityEndpointsSpec] {
         let place = path.field("endpoints")
         let specs = assignment.endpoints.enumerated().map { locality($1, place[$0]) }
+        for (priority, groups) in Dictionary(grouping: specs, by: \.priority) {
+            let sum = groups.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
+            if sum > UInt64(UInt32.max) {
+                context.bad(
+                    place,
+                    "the sum of the weights of the localities of priority \(priority) must be at most \(UInt32.max), "
+                        + "found \(sum)")
+            }
+        }
         if discovery == .logicalDNS, specs.count != 1 || specs[0].endpoints.count != 1 {
             // An endpoint with a problem of its own is missing here.
             let written = assignment.endpoints.map { self.endpoints(of: $0).endpoints.count }
@@ -38,6 +47,7 @@ struct EndpointSpecBuilder {
         let name = locality.locality
         spec.locality = Locality(region: name.region, zone: name.zone, subZone: name.subZone)
         spec.priority = Int(locality.priority)
+        spec.weight = locality.loadBalancingWeight.value
         let sum = spec.endpoints.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
         if sum > UInt64(UInt32.max) {
             context.bad(place, "the sum of the weights must be at most \(UInt32.max), found \(sum)")

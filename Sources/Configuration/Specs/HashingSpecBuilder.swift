@@ -49,6 +49,7 @@ struct HashingSpecBuilder {
             if config.hasHashBalanceFactor { hashing.balanceFactor = bounded(config.hashBalanceFactor.value) }
         }
         spec.balancing.hashing = hashing
+        spec.balancing.weighsLocalities = config.hasLocalityWeightedLbConfig
     }
 
     /// The extension.
@@ -56,6 +57,7 @@ struct HashingSpecBuilder {
         var hashing = HashingSpec(.maglev(size: size(config.hasTableSize ? config.tableSize.value : nil, path)))
         read(config.consistentHashingLbConfig, path, into: &hashing, &spec)
         spec.balancing.hashing = hashing
+        spec.balancing.weighsLocalities = config.hasLocalityWeightedLbConfig
     }
 
     private func read(

@@ -1,11 +1,46 @@
-// Balancing beyond the policy: hash tables.
+// Balancing beyond the policy: hash tables, localities, slow start.
+import Reactor
 
 /// What few clusters have beside `ClusterSpec.balancer`.
 public struct BalancingSpec: DefaultedSpec {
     /// RING_HASH or MAGLEV.
     public var hashing: HashingSpec?
+    /// `locality_weighted_lb_config`.
+    public var weighsLocalities = false
+    /// `zone_aware_lb_config`: for clusters beside a local one.
+    public var zone = ZoneAwareSpec()
+    /// `slow_start_config` of ROUND_ROBIN and LEAST_REQUEST.
+    public var slowStart: SlowStartSpec?
 
     public init() {}
+}
+
+/// `ZoneAwareLbConfig`.
+public struct ZoneAwareSpec: Sendable, Equatable {
+    /// `routing_enabled`: percent of requests that zones are looked at for.
+    public var percent: UInt32 = 100
+    /// Healthy hosts that a cluster must have.
+    public var minClusterSize = 6
+    /// Nobody is chosen where health would be ignored.
+    public var failsOnPanic = false
+    /// `force_local_zone`: healthy hosts that the own locality must have for all requests to stay there, whatever its load;
+    /// nil: load counts.
+    public var forcedLocalHosts: Int?
+    /// `locality_basis`: localities are as large as their hosts' weights, and not as their number.
+    public var sharesByWeight = false
+
+    public init() {}
+}
+
+/// `SlowStartConfig`.
+public struct SlowStartSpec: Sendable, Equatable {
+    public var window: TimeAmount
+    /// Above 0: 1 is even, more is faster at first.
+    public var aggression = 1.0
+    /// Of a host's weight, that it has at once: 0...1.
+    public var leastPart = 0.1
+
+    public init(window: TimeAmount) { self.window = window }
 }
 
 /// `RingHash` or `Maglev`, and `ConsistentHashingLbConfig`.

@@ -94,6 +94,8 @@ public enum BalancerSpec: Sendable, Equatable {
 public struct LocalityEndpointsSpec: Sendable {
     @RarelySet public var locality: Locality
     public var priority = 0
+    /// `load_balancing_weight`; 0 where there is none.
+    public var weight: UInt32 = 0
     public var endpoints: [EndpointSpec]
     public init(endpoints: [EndpointSpec]) { self.endpoints = endpoints }
 }

@@ -23,12 +23,16 @@ public final class Cluster {
     private var hostSet: HostSet
     private var places: [WorkerHost] = []
     private var balancer: Balancer
+    /// In place of the balancer, where localities or slow start have a say.
+    private var shaped: ShapedBalancer?
     /// In place of hosts and balancer, where the cluster is of type ORIGINAL_DST.
     private var originalDestinations: OriginalDestinationPlaces?
     /// Set once another has taken its place, or nobody: who knows what stands there now.
     private var retiredFrom: ClusterSet?
-    /// Whether a stream's origin or hash decides where its connection goes, where it comes from, or how it begins.
+    /// Whether more than the balancer decides where a stream's connection goes, where it comes from, or how it begins.
     @exclusivity(unchecked) private var goesByOrigin: Bool
+    /// Whatever the hosts are.
+    private var alwaysGoesByOrigin: Bool
     private var random: FastRandom
     /// Made on first use: most workers never touch most clusters.
     public private(set) lazy var stats = ClusterStats(
@@ -60,13 +64,15 @@ public final class Cluster {
         balancer = Balancer(shared.spec, hosts, random: &random)
         self.random = random
         hostSet = hosts
-        goesByOrigin =
+        alwaysGoesByOrigin =
             shared.originalDestinations != nil || shared.spec.proxyProtocol != nil
             || shared.spec.balancing.hashing != nil
+        goesByOrigin = alwaysGoesByOrigin
         places = hosts.hosts.map { WorkerHost($0, cluster: self) }
         originalDestinations = shared.originalDestinations.map {
             OriginalDestinationPlaces(self, shared: $0, cells: cells)
         }
+        followShape()
         tls?.count(in: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl."))
     }
 
@@ -140,7 +146,10 @@ public final class Cluster {
     }
 
     /// Looks from now on at where each stream comes from: a listener has `original_src`.
-    func followSources() { goesByOrigin = true }
+    func followSources() {
+        alwaysGoesByOrigin = true
+        goesByOrigin = true
+    }
 
     /// Chooses a host and connects to it, for a TCP session. Neither of the waiter's methods is called before this
     /// returns.
@@ -190,7 +199,7 @@ public final class Cluster {
             let place =
                 hostSet.hashing.map {
                     choosePlace($0, stream.hash(hashPolicy), avoiding: avoiding, attempts: attempts)
-                } ?? choosePlace(avoiding: avoiding, attempts: attempts)
+                } ?? choosePlaceByShape(avoiding: avoiding, attempts: attempts)
             return place.map { .place($0) } ?? .unknown
         }
         let choice = originalDestinations.choose(for: origin)
@@ -210,6 +219,14 @@ public final class Cluster {
         return places[position]
     }
 
+    private func choosePlaceByShape(avoiding: [Host], attempts: Int) -> WorkerHost? {
+        guard let shaped else { return choosePlace(avoiding: avoiding, attempts: attempts) }
+        var panicPicks: UInt64 = 0
+        let position = shaped.pick(
+            avoiding: avoiding, attempts: attempts, now: loop.now, random: &random, panicPicks: &panicPicks)
+        return place(at: position, panicPicks)
+    }
+
     private func choosePlace(
         _ hashing: HashRouting, _ hash: UInt64?, avoiding: [Host], attempts: Int
     ) -> WorkerHost? {
@@ -218,6 +235,10 @@ public final class Cluster {
             hash ?? random.next(), hostSet.hosts, avoiding: avoiding, attempts: attempts,
             running: shared.breakers.default.requests.current + shared.breakers.high.requests.current,
             panicPicks: &panicPicks)
+        return place(at: position, panicPicks)
+    }
+
+    private func place(at position: Int?, _ panicPicks: UInt64) -> WorkerHost? {
         if panicPicks > 0 { stats.lbHealthyPanic.add(panicPicks) }
         guard let position else {
             stats.cxNoneHealthy.increment()
@@ -262,7 +283,19 @@ public final class Cluster {
         }
         hostSet = newer
         balancer = Balancer(spec, newer, random: &random)
+        followShape()
         for place in known.values { place.drain() }
+    }
+
+    /// Makes the balancer that the hosts' shape asks for, if it does.
+    private func followShape() {
+        shaped = hostSet.shape.flatMap { shape in
+            guard shape.decides, hostSet.hashing == nil else { return nil }
+            return ShapedBalancer(
+                spec, hostSet, shape, stats: ZoneStats(cells, cluster: shared.statName), now: loop.now,
+                random: &random)
+        }
+        goesByOrigin = alwaysGoesByOrigin || shaped != nil
     }
 
     /// A host was taken out for its health.
@@ -278,7 +311,7 @@ public final class Cluster {
     /// for from now on (retries of what runs) are its successor's.
     func retire(from set: ClusterSet) {
         retiredFrom = set
-        goesByOrigin = false
+        alwaysGoesByOrigin = false
         apply(HostSet([]))
         originalDestinations?.retire()
         originalDestinations = nil
@@ -295,6 +328,7 @@ public final class Cluster {
         let leaving = places
         places = []
         hostSet = HostSet([])
+        shaped = nil
         balancer = Balancer(spec, hostSet, random: &random)
         for place in leaving { place.shutDown() }
         originalDestinations?.shutDown()

@@ -130,7 +130,7 @@ final class ServerProcess {
         }
         clusters = try ClusterDirectory(
             spec.clusters, loop: loop, cells: cells, workers: workerCount, logs: accessLogs,
-            outlierEvents: outlierEvents)
+            outlierEvents: outlierEvents, zone: LocalZone(spec))
         let isServing = options.mode == .serve
         predecessor = try options.hotRestart.flatMap { [loop, log] restart in
             isServing ? try Predecessor.find(restart, loop: loop, log: log) : nil

@@ -82,12 +82,16 @@ final class UpstreamFixture {
         try self.init(specs, workers: workers, clock: clock, loop: try EventLoop(clock: clock))
     }
 
-    init(_ specs: [ClusterSpec], workers: Int, clock: TestClock, loop: EventLoop) throws {
+    init(
+        _ specs: [ClusterSpec], workers: Int, clock: TestClock, loop: EventLoop, zone: LocalZone = LocalZone()
+    ) throws {
         self.clock = clock
         self.loop = loop
         names.loop = loop
         let names = names
-        directory = try ClusterDirectory(specs, loop: loop, cells: store.makeCells(), workers: workers) { _ in names }
+        directory = try ClusterDirectory(
+            specs, loop: loop, cells: store.makeCells(), workers: workers, zone: zone
+        ) { _ in names }
         let (store, directory) = (store, directory)
         sets = try (0..<workers).map { _ in
             try ClusterSet(directory.addWorker(loop.mailbox), loop: loop, cells: store.makeCells())

@@ -14,10 +14,11 @@ public struct Balancer {
         only = load.only
         hosts = set.hosts
         pickers = []
-        // Who chooses by hashes has tables in the set, and needs no picker.
-        guard set.hashing == nil else { return }
+        // Others choose where the set has hash tables or a shape.
+        guard set.hashing == nil, set.shape?.decides != true else { return }
         for level in set.priorities {
-            for members in [level.all, level.healthy, level.degraded] {
+            let all = spec.balancing.zone.failsOnPanic ? [] : level.all
+            for members in [all, level.healthy, level.degraded] {
                 pickers.append(HostPicker(spec.balancer, members: members, hosts: set.hosts, random: &random))
             }
         }

@@ -1,5 +1,6 @@
 // Picks one host from one list of hosts, by one policy.
 import Glibc
+import Reactor
 
 /// Balancer state for one `HostSource`. Positions are those of `HostSet.hosts`. Loop thread only.
 ///
@@ -15,19 +16,36 @@ struct HostPicker {
     /// More starting picks than this change nothing that anybody would see.
     private static let maxStartingPicks: UInt64 = 1024
 
-    init(_ policy: BalancerSpec, members: [Int], hosts: [Host], random: inout FastRandom) {
+    init(
+        _ policy: BalancerSpec, members: [Int], hosts: [Host], slowStart: SlowStart? = nil,
+        now: MonotonicTime = .zero, random: inout FastRandom
+    ) {
         self.policy = policy
         self.members = members
         cursor = Int(random.below(UInt64(max(1, members.count))))
         let weights = members.map { hosts[$0].weight }
-        guard members.count > 1, policy != .random, !weights.allSatisfy({ $0 == weights[0] }) else { return }
-        var made = EDFSchedule(count: members.count) { Self.weight(policy, hosts[members[$0]]) }
+        guard members.count > 1, policy != .random else { return }
+        if weights.allSatisfy({ $0 == weights[0] }), slowStart?.isUnderWay(now) != true { return }
+        func weight(_ member: Int) -> Double {
+            Self.weight(policy, hosts[members[member]]) * (slowStart?.factor(members[member], now) ?? 1)
+        }
+        var made = EDFSchedule(count: members.count, weight: weight)
         // Workers start at different points, so that they do not all pick the same host at once.
         let total = weights.reduce(UInt64(0)) { $0 + UInt64($1) }
         for _ in 0..<random.below(min(total, Self.maxStartingPicks)) {
-            _ = made.next { Self.weight(policy, hosts[members[$0]]) }
+            _ = made.next(weight: weight)
         }
         schedule = made
+    }
+
+    /// The same with hosts that are still warming up.
+    mutating func pick(
+        _ hosts: [Host], _ slowStart: SlowStart?, _ now: MonotonicTime, random: inout FastRandom
+    ) -> Int? {
+        guard let slowStart, schedule != nil else { return pick(hosts, random: &random) }
+        let (policy, members) = (policy, members)
+        return schedule?.next { Self.weight(policy, hosts[members[$0]]) * slowStart.factor(members[$0], now) }
+            .map { members[$0] }
     }
 
     /// A position in `hosts`, or nil when the list is empty.

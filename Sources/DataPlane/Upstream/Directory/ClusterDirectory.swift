@@ -16,6 +16,7 @@ public final class ClusterDirectory {
     private let logs: AccessLogSinks?
     private let outlierEvents: OutlierEventLog?
     private let resolvers: SharedResolvers
+    let zone: LocalZone
     private let stats: DirectoryTotals
     /// Those that workers know, and those that are warming up to take a place among them.
     private(set) var active: [String: ClusterEntry] = [:]
@@ -45,10 +46,10 @@ public final class ClusterDirectory {
 
     /// `specs`: the bootstrap's. `workers`: how many `addWorker` calls there will be. `resolver` is called once for each
     /// different set of resolver addresses and transport. Fails when a resolver cannot be made, or a file of health check
-    /// events cannot be opened among `logs`. `outlierEvents`: where ejections are noted.
+    /// events cannot be opened among `logs`. `outlierEvents`: where ejections are noted. `zone`: for balancing by localities.
     public init(
         _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, logs: AccessLogSinks? = nil,
-        outlierEvents: OutlierEventLog? = nil,
+        outlierEvents: OutlierEventLog? = nil, zone: LocalZone = LocalZone(),
         resolver: @escaping (DNSSpec) throws(SystemError) -> any NameResolver
     ) throws(StaticClusterError) {
         self.loop = loop
@@ -56,6 +57,7 @@ public final class ClusterDirectory {
         self.workers = workers
         self.logs = logs
         self.outlierEvents = outlierEvents
+        self.zone = zone
         names = cells.store.makeNames()
         resolvers = SharedResolvers(resolver)
         stats = DirectoryTotals(cells)
@@ -73,6 +75,7 @@ public final class ClusterDirectory {
         }
         stats.added.add(UInt64(specs.count))
         showCounts()
+        if let local = active[zone.cluster] { followLocalCluster(local) }
     }
 
     private func makeEntry(_ spec: ClusterSpec, isAddedByAPI: Bool) throws(ClusterError) -> ClusterEntry {
@@ -321,6 +324,18 @@ extension ClusterDirectory {
         guard active[entry.name] === entry else { return }
         if isInitialised { stats.updated.increment() }
         for port in ports { port.send(entry.hosts, of: entry.shared) }
+        if entry.name == zone.cluster { followLocalCluster(entry) }
+    }
+
+    /// Other clusters' requests go by the zones of the local one's hosts.
+    private func followLocalCluster(_ local: ClusterEntry) {
+        for entry in active.values where entry !== local { entry.localHostsChanged() }
+        for entry in warming.values { entry.localHostsChanged() }
+    }
+
+    /// The hosts of the local cluster; nil: there is none, or this is it.
+    func localHosts(for entry: ClusterEntry) -> HostSet? {
+        entry.name == zone.cluster ? nil : active[zone.cluster]?.hosts
     }
 
     /// A host was taken out for its health.

@@ -19,12 +19,46 @@ extension ClusterEntry {
         let factor = factor ?? old.overprovisioningFactor
         let isSame = newer.count == old.hosts.count && zip(newer, old.hosts).allSatisfy { $0 === $1 }
         guard !isSame || areFlagsChanged || factor != old.overprovisioningFactor else { return false }
-        hosts = HostSet(newer, overprovisioningFactor: factor, for: shared.spec)
+        hosts = makeSet(newer, factor: factor)
         outliers?.follow(hosts)
         if !isSame, Set(newer.map(\.address)) != Set(old.hosts.map(\.address)) { stats.membershipChange.increment() }
         stats.setMembership(hosts)
         owner.hostsChanged(self)
         checker?.follow(hosts.hosts)
+        return true
+    }
+
+    /// With all that the cluster wants of a host set.
+    func makeSet(_ hosts: [Host], factor: UInt32) -> HostSet {
+        var context = HostSetContext()
+        context.localityWeights = localityWeights
+        context.ownLocality = owner.zone.locality
+        context.localHosts = owner.localHosts(for: self)
+        if shared.spec.balancing.slowStart != nil {
+            context.healthySince = healthyTimes.follow(hosts, now: owner.loop.now)
+        }
+        let set = HostSet(hosts, overprovisioningFactor: factor, for: shared.spec, in: context)
+        if let plan = set.shape?.zone { count(plan) }
+        return set
+    }
+
+    /// The local cluster has other hosts: what goes by zones is worked out again.
+    func localHostsChanged() {
+        let newer = makeSet(hosts.hosts, factor: hosts.overprovisioningFactor)
+        guard newer.shape?.zone != hosts.shape?.zone else { return }
+        hosts = newer
+        owner.hostsChanged(self)
+    }
+
+    /// False when they are as they were.
+    func takeWeights(of groups: [LocalityEndpointsSpec]) -> Bool {
+        guard shared.spec.balancing.weighsLocalities else { return false }
+        var newer: [LocalityPlace: UInt32] = [:]
+        for group in groups {
+            newer[LocalityPlace(priority: group.priority, locality: group.locality)] = group.weight
+        }
+        guard newer != localityWeights else { return false }
+        localityWeights = newer
         return true
     }
 
@@ -118,7 +152,7 @@ extension ClusterEntry {
                 order.append(address)
             }
         }
-        var areFlagsChanged = false
+        var areFlagsChanged = takeWeights(of: groups)
         var newer: [Host] = []
         for host in hosts.hosts {
             if let source = wanted.removeValue(forKey: host.address) {
@@ -182,6 +216,8 @@ extension ClusterEntry {
                 var group = LocalityEndpointsSpec(endpoints: [])
                 group.locality = host.locality
                 group.priority = host.priority
+                group.weight =
+                    localityWeights[LocalityPlace(priority: host.priority, locality: host.locality)] ?? 0
                 assignment.groups.append(group)
             }
             assignment.groups[assignment.groups.count - 1].endpoints.append(endpoint)

@@ -25,6 +25,12 @@ final class ClusterEntry {
     /// What workers get with it when it is warm: one for each, if it has TLS.
     var parcels: [TLSContextParcel] = []
     var sources: [Source] = []
+    /// Where localities are weighted.
+    var localityWeights: [LocalityPlace: UInt32] = [:]
+    /// For slow start.
+    var healthyTimes = HealthyTimes()
+    /// Beside a local cluster.
+    private var zonePlans: ZonePlanStats?
     /// For clusters of type EDS.
     let assigned: AssignedEndpoints?
     let workers: Int
@@ -75,6 +81,7 @@ final class ClusterEntry {
                 sources.append(source)
             }
         }
+        _ = takeWeights(of: shared.spec.endpoints)
         _ = rebuild()
         outliers?.changed = { [unowned self] in healthChanged() }
         outliers?.hostFailed = { [unowned self] in self.owner.hostFailed($0, of: self) }
@@ -147,6 +154,14 @@ final class ClusterEntry {
         outliers?.follow(hosts)
     }
 
+    func count(_ plan: ZonePlan) {
+        let stats =
+            zonePlans
+            ?? ZonePlanStats(owner.cells.held(by: hold), prefix: "cluster.\(shared.statName).")
+        zonePlans = stats
+        stats.count(plan)
+    }
+
     private func lookedUp(_ addressesChanged: Bool) {
         if !addressesChanged || !rebuild() { stats.updateNoRebuild.increment() }
         checkInitialised()
@@ -174,8 +189,7 @@ final class ClusterEntry {
     /// passing their checks. Not those of an ORIGINAL_DST cluster, which goes to them whatever their health.
     func healthChanged() {
         if checker != nil, shared.spec.discovery != .static, rebuild() { return }
-        hosts = HostSet(
-            hosts.hosts, overprovisioningFactor: hosts.overprovisioningFactor, for: shared.spec)
+        hosts = makeSet(hosts.hosts, factor: hosts.overprovisioningFactor)
         stats.setMembership(hosts)
         if shared.originalDestinations == nil { owner.hostsChanged(self) }
     }

@@ -43,10 +43,11 @@ extension ClusterDirectory {
     /// A directory with real resolvers. Fails when one cannot be made.
     public convenience init(
         _ specs: [ClusterSpec], loop: EventLoop, cells: StatCells, workers: Int, logs: AccessLogSinks? = nil,
-        outlierEvents: OutlierEventLog? = nil
+        outlierEvents: OutlierEventLog? = nil, zone: LocalZone = LocalZone()
     ) throws(StaticClusterError) {
         try self.init(
-            specs, loop: loop, cells: cells, workers: workers, logs: logs, outlierEvents: outlierEvents
+            specs, loop: loop, cells: cells, workers: workers, logs: logs, outlierEvents: outlierEvents,
+            zone: zone
         ) { dns throws(SystemError) in
             try DNSResolver.make(dns, loop: loop)
         }

@@ -31,9 +31,19 @@ public final class HostSet: Sendable {
 
     /// For clusters that choose by hashes.
     let hashing: HashRouting?
+    /// For clusters that go by localities or have slow start.
+    let shape: HostShape?
 
-    /// Reads each host's health as it is now. `spec`: of the cluster, where it may want more than the lists.
-    public init(_ hosts: [Host], overprovisioningFactor: UInt32 = 0, for spec: ClusterSpec? = nil) {
+    /// Reads each host's health as it is now.
+    public convenience init(_ hosts: [Host], overprovisioningFactor: UInt32 = 0) {
+        self.init(hosts, overprovisioningFactor: overprovisioningFactor, for: nil)
+    }
+
+    /// `spec`: of the cluster, which may want more than the lists.
+    init(
+        _ hosts: [Host], overprovisioningFactor: UInt32 = 0, for spec: ClusterSpec?,
+        in context: HostSetContext = HostSetContext()
+    ) {
         self.hosts = hosts
         self.overprovisioningFactor = overprovisioningFactor
         var levels = Array(repeating: PriorityHosts(), count: max(1, (hosts.map(\.priority).max() ?? 0) + 1))
@@ -52,7 +62,9 @@ public final class HostSet: Sendable {
             levels[index].healthy = levels[index].all
         }
         priorities = levels
-        hashing = spec.flatMap { HashRouting($0, hosts, levels, overprovisioning: overprovisioningFactor) }
+        let shape = spec.flatMap { HostShape($0, hosts, levels, context) }
+        self.shape = shape
+        hashing = spec.flatMap { HashRouting($0, hosts, levels, shape, overprovisioning: overprovisioningFactor) }
     }
 
     public var healthyCount: Int { priorities.reduce(0) { $0 + $1.healthy.count } }

@@ -27,7 +27,10 @@ final class HashRouting: Sendable {
     private let balanceFactor: UInt32?
 
     /// nil: the cluster does not choose by hashes.
-    init?(_ spec: ClusterSpec, _ hosts: [Host], _ priorities: [PriorityHosts], overprovisioning: UInt32) {
+    init?(
+        _ spec: ClusterSpec, _ hosts: [Host], _ priorities: [PriorityHosts], _ shape: HostShape?,
+        overprovisioning: UInt32
+    ) {
         guard let hashing = spec.balancing.hashing else { return nil }
         let load = PriorityLoad(spec, priorities, overprovisioning: overprovisioning)
         self.load = load
@@ -37,7 +40,16 @@ final class HashRouting: Sendable {
             let source: HostSource.Kind =
                 load.panic[priority] ? .all : level.healthy.isEmpty ? .degraded : .healthy
             var members = HashMembers()
-            members.add(level.members(source), of: hosts)
+            if let shape, shape.isWeighted {
+                // Without weight nobody is chosen, as in Envoy.
+                let sum = shape.localities[priority].reduce(UInt64(0)) { $0 + UInt64($1.weight) }
+                for locality in shape.localities[priority] where locality.weight > 0 {
+                    members.add(
+                        locality.hosts.members(source), of: hosts, share: Double(locality.weight) / Double(sum))
+                }
+            } else {
+                members.add(level.members(source), of: hosts)
+            }
             if members.isEmpty { return nil }
             let keys = members.keys(of: hosts, usesHostname: hashing.usesHostname)
             switch hashing.table {
