@@ -296,7 +296,7 @@ def test_the_log_names_the_policy_and_the_client(start, ca):
         peer.send("GET /secret?token=1 HTTP/1.1\r\nhost: a\r\n\r\n")
         assert peer.response().body == b"RBAC: access denied"
     line = wait_until(lambda: [one for one in proxy.log_text().splitlines() if "refused by" in one], "a line in the log")[0]
-    assert re.search(r"http 'ingress': GET /secret of 127\.0\.0\.1:\d+ \(spiffe://shop/cart\) was refused by 'who', by policy 'no carts'$", line)
+    assert re.search(r"http 'ingress': GET /secret of 127\.0\.0\.1:\d+ \(spiffe://shop/cart\) was refused by 'who', by policy 'no carts'; outrider explain [0-9a-f-]{36}$", line)
 
 
 TCP_LOGGED = "%CONNECTION_TERMINATION_DETAILS% %RESPONSE_FLAGS% %DYNAMIC_METADATA(envoy.filters.network.rbac)%"
