@@ -10,7 +10,7 @@ enum SkippedFields {
         (bootstrap, "enable_dispatcher_stats", "adds statistics of Envoy's event loop"),
         (bootstrap, "node_context_params", "only for resources by xdstp: names, and those are refused"),
         (bootstrap, "deferred_stat_options", "Outrider's statistics cost memory only once they are used"),
-        (bootstrap, "stats_eviction_interval", "drops statistics of extensions of Envoy that ask for it, and no others; Outrider has none of these"),
+        (bootstrap, "stats_eviction_interval", "drops stats of some of Envoy's extensions, which Outrider has not"),
         (bootstrap, "memory_allocator_manager", "tunes the memory allocator of Envoy"),
         (bootstrap, "inline_headers", "a hint for Envoy's header storage; no header is treated otherwise"),
         (bootstrap, "perf_tracing_file_path", "only used by builds of Envoy with performance tracing"),

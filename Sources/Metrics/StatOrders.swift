@@ -9,7 +9,7 @@ struct StatOrders: Sendable {
 }
 
 /// Works the orders of a snapshot out in steps of about a millisecond. One thread.
-struct StatOrdering {
+final class StatOrdering {
     private enum Phase { case names, families, samples, done }
 
     private let snapshot: StatSnapshot
@@ -32,7 +32,7 @@ struct StatOrdering {
     }
 
     /// Does some of the work. False: there is none left, and `orders` holds.
-    mutating func step() -> Bool {
+    func step() -> Bool {
         switch phase {
         case .names:
             let more = sort.step { [snapshot, live] number, bytes in

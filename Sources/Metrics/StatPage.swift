@@ -18,13 +18,12 @@ public final class StatPage {
     private static let pieceSize = 32 << 10
     private static let statsAPiece = 2048
 
-    private enum State {
-        case taking(StatSnapshotSteps)
-        case writing(StatSnapshot, section: Int, position: Int)
-        case done
-    }
-
-    private var state: State
+    /// nil: it has the snapshot.
+    private var steps: StatSnapshotSteps?
+    /// nil: it is not there yet, or the page is over.
+    private var snapshot: StatSnapshot?
+    private var section = 0
+    private var position = 0
     private let filter: StatFilter
     private var format: any StatPageFormat
     private var name: [UInt8] = []
@@ -44,7 +43,7 @@ public final class StatPage {
     private init(_ format: any StatPageFormat, _ filter: StatFilter, _ store: StatStore) {
         self.format = format
         self.filter = filter
-        state = .taking(StatSnapshotSteps(store))
+        steps = StatSnapshotSteps(store)
     }
 
     /// The whole page of a snapshot.
@@ -63,43 +62,37 @@ public final class StatPage {
 
     /// The next piece; empty when there was something else to do that took its time, nil when there is no more.
     public func next() -> [UInt8]? {
-        switch state {
-        case .done: return nil
-        case .taking(var steps):
-            if let snapshot = steps.step() {
-                state = .writing(snapshot, section: 0, position: 0)
-                var output = TextOutput()
-                format.begin(&output)
-                return output.bytes
-            }
-            state = .taking(steps)
-            return []
-        case .writing(let snapshot, var section, var position):
-            var output = TextOutput()
-            output.reserve(StatPage.pieceSize + 1024)
-            let order = format.order(snapshot)
-            var left = StatPage.statsAPiece
-            while section < format.sections.count, left > 0, output.bytes.count < StatPage.pieceSize {
-                guard position < order.count else {
-                    section += 1
-                    position = 0
-                    continue
-                }
-                let place = order[position]
-                position += 1
-                left -= 1
-                if StatPage.admits(snapshot, place, format.sections[section], filter, &name) {
-                    format.write(place, snapshot.records[Int(place)], section: section, snapshot, &output)
-                }
-            }
-            if section == format.sections.count {
-                format.end(&output)
-                state = .done
-            } else {
-                state = .writing(snapshot, section: section, position: position)
-            }
+        var output = TextOutput()
+        if let steps {
+            guard let taken = steps.step() else { return [] }
+            self.steps = nil
+            snapshot = taken
+            format.begin(&output)
             return output.bytes
         }
+        guard let snapshot else { return nil }
+        output.reserve(StatPage.pieceSize + 1024)
+        let order = format.order(snapshot)
+        let sections = format.sections
+        var left = StatPage.statsAPiece
+        while section < sections.count, left > 0, output.bytes.count < StatPage.pieceSize {
+            guard position < order.count else {
+                section += 1
+                position = 0
+                continue
+            }
+            let place = order[position]
+            position += 1
+            left -= 1
+            if StatPage.admits(snapshot, place, sections[section], filter, &name) {
+                format.write(place, snapshot.records[Int(place)], section: section, snapshot, &output)
+            }
+        }
+        if section == sections.count {
+            format.end(&output)
+            self.snapshot = nil
+        }
+        return output.bytes
     }
 
     private static func admits(

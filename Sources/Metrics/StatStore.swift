@@ -45,7 +45,7 @@ public final class StatStore: Sendable {
 
     /// Everything as it is now; histograms as of the last `mergeHistograms`.
     public func snapshot() -> StatSnapshot {
-        var steps = StatSnapshotSteps(self)
+        let steps = StatSnapshotSteps(self)
         while true {
             if let snapshot = steps.step() { return snapshot }
         }
@@ -109,34 +109,32 @@ public final class StatStore: Sendable {
 ///
 /// The values are all read in one step, which is short: with 100,000 stats what takes long is to work out tags and orders,
 /// and that is kept until a stat comes or goes.
-struct StatSnapshotSteps {
-    private enum Phase {
-        case tagging
-        case ordering(StatSnapshot, generation: UInt64)
-    }
-
+final class StatSnapshotSteps {
     private let store: StatStore
-    private var phase = Phase.tagging
+    /// What is being put in order, and of which generation it is.
+    private var snapshot: StatSnapshot?
+    private var generation: UInt64 = 0
     private var ordering: StatOrdering?
 
     init(_ store: StatStore) { self.store = store }
 
     /// nil: there is more to do.
-    mutating func step() -> StatSnapshot? {
-        switch phase {
-        case .tagging:
-            if store.tagSome() { return nil }
-            let (snapshot, hasOrders, generation) = store.unordered()
-            if hasOrders { return snapshot }
-            ordering = StatOrdering(snapshot)
-            phase = .ordering(snapshot, generation: generation)
-            return nil
-        case .ordering(var snapshot, let generation):
-            if ordering?.step() == true { return nil }
-            snapshot.orders = ordering?.orders ?? StatOrders()
-            ordering = nil
-            store.keep(snapshot.orders, of: generation)
-            return snapshot
-        }
+    func step() -> StatSnapshot? {
+        guard let ordering else { return begin() }
+        if ordering.step() { return nil }
+        snapshot?.orders = ordering.orders
+        self.ordering = nil
+        store.keep(ordering.orders, of: generation)
+        return snapshot
+    }
+
+    private func begin() -> StatSnapshot? {
+        if store.tagSome() { return nil }
+        let (taken, hasOrders, generation) = store.unordered()
+        if hasOrders { return taken }
+        snapshot = taken
+        self.generation = generation
+        ordering = StatOrdering(taken)
+        return nil
     }
 }

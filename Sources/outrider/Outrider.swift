@@ -17,7 +17,9 @@ struct Outrider: ParsableCommand {
             Beside an app without a file: outrider sidecar, behind outrider redirect. See it work first: outrider demo
             """,
         version: Version.line,
-        subcommands: [SidecarCommand.self, RedirectCommand.self, Validate.self, Wait.self, Explain.self, Demo.self, Certs.self])
+        subcommands: [
+            SidecarCommand.self, RedirectCommand.self, Validate.self, Wait.self, Explain.self, Demo.self, Certs.self,
+        ])
 
     @OptionGroup(title: "Configuration") var source: ConfigurationFlags
     @OptionGroup(title: "Run") var running: RunFlags
