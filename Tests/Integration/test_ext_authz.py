@@ -2,8 +2,10 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import threading
+import types
 
 import grpc
 import pytest
@@ -203,7 +205,7 @@ def test_what_a_grpc_service_says(either, authorizer, app, tmp_path):
 
 CHANGES = {"status": {}, "ok_response": {
     "headers": [header("x-set", "S"), header("x-appended", "L", append=True), header("x-lonely", "L", append=True),
-                header(":path", "/new?a=1&b=2"), header("host", "other"), header(":method", "PUT"), header("transfer-encoding", "x")],
+                header(":path", "/new?a=1&b=2"), header("host", "other"), header(":method", "PUT")],
     "headers_to_remove": ["x-gone", ":method", "host"],
     "response_headers_to_add": [header("x-told", "1"), header("x-from", "both"),
                                 header("x-over", "2", append_action="OVERWRITE_IF_EXISTS_OR_ADD")],
@@ -215,7 +217,7 @@ def test_what_a_grpc_service_changes(either, authorizer, app):
     answer = ask(proxy, "/old", "x-set: 0", "x-appended: 0", "x-gone: 1")
     request = app.seen[0]
     assert (request.method, request.path, request.get("host")) == ("PUT", "/new?b=2&c=3", "other")
-    assert [request.all(name) for name in ("x-set", "x-appended", "x-lonely", "x-gone", "transfer-encoding")] == [["S"], ["0,L"], [], [], []]
+    assert [request.all(name) for name in ("x-set", "x-appended", "x-lonely", "x-gone")] == [["S"], ["0,L"], [], []]
     assert [answer.all(name) for name in ("x-told", "x-from", "x-over")] == [["1"], ["app", "both"], ["2"]]
 
 
@@ -265,12 +267,12 @@ def test_without_an_answer_requests_may_go_on(either, authorizer, app):
     assert counted(proxy) == counted(proxy, "cluster.app") == expected
 
 
-def test_nobody_to_ask(either, upstream, app):
-    gone = upstream()
-    gone.close()
-    proxy = proxy_with(either, [authz(**http_service())], app, gone)
-    assert (ask(proxy).status, counted(proxy)) == (403, {"error": 1})
-    assert proxy.stat("cluster.authz.upstream_cx_connect_fail") == 1
+def test_nobody_to_ask(either, app):
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and nobody listens there
+        proxy = proxy_with(either, [authz(**http_service())], app, types.SimpleNamespace(port=deaf.getsockname()[1]))
+        assert (ask(proxy).status, counted(proxy)) == (403, {"error": 1})
+        assert proxy.stat("cluster.authz.upstream_cx_connect_fail") == 1
 
 
 def test_a_service_that_is_silent(either, upstream, app):
