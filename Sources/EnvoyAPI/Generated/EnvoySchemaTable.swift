@@ -30,6 +30,8 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.config.route.v3.RouteAction.ClusterNotFoundResponseCode SERVICE_UNAVAILABLE=0 NOT_FOUND=1 INTERNAL_SERVER_ERROR=2
     E envoy.config.route.v3.RouteAction.InternalRedirectAction PASS_THROUGH_INTERNAL_REDIRECT=0 HANDLE_INTERNAL_REDIRECT=1
     E envoy.config.route.v3.VirtualHost.TlsRequirementType NONE=0 EXTERNAL_ONLY=1 ALL=2
+    E envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE=0 HTTP_JSON=1 HTTP_PROTO=2 GRPC=3
+    E envoy.config.trace.v3.ZipkinConfig.TraceContextOption USE_B3=0 USE_B3_WITH_W3C_PROPAGATION=1
     E envoy.data.accesslog.v3.AccessLogType NotSet=0 TcpUpstreamConnected=1 TcpPeriodic=2 TcpConnectionEnd=3 DownstreamStart=4 DownstreamPeriodic=5 DownstreamEnd=6 UpstreamPoolReady=7 UpstreamPeriodic=8 UpstreamEnd=9 DownstreamTunnelSuccessfullyEstablished=10 UdpTunnelUpstreamConnected=11 UdpPeriodic=12 UdpSessionEnd=13
     E envoy.extensions.clusters.common.dns.v3.DnsLookupFamily UNSPECIFIED=0 AUTO=1 V4_ONLY=2 V6_ONLY=3 V4_PREFERRED=4 ALL=5
     E envoy.extensions.common.ratelimit.v3.VhRateLimitsOptions OVERRIDE=0 INCLUDE=1 IGNORE=2
@@ -77,16 +79,16 @@ public let envoySchemaTable: StaticString = #"""
     1 filters *m1 min_items=2
     M envoy.config.accesslog.v3.ComparisonFilter
     1 op e0 defined_only
-    2 value m99 r
+    2 value m100 r
     M envoy.config.accesslog.v3.DurationFilter
     1 comparison m3 r
     M envoy.config.accesslog.v3.GrpcStatusFilter
     1 statuses *e1 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.HeaderFilter
-    1 header m147 r
+    1 header m149 r
     M envoy.config.accesslog.v3.LogTypeFilter
-    1 types *e27 items( defined_only )
+    1 types *e29 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.NotHealthCheckFilter
     M envoy.config.accesslog.v3.OrFilter
@@ -95,7 +97,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m285
+    2 percent_sampled m299
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -104,14 +106,14 @@ public let envoySchemaTable: StaticString = #"""
     1 access_log_path s d
     2 profile_path s
     3 address m47
-    4 socket_options *m102
+    4 socket_options *m103
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m283
+    7 allow_paths *m293
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
-    1 node m88
+    1 node m89
     2 static_resources m17
     3 dynamic_resources m16
     4 cluster_manager m18
@@ -119,9 +121,9 @@ public let envoySchemaTable: StaticString = #"""
     6 stats_sinks *X
     7 stats_flush_interval D lt=300000000000 gte=1000000
     8 watchdog X d
-    9 tracing X d
+    9 tracing m192 d
     12 admin m14
-    13 stats_config m135
+    13 stats_config m136
     14 hds_config m49
     15 overload_manager X
     16 enable_dispatcher_stats b
@@ -129,23 +131,23 @@ public let envoySchemaTable: StaticString = #"""
     18 header_prefix s
     19 stats_server_version_override WU
     20 use_tcp_for_dns_lookups b d
-    21 bootstrap_extensions *m111
+    21 bootstrap_extensions *m112
     22 config_sources *m54
     23 default_config_source m54
     24 default_socket_interface s
-    25 certificate_provider_instances %m111
+    25 certificate_provider_instances %m112
     26 node_context_params *s
     27 watchdogs X
     28 fatal_actions *X
     29 stats_flush_on_admin b o0 const
     30 dns_resolution_config m57 d
-    31 typed_dns_resolver_config m111
+    31 typed_dns_resolver_config m112
     32 inline_headers *X
     33 perf_tracing_file_path s
-    34 default_regex_engine m111
-    35 xds_delegate_extension m111
-    36 xds_config_tracker_extension m111
-    37 listener_manager m111
+    34 default_regex_engine m112
+    35 xds_delegate_extension m112
+    36 xds_config_tracker_extension m112
+    37 listener_manager m112
     38 application_log_config X
     39 deferred_stat_options X
     40 grpc_async_client_manager_config X
@@ -158,9 +160,9 @@ public let envoySchemaTable: StaticString = #"""
     5 lds_resources_locator s
     6 cds_resources_locator s
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
-    1 listeners *m127
+    1 listeners *m128
     2 clusters *m28
-    3 secrets *m263
+    3 secrets *m273
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m19
@@ -202,7 +204,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m27
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m291
+    1 budget_percent m305
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -226,8 +228,8 @@ public let envoySchemaTable: StaticString = #"""
     21 upstream_bind_config m51
     22 lb_subset_config X
     23 ring_hash_lb_config m39 o1
-    24 transport_socket m110
-    25 metadata m87
+    24 transport_socket m111
+    25 metadata m88
     26 protocol_selection e2 d
     27 common_lb_config m29
     28 alt_stat_name s
@@ -235,7 +237,7 @@ public let envoySchemaTable: StaticString = #"""
     30 upstream_connection_options m46
     31 close_connections_on_host_health_failure b
     32 ignore_health_on_host_removal b
-    33 load_assignment m114
+    33 load_assignment m115
     34 original_dst_lb_config m37 o1
     36 typed_extension_protocol_options %A
     37 least_request_lb_config m35 o1
@@ -247,23 +249,23 @@ public let envoySchemaTable: StaticString = #"""
     43 transport_socket_matches *X
     44 dns_failure_refresh_rate m38 d
     45 use_tcp_for_dns_lookups b d
-    46 upstream_http_protocol_options m112 d
+    46 upstream_http_protocol_options m113 d
     47 track_timeout_budgets b d
-    48 upstream_config m111
+    48 upstream_config m112
     49 track_cluster_stats m45
     50 preconnect_policy X
     51 connection_pool_per_downstream_connection b
     52 maglev_lb_config m36 o1
     53 dns_resolution_config m57 d
     54 wait_for_warm_on_init Wb
-    55 typed_dns_resolver_config m111
+    55 typed_dns_resolver_config m112
     56 round_robin_lb_config m40 o1
     57 lrs_report_endpoint_metrics *s
     58 dns_jitter D d gte=0
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m291
+    1 healthy_panic_threshold m305
     2 zone_aware_lb_config m32 o0
     3 locality_weighted_lb_config m31 o0
     4 update_merge_window D
@@ -276,7 +278,7 @@ public let envoySchemaTable: StaticString = #"""
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m291
+    1 routing_enabled m305
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -287,7 +289,7 @@ public let envoySchemaTable: StaticString = #"""
     2 service_name s
     M envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
     1 choice_count Wu gte=2
-    2 active_request_bias m95
+    2 active_request_bias m96
     3 slow_start_config m41
     M envoy.config.cluster.v3.Cluster.MaglevLbConfig
     1 table_size WU lte=5000011
@@ -307,12 +309,12 @@ public let envoySchemaTable: StaticString = #"""
     1 slow_start_config m41
     M envoy.config.cluster.v3.Cluster.SlowStartConfig
     1 slow_start_window D
-    2 aggression m95
-    3 min_weight_percent m291
+    2 aggression m96
+    3 min_weight_percent m305
     M envoy.config.cluster.v3.LoadBalancingPolicy
     1 policies *m43
     M envoy.config.cluster.v3.LoadBalancingPolicy.Policy
-    4 typed_extension_config m111
+    4 typed_extension_config m112
     M envoy.config.cluster.v3.OutlierDetection
     1 consecutive_5xx Wu
     2 interval D gt=0
@@ -337,20 +339,20 @@ public let envoySchemaTable: StaticString = #"""
     21 max_ejection_time D gt=0
     22 max_ejection_time_jitter D
     23 successful_active_health_check_uneject_host Wb
-    24 monitors *m111
+    24 monitors *m112
     25 always_eject_one_host Wb
     M envoy.config.cluster.v3.TrackClusterStats
     1 timeout_budgets b
     2 request_response_sizes b
     3 per_endpoint_stats b
     M envoy.config.cluster.v3.UpstreamConnectionOptions
-    1 tcp_keepalive m108
+    1 tcp_keepalive m109
     2 set_local_interface_name_on_upstream_connections b
     3 happy_eyeballs_config X
     M envoy.config.core.v3.Address
     O address r
-    1 socket_address m101 o0
-    2 pipe m90 o0
+    1 socket_address m102 o0
+    2 pipe m91 o0
     3 envoy_internal_address m59 o0
     M envoy.config.core.v3.AggregatedConfigSource
     M envoy.config.core.v3.ApiConfigSource
@@ -359,22 +361,22 @@ public let envoySchemaTable: StaticString = #"""
     3 refresh_delay D
     4 grpc_services *m64
     5 request_timeout D gt=0
-    6 rate_limit_settings m93
+    6 rate_limit_settings m94
     7 set_node_on_first_message_only b
     8 transport_api_version e8 defined_only
-    9 config_validators *m111
+    9 config_validators *m112
     M envoy.config.core.v3.BackoffStrategy
     1 base_interval D r gte=1000000
     2 max_interval D gt=0
     M envoy.config.core.v3.BindConfig
-    1 source_address m101
+    1 source_address m102
     2 freebind Wb
-    3 socket_options *m102
-    4 additional_source_addresses *m101 d
+    3 socket_options *m103
+    4 additional_source_addresses *m102 d
     5 extra_source_addresses *m61
-    6 local_address_selector m111
+    6 local_address_selector m112
     M envoy.config.core.v3.BuildVersion
-    1 version m292
+    1 version m306
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -388,7 +390,7 @@ public let envoySchemaTable: StaticString = #"""
     5 self X o0
     6 resource_api_version e8 defined_only
     7 authorities *X
-    8 path_config_source m89 o0
+    8 path_config_source m90 o0
     M envoy.config.core.v3.ControlPlane
     1 identifier s
     M envoy.config.core.v3.DataSource
@@ -397,7 +399,7 @@ public let envoySchemaTable: StaticString = #"""
     2 inline_bytes y o0
     3 inline_string s o0
     4 environment_variable s o0 min_len=1
-    5 watched_directory m113
+    5 watched_directory m114
     M envoy.config.core.v3.DnsResolutionConfig
     1 resolvers *m47 min_items=1
     2 dns_resolver_options m58
@@ -416,8 +418,8 @@ public let envoySchemaTable: StaticString = #"""
     5 disabled b
     6 type_urls *s
     M envoy.config.core.v3.ExtraSourceAddress
-    1 address m101 r
-    2 socket_options m106
+    1 address m102 r
+    2 socket_options m107
     M envoy.config.core.v3.GrpcMethodList
     1 services *m63
     M envoy.config.core.v3.GrpcMethodList.Service
@@ -429,11 +431,11 @@ public let envoySchemaTable: StaticString = #"""
     2 google_grpc X o0
     3 timeout D
     5 initial_metadata *m66
-    6 retry_policy m94
+    6 retry_policy m95
     M envoy.config.core.v3.GrpcService.EnvoyGrpc
     1 cluster_name s min_len=1
     2 authority s min_len=0 max_bytes=16384 header_value lenient
-    3 retry_policy m94
+    3 retry_policy m95
     4 max_receive_message_length Wu
     5 skip_envoy_headers b
     M envoy.config.core.v3.HeaderValue
@@ -470,7 +472,7 @@ public let envoySchemaTable: StaticString = #"""
     22 event_service X
     23 transport_socket_match_criteria S
     24 no_traffic_healthy_interval D gt=0
-    25 event_logger *m111
+    25 event_logger *m112
     26 always_log_health_check_success b
     M envoy.config.core.v3.HealthCheck.GrpcHealthCheck
     1 service_name s
@@ -483,10 +485,10 @@ public let envoySchemaTable: StaticString = #"""
     4 receive *m71
     6 request_headers_to_add *m67 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m290
-    10 codec_client_type e47 defined_only
-    11 service_name_matcher m283
-    12 retriable_statuses *m290
+    9 expected_statuses *m304
+    10 codec_client_type e49 defined_only
+    11 service_name_matcher m293
+    12 retriable_statuses *m304
     13 method e14 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
@@ -496,7 +498,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.HealthCheck.TcpHealthCheck
     1 send m71
     2 receive *m71
-    3 proxy_protocol_config m91
+    3 proxy_protocol_config m92
     M envoy.config.core.v3.HealthCheck.TlsOptions
     1 alpn_protocols *s
     M envoy.config.core.v3.HealthStatusSet
@@ -512,11 +514,11 @@ public let envoySchemaTable: StaticString = #"""
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m283
+    11 ignore_http_11_upgrade *m293
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
     1 proper_case_words m77 o0
-    8 stateful_formatter m111 o0
+    8 stateful_formatter m112 o0
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords
     M envoy.config.core.v3.Http2ProtocolOptions
     1 hpack_table_size Wu
@@ -533,7 +535,7 @@ public let envoySchemaTable: StaticString = #"""
     12 stream_error_on_invalid_http_messaging b d
     13 custom_settings_parameters *m79
     14 override_stream_error_on_invalid_http_message Wb
-    15 connection_keepalive m83
+    15 connection_keepalive m84
     16 use_oghttp2_codec Wb
     17 max_metadata_size WU
     M envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter
@@ -547,6 +549,9 @@ public let envoySchemaTable: StaticString = #"""
     5 headers_with_underscores_action e11
     6 max_requests_per_connection Wu
     7 max_response_headers_kb Wu lte=8192 gt=0
+    M envoy.config.core.v3.HttpService
+    1 http_uri m82
+    2 request_headers_to_add *m67 max_items=1000
     M envoy.config.core.v3.HttpUri
     O http_upstream_type r
     1 uri s min_len=1
@@ -557,7 +562,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m291
+    3 interval_jitter m305
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -577,7 +582,7 @@ public let envoySchemaTable: StaticString = #"""
     1 id s
     2 cluster s
     3 metadata S
-    4 locality m86
+    4 locality m87
     6 user_agent_name s
     7 user_agent_version s o0
     8 user_agent_build_version m52 o0
@@ -587,14 +592,14 @@ public let envoySchemaTable: StaticString = #"""
     12 dynamic_parameters %X
     M envoy.config.core.v3.PathConfigSource
     1 path s min_len=1
-    2 watched_directory m113
+    2 watched_directory m114
     M envoy.config.core.v3.Pipe
     1 path s min_len=1
     2 mode u lte=511
     M envoy.config.core.v3.ProxyProtocolConfig
     1 version e12
-    2 pass_through_tlvs m92
-    3 added_tlvs *m109
+    2 pass_through_tlvs m93
+    3 added_tlvs *m110
     M envoy.config.core.v3.ProxyProtocolPassThroughTLVs
     1 match_type e13
     2 tlv_type *u items( lt=256 )
@@ -615,10 +620,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m285 r
+    1 default_value m299 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m291
+    1 default_value m305
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -644,14 +649,14 @@ public let envoySchemaTable: StaticString = #"""
     4 int_value I o0
     5 buf_value y o0
     6 state e17 defined_only
-    7 type m103
+    7 type m104
     M envoy.config.core.v3.SocketOption.SocketType
-    1 stream m105
-    2 datagram m104
+    1 stream m106
+    2 datagram m105
     M envoy.config.core.v3.SocketOption.SocketType.Datagram
     M envoy.config.core.v3.SocketOption.SocketType.Stream
     M envoy.config.core.v3.SocketOptionsOverride
-    1 socket_options *m102
+    1 socket_options *m103
     M envoy.config.core.v3.SubstitutionFormatString
     O format r
     1 text_format s o0 d
@@ -659,8 +664,8 @@ public let envoySchemaTable: StaticString = #"""
     3 omit_empty_values b
     4 content_type s header_value lenient
     5 text_format_source m56 o0
-    6 formatters *m111
-    7 json_format_options m82
+    6 formatters *m112
+    7 json_format_options m83
     M envoy.config.core.v3.TcpKeepalive
     1 keepalive_probes Wu
     2 keepalive_time Wu
@@ -668,7 +673,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.TlvEntry
     1 type u lt=256
     2 value y
-    3 format_string m107
+    3 format_string m108
     M envoy.config.core.v3.TransportSocket
     O config_type
     1 name s min_len=1
@@ -684,22 +689,22 @@ public let envoySchemaTable: StaticString = #"""
     1 path s min_len=1
     M envoy.config.endpoint.v3.ClusterLoadAssignment
     1 cluster_name s min_len=1
-    2 endpoints *m121
-    4 policy m115
-    5 named_endpoints %m117
+    2 endpoints *m122
+    4 policy m116
+    5 named_endpoints %m118
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
-    2 drop_overloads *m116
+    2 drop_overloads *m117
     3 overprovisioning_factor Wu gt=0
     4 endpoint_stale_after D gt=0
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m285
+    2 drop_percentage m299
     M envoy.config.endpoint.v3.Endpoint
     1 address m47
-    2 health_check_config m119
+    2 health_check_config m120
     3 hostname s
-    4 additional_addresses *m118
+    4 additional_addresses *m119
     M envoy.config.endpoint.v3.Endpoint.AdditionalAddress
     1 address m47
     M envoy.config.endpoint.v3.Endpoint.HealthCheckConfig
@@ -709,37 +714,37 @@ public let envoySchemaTable: StaticString = #"""
     4 disable_active_health_check b
     M envoy.config.endpoint.v3.LbEndpoint
     O host_identifier
-    1 endpoint m117 o0
+    1 endpoint m118 o0
     2 health_status e10
-    3 metadata m87
+    3 metadata m88
     4 load_balancing_weight Wu gte=1
     5 endpoint_name s o0
     M envoy.config.endpoint.v3.LocalityLbEndpoints
     O lb_config
-    1 locality m86
-    2 lb_endpoints *m120
+    1 locality m87
+    2 lb_endpoints *m121
     3 load_balancing_weight Wu gte=1
     5 priority u lte=128
     6 proximity Wu
-    7 load_balancer_endpoints m122 o0 d
+    7 load_balancer_endpoints m123 o0 d
     8 leds_cluster_locality_config X o0
-    9 metadata m87
+    9 metadata m88
     M envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
-    1 lb_endpoints *m120
+    1 lb_endpoints *m121
     M envoy.config.listener.v3.AdditionalAddress
     1 address m47
-    2 socket_options m106
+    2 socket_options m107
     M envoy.config.listener.v3.Filter
     O config_type
     1 name s min_len=1
     4 typed_config A o0
     5 config_discovery X o0
     M envoy.config.listener.v3.FilterChain
-    1 filter_chain_match m126
-    3 filters *m124
+    1 filter_chain_match m127
+    3 filters *m125
     4 use_proxy_proto Wb d
-    5 metadata m87
-    6 transport_socket m110
+    5 metadata m88
+    6 transport_socket m111
     7 name s
     9 transport_socket_connect_timeout D
     M envoy.config.listener.v3.FilterChainMatch
@@ -758,27 +763,27 @@ public let envoySchemaTable: StaticString = #"""
     O listener_specifier
     1 name s
     2 address m47
-    3 filter_chains *m125
+    3 filter_chains *m126
     4 use_original_dst Wb
     5 per_connection_buffer_limit_bytes Wu
-    6 metadata m87
-    7 deprecated_v1 m130 d
+    6 metadata m88
+    7 deprecated_v1 m131 d
     8 drain_type e20
-    9 listener_filters *m131
+    9 listener_filters *m132
     10 transparent Wb
     11 freebind Wb
     12 tcp_fast_open_queue_length Wu
-    13 socket_options *m102
+    13 socket_options *m103
     15 listener_filters_timeout D
     16 traffic_direction e18
     17 continue_on_listener_filters_timeout b
     18 udp_listener_config X
     19 api_listener X
-    20 connection_balance_config m128
+    20 connection_balance_config m129
     21 reuse_port b d
     22 access_log *m0
     24 tcp_backlog_size Wu
-    25 default_filter_chain m125
+    25 default_filter_chain m126
     26 bind_to_port Wb
     27 internal_listener X o0
     28 stat_prefix s
@@ -786,14 +791,14 @@ public let envoySchemaTable: StaticString = #"""
     30 enable_mptcp b
     31 ignore_global_conn_limit b
     32 filter_chain_matcher X
-    33 additional_addresses *m123
+    33 additional_addresses *m124
     34 max_connections_to_accept_per_socket_event Wu gt=0
     35 bypass_overload_manager b
     36 fcds_config X
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig
     O balance_type r
-    1 exact_balance m129 o0
-    2 extend_balance m111 o0
+    1 exact_balance m130 o0
+    2 extend_balance m112 o0
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance
     M envoy.config.listener.v3.Listener.DeprecatedV1
     1 bind_to_port Wb
@@ -801,31 +806,31 @@ public let envoySchemaTable: StaticString = #"""
     O config_type
     1 name s min_len=1
     3 typed_config A o0
-    4 filter_disabled m132
+    4 filter_disabled m133
     5 config_discovery X o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate
     O rule r
-    1 or_match m133 o0
-    2 and_match m133 o0
-    3 not_match m132 o0
+    1 or_match m134 o0
+    2 and_match m134 o0
+    3 not_match m133 o0
     4 any_match b o0 const
-    5 destination_port_range m289 o0
+    5 destination_port_range m303 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
-    1 rules *m132 min_items=2
+    1 rules *m133 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m283 r
+    1 match m293 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
-    1 stats_tags *m137
+    1 stats_tags *m138
     2 use_all_default_tags Wb
-    3 stats_matcher m136
-    4 histogram_bucket_settings *m134
+    3 stats_matcher m137
+    4 histogram_bucket_settings *m135
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m278 o0
-    3 inclusion_list m278 o0
+    2 exclusion_list m288 o0
+    3 inclusion_list m288 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -833,56 +838,59 @@ public let envoySchemaTable: StaticString = #"""
     3 fixed_value s o0
     M envoy.config.rbac.v3.Permission
     O rule r
-    1 and_rules m139 o0
-    2 or_rules m139 o0
+    1 and_rules m140 o0
+    2 or_rules m140 o0
     3 any b o0 const
-    4 header m147 o0
+    4 header m149 o0
     5 destination_ip m53 o0
     6 destination_port u o0 lte=65535
     7 metadata X o0 d
-    8 not_rule m138 o0
-    9 requested_server_name m283 o0
-    10 url_path m279 o0
-    11 destination_port_range m289 o0
-    12 matcher m111 o0
-    13 uri_template m111 o0
+    8 not_rule m139 o0
+    9 requested_server_name m293 o0
+    10 url_path m289 o0
+    11 destination_port_range m303 o0
+    12 matcher m112 o0
+    13 uri_template m112 o0
     14 sourced_metadata X o0
     M envoy.config.rbac.v3.Permission.Set
-    1 rules *m138 min_items=1
+    1 rules *m139 min_items=1
     M envoy.config.rbac.v3.Policy
-    1 permissions *m138 min_items=1
-    2 principals *m141 min_items=1
+    1 permissions *m139 min_items=1
+    2 principals *m142 min_items=1
     3 condition X
     4 checked_condition X
     5 cel_config X
     M envoy.config.rbac.v3.Principal
     O identifier r
-    1 and_ids m143 o0
-    2 or_ids m143 o0
+    1 and_ids m144 o0
+    2 or_ids m144 o0
     3 any b o0 const
-    4 authenticated m142 o0
+    4 authenticated m143 o0
     5 source_ip m53 o0 d
-    6 header m147 o0
+    6 header m149 o0
     7 metadata X o0 d
-    8 not_id m141 o0
-    9 url_path m279 o0
+    8 not_id m142 o0
+    9 url_path m289 o0
     10 direct_remote_ip m53 o0
     11 remote_ip m53 o0
     12 filter_state X o0
     13 sourced_metadata X o0
-    14 custom m111 o0
+    14 custom m112 o0
     M envoy.config.rbac.v3.Principal.Authenticated
-    2 principal_name m283
+    2 principal_name m293
     M envoy.config.rbac.v3.Principal.Set
-    1 ids *m141 min_items=1
+    1 ids *m142 min_items=1
     M envoy.config.rbac.v3.RBAC
     1 action e21 defined_only
-    2 policies %m140
+    2 policies %m141
     3 audit_logging_options X
+    M envoy.config.route.v3.Decorator
+    1 operation s min_len=1
+    2 propagate Wb
     M envoy.config.route.v3.DirectResponseAction
     1 status u lt=600 gte=200
     2 body m56
-    3 body_format m107
+    3 body_format m108
     M envoy.config.route.v3.FilterConfig
     1 config A
     2 is_optional b
@@ -891,42 +899,42 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m290 o0
+    6 range_match m304 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m281 o0 d
+    11 safe_regex_match m291 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m283 o0
+    13 string_match m293 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m283 o0 r
+    5 string_match m293 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RateLimit
     1 stage Wu lte=10
     2 disable_key s
-    3 actions *m151 min_items=1
+    3 actions *m153 min_items=1
     4 limit X
     5 hits_addend X
     6 apply_on_stream_done b
     M envoy.config.route.v3.RateLimit.Action
     O action_specifier r
-    1 source_cluster m160 o0
-    2 destination_cluster m152 o0
-    3 request_headers m159 o0
-    4 remote_address m158 o0
-    5 generic_key m153 o0
-    6 header_value_match m154 o0
+    1 source_cluster m162 o0
+    2 destination_cluster m154 o0
+    3 request_headers m161 o0
+    4 remote_address m160 o0
+    5 generic_key m155 o0
+    6 header_value_match m156 o0
     7 dynamic_metadata X o0 d
     8 metadata X o0
-    9 extension m111 o0
-    10 masked_remote_address m155 o0
-    11 query_parameter_value_match m156 o0
-    12 query_parameters m157 o0
+    9 extension m112 o0
+    10 masked_remote_address m157 o0
+    11 query_parameter_value_match m158 o0
+    12 query_parameters m159 o0
     M envoy.config.route.v3.RateLimit.Action.DestinationCluster
     M envoy.config.route.v3.RateLimit.Action.GenericKey
     1 descriptor_value s min_len=1
@@ -934,7 +942,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.HeaderValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 headers *m147 min_items=1
+    3 headers *m149 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress
     1 v4_prefix_mask_len Wu lte=32
@@ -942,7 +950,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 query_parameters *m149 min_items=1
+    3 query_parameters *m151 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.QueryParameters
     1 query_parameter_name s min_len=1
@@ -965,23 +973,23 @@ public let envoySchemaTable: StaticString = #"""
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m280 o1
+    9 regex_rewrite m290 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m166
+    5 retry_host_predicate *m168
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m165
-    9 retriable_headers *m147
-    10 retriable_request_headers *m147
-    11 rate_limited_retry_back_off m163
-    12 retry_options_predicates *m111
+    8 retry_back_off m167
+    9 retriable_headers *m149
+    10 retriable_request_headers *m149
+    11 rate_limited_retry_back_off m165
+    12 retry_options_predicates *m112
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m164 min_items=1
+    1 reset_headers *m166 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
@@ -995,22 +1003,22 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m180 r
-    2 route m168 o0
-    3 redirect m161 o0
-    4 metadata m87
-    5 decorator X
-    7 direct_response m145 o0
+    1 match m182 r
+    2 route m170 o0
+    3 redirect m163 o0
+    4 metadata m88
+    5 decorator m146
+    7 direct_response m147 o0
     9 request_headers_to_add *m67 max_items=1000
     10 response_headers_to_add *m67 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     12 request_headers_to_remove *s items( min_len=1 header_name lenient )
     13 typed_per_filter_config %A
     14 name s
-    15 tracing X
+    15 tracing m186
     16 per_request_buffer_limit_bytes Wu d
     17 filter_action X o0
-    18 non_forwarding_action m148 o0
+    18 non_forwarding_action m150 o0
     19 stat_prefix s
     20 request_body_buffer_limit WU
     M envoy.config.route.v3.RouteAction
@@ -1018,56 +1026,56 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m186 o0
-    4 metadata_match m87
+    3 weighted_clusters m189 o0
+    4 metadata_match m88
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m162
+    9 retry_policy m164
     11 priority e15 defined_only
-    13 rate_limits *m150
+    13 rate_limits *m152
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m169
+    15 hash_policy *m171
     17 cors X d
     20 cluster_not_found_response_code e24 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m177
+    25 upgrade_configs *m179
     26 internal_redirect_action e25 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
     30 request_mirror_policies *X
     31 max_internal_redirects Wu d
-    32 regex_rewrite m280
+    32 regex_rewrite m290
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m280 o1
-    36 max_stream_duration m176
+    35 host_rewrite_path_regex m290 o1
+    36 max_stream_duration m178
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
-    40 early_data_policy m111
-    41 path_rewrite_policy m111
+    40 early_data_policy m112
+    41 path_rewrite_policy m112
     42 flush_timeout D
     44 host_rewrite s o1
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m174 o0
-    2 cookie m171 o0
-    3 connection_properties m170 o0
+    1 header m176 o0
+    2 cookie m173 o0
+    3 connection_properties m172 o0
     4 terminal b
-    5 query_parameter m175 o0
-    6 filter_state m173 o0
+    5 query_parameter m177 o0
+    6 filter_state m175 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m172
+    4 attributes *m174
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -1075,7 +1083,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m280
+    2 regex_rewrite m290
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -1085,13 +1093,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m178
+    3 connect_config m180
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
-    1 proxy_protocol_config m91
+    1 proxy_protocol_config m92
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m185
+    2 virtual_hosts *m188
     3 internal_only_headers *s items( header_name lenient )
     4 response_headers_to_add *m67 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
@@ -1106,39 +1114,46 @@ public let envoySchemaTable: StaticString = #"""
     14 ignore_port_in_host_matching b
     15 ignore_path_parameters_in_path_matching b
     16 typed_per_filter_config %A
-    17 metadata m87
+    17 metadata m88
     18 vhost_header s
     M envoy.config.route.v3.RouteMatch
     O path_specifier r
     1 prefix s o0
     2 path s o0
     4 case_sensitive Wb
-    6 headers *m147
-    7 query_parameters *m149
-    8 grpc m182
-    9 runtime_fraction m97
-    10 safe_regex m281 o0 r
-    11 tls_context m183
-    12 connect_matcher m181 o0
+    6 headers *m149
+    7 query_parameters *m151
+    8 grpc m184
+    9 runtime_fraction m98
+    10 safe_regex m291 o0 r
+    11 tls_context m185
+    12 connect_matcher m183 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
-    15 path_match_policy m111 o0
+    15 path_match_policy m112 o0
     16 filter_state *X
     M envoy.config.route.v3.RouteMatch.ConnectMatcher
     M envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions
     M envoy.config.route.v3.RouteMatch.TlsContextMatchOptions
     1 presented Wb
     2 validated Wb
+    M envoy.config.route.v3.Tracing
+    1 client_sampling m299
+    2 random_sampling m299
+    3 overall_sampling m299
+    4 custom_tags *m294
+    5 operation s
+    6 upstream_operation s
     M envoy.config.route.v3.VirtualCluster
     2 name s min_len=1
-    4 headers *m147
+    4 headers *m149
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m167
+    3 routes *m169
     4 require_tls e26 defined_only
-    5 virtual_clusters *m184
-    6 rate_limits *m150
+    5 virtual_clusters *m187
+    6 rate_limits *m152
     7 request_headers_to_add *m67 max_items=1000
     8 cors X d
     10 response_headers_to_add *m67 max_items=1000
@@ -1146,7 +1161,7 @@ public let envoySchemaTable: StaticString = #"""
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m162
+    16 retry_policy m164
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
@@ -1154,11 +1169,11 @@ public let envoySchemaTable: StaticString = #"""
     21 matcher X
     22 request_mirror_policies *X
     23 include_is_timeout_retry_header b
-    24 metadata m87
+    24 metadata m88
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m187 min_items=1
+    1 clusters *m190 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -1167,7 +1182,7 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 name s
     2 weight Wu
-    3 metadata_match m87
+    3 metadata_match m88
     4 request_headers_to_add *m67 max_items=1000
     5 response_headers_to_add *m67 max_items=1000
     6 response_headers_to_remove *s items( header_name lenient )
@@ -1175,35 +1190,58 @@ public let envoySchemaTable: StaticString = #"""
     10 typed_per_filter_config %A
     11 host_rewrite_literal s o0 header_value lenient
     12 cluster_header s header_name lenient
+    M envoy.config.trace.v3.OpenTelemetryConfig
+    1 grpc_service m64
+    2 service_name s
+    3 http_service m81
+    4 resource_detectors *m112
+    5 sampler m112
+    6 max_cache_size Wu
+    M envoy.config.trace.v3.Tracing
+    1 http m193
+    M envoy.config.trace.v3.Tracing.Http
+    O config_type
+    1 name s min_len=1
+    3 typed_config A o0
+    M envoy.config.trace.v3.ZipkinConfig
+    1 collector_cluster s
+    2 collector_endpoint s
+    3 trace_id_128bit b
+    4 shared_span_context Wb
+    5 collector_endpoint_version e27
+    6 collector_hostname s
+    7 split_spans_for_request b d
+    8 trace_context_option e28
+    9 collector_service m81
     M envoy.extensions.access_loggers.file.v3.FileAccessLog
     O access_log_format
     1 path s min_len=1
     2 format s o0 d
     3 json_format S o0 d
     4 typed_json_format S o0 d
-    5 log_format m107 o0 r
+    5 log_format m108 o0 r
     M envoy.extensions.access_loggers.stream.v3.StderrAccessLog
     O access_log_format
-    1 log_format m107 o0 r
+    1 log_format m108 o0 r
     M envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
     O access_log_format
-    1 log_format m107 o0 r
+    1 log_format m108 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m192
+    4 dns_failure_refresh_rate m199
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
-    7 typed_dns_resolver_config m111
-    8 dns_lookup_family e28
+    7 typed_dns_resolver_config m112
+    8 dns_lookup_family e30
     9 all_addresses_in_single_endpoint b
     M envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
     1 base_interval D r gt=1000000
     2 max_interval D gt=1000000
     M envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor
-    1 entries *m195 min_items=1
-    2 token_bucket m293 r
+    1 entries *m202 min_items=1
+    2 token_bucket m307 r
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor
-    1 entries *m195 min_items=1
+    1 entries *m202 min_items=1
     2 limit X
     3 hits_addend WU
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
@@ -1212,18 +1250,18 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.common.fault.v3.FaultDelay
     O fault_delay_secifier r
     3 fixed_delay D o0 gt=0
-    4 percentage m285
-    5 header_delay m197 o0
+    4 percentage m299
+    5 header_delay m204 o0
     M envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest
-    1 allowed_headers m278 d
+    1 allowed_headers m288 d
     2 headers_to_add *m66
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse
-    1 allowed_upstream_headers m278
-    2 allowed_client_headers m278
-    3 allowed_upstream_headers_to_append m278
-    4 allowed_client_headers_on_success m278
-    5 dynamic_metadata_from_headers m278
+    1 allowed_upstream_headers m288
+    2 allowed_client_headers m288
+    3 allowed_upstream_headers_to_append m288
+    4 allowed_client_headers_on_success m288
+    5 dynamic_metadata_from_headers m288
     M envoy.extensions.filters.http.ext_authz.v3.BufferSettings
     1 max_request_bytes u gt=0
     2 allow_partial_message b
@@ -1232,27 +1270,27 @@ public let envoySchemaTable: StaticString = #"""
     O service_override
     1 context_extensions %s !
     2 disable_request_body_buffering b
-    3 with_request_body m200
+    3 with_request_body m207
     4 grpc_service m64 o0
-    5 http_service m204 o0
+    5 http_service m211 o0
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
     O services
     1 grpc_service m64 o0
     2 failure_mode_allow b
-    3 http_service m204 o0
-    5 with_request_body m200
+    3 http_service m211 o0
+    5 with_request_body m207
     6 clear_route_cache b
-    7 status_on_error m288
+    7 status_on_error m302
     8 metadata_context_namespaces *s
-    9 filter_enabled m97
+    9 filter_enabled m98
     10 include_peer_certificate b
-    11 deny_at_disable m96
+    11 deny_at_disable m97
     12 transport_api_version e8 defined_only
     13 stat_prefix s
     14 filter_enabled_metadata X
     15 bootstrap_metadata_labels_key s
     16 typed_metadata_context_namespaces *s
-    17 allowed_headers m278
+    17 allowed_headers m288
     18 include_tls_session b
     19 failure_mode_allow_header_add b
     20 charge_cluster_response_stats Wb
@@ -1260,7 +1298,7 @@ public let envoySchemaTable: StaticString = #"""
     22 route_typed_metadata_context_namespaces *s
     23 encode_raw_headers b
     24 validate_mutations b
-    25 disallowed_headers m278
+    25 disallowed_headers m288
     26 decoder_header_mutation_rules X
     27 enable_dynamic_metadata_ingestion Wb
     28 filter_metadata S
@@ -1270,25 +1308,25 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
     O override r
     1 disabled b o0
-    2 check_settings m201 o0 r
+    2 check_settings m208 o0 r
     M envoy.extensions.filters.http.ext_authz.v3.HttpService
-    1 server_uri m81
+    1 server_uri m82
     2 path_prefix s
-    7 authorization_request m198
-    8 authorization_response m199
-    9 retry_policy m94
+    7 authorization_request m205
+    8 authorization_response m206
+    9 retry_policy m95
     M envoy.extensions.filters.http.fault.v3.FaultAbort
     O error_type r
     2 http_status u o0 lt=600 gte=200
-    3 percentage m285
-    4 header_abort m206 o0
+    3 percentage m299
+    4 header_abort m213 o0
     5 grpc_status u o0
     M envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort
     M envoy.extensions.filters.http.fault.v3.HTTPFault
-    1 delay m196
-    2 abort m205
+    1 delay m203
+    2 abort m212
     3 upstream_cluster s
-    4 headers *m147
+    4 headers *m149
     5 downstream_nodes *s
     6 max_active_faults Wu
     7 response_rate_limit X
@@ -1310,32 +1348,32 @@ public let envoySchemaTable: StaticString = #"""
     5 replace_dots_in_grpc_service_name b
     M envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 status m288
-    3 token_bucket m293
-    4 filter_enabled m97
-    5 filter_enforced m97
+    2 status m302
+    3 token_bucket m307
+    4 filter_enabled m98
+    5 filter_enforced m98
     6 response_headers_to_add *m67 max_items=10
-    8 descriptors *m193
+    8 descriptors *m200
     9 stage u lte=10
     10 request_headers_to_add_when_not_enforced *m67 max_items=10
     11 local_rate_limit_per_downstream_connection b
-    12 enable_x_ratelimit_headers e30 defined_only
-    13 vh_rate_limits e29 defined_only
+    12 enable_x_ratelimit_headers e32 defined_only
+    13 vh_rate_limits e31 defined_only
     14 always_consume_default_token_bucket Wb
     15 rate_limited_as_resource_exhausted b
     16 local_cluster_rate_limit X
-    17 rate_limits *m150
+    17 rate_limits *m152
     18 max_dynamic_descriptors Wu gte=1
     M envoy.extensions.filters.http.rbac.v3.RBAC
-    1 rules m144
-    2 shadow_rules m144
+    1 rules m145
+    2 shadow_rules m145
     3 shadow_rules_stat_prefix s
     4 matcher X
     5 shadow_matcher X
     6 rules_stat_prefix s
     7 track_per_rule_stats b
     M envoy.extensions.filters.http.rbac.v3.RBACPerRoute
-    2 rbac m210
+    2 rbac m217
     M envoy.extensions.filters.http.router.v3.Router
     1 dynamic_stats Wb
     2 start_child_span b d
@@ -1344,7 +1382,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m227
+    8 upstream_http_filters *m235
     9 upstream_log_options X
     M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
     M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
@@ -1352,18 +1390,18 @@ public let envoySchemaTable: StaticString = #"""
     1 bind_port b
     2 mark u
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
-    1 rules *m218
+    1 rules *m225
     2 allow_requests_without_proxy_protocol b
-    3 pass_through_tlvs m92
+    3 pass_through_tlvs m93
     4 disallowed_versions *e12
     5 stat_prefix s
-    6 tlv_location e31
+    6 tlv_location e33
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair
     1 metadata_namespace s
     2 key s min_len=1
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
     1 tlv_type u lt=256
-    2 on_tlv_present m217
+    2 on_tlv_present m224
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1373,13 +1411,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
     O route_specifier r
     O strip_port_mode
-    1 codec_type e32 defined_only
+    1 codec_type e34 defined_only
     2 stat_prefix s min_len=1
-    3 rds m229 o0
-    4 route_config m179 o0
-    5 http_filters *m227
+    3 rds m237 o0
+    4 route_config m181 o0
+    5 http_filters *m235
     6 add_user_agent Wb
-    7 tracing X
+    7 tracing m233
     8 http_protocol_options m75
     9 http2_protocol_options m78
     10 server_name s header_value lenient
@@ -1387,16 +1425,16 @@ public let envoySchemaTable: StaticString = #"""
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
-    16 forward_client_cert_details e33 defined_only
-    17 set_current_client_cert_details m225
+    16 forward_client_cert_details e35 defined_only
+    17 set_current_client_cert_details m232
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m226
+    23 upgrade_configs *m234
     24 stream_idle_timeout D
-    25 internal_address_config m222
+    25 internal_address_config m229
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1404,29 +1442,29 @@ public let envoySchemaTable: StaticString = #"""
     31 scoped_routes X o0
     32 preserve_external_request_id b
     33 merge_slashes b
-    34 server_header_transformation e35 defined_only
+    34 server_header_transformation e37 defined_only
     35 common_http_protocol_options m80
-    36 request_id_extension m230
+    36 request_id_extension m238
     37 always_set_request_id_in_response b
-    38 local_reply_config m228
+    38 local_reply_config m236
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m223
+    43 path_normalization_options m230
     44 http3_protocol_options X
-    45 path_with_escaped_slashes_action e34
-    46 original_ip_detection_extensions *m111
+    45 path_with_escaped_slashes_action e36
+    46 original_ip_detection_extensions *m112
     47 strip_trailing_host_dot b
-    48 scheme_header_transformation m100
-    49 proxy_status_config m224
-    50 typed_header_validation_config m111
+    48 scheme_header_transformation m101
+    49 proxy_status_config m231
+    50 typed_header_validation_config m112
     51 append_x_forwarded_port b
-    52 early_header_mutation_extensions *m111
+    52 early_header_mutation_extensions *m112
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m221
+    56 access_log_options m228
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1455,9 +1493,20 @@ public let envoySchemaTable: StaticString = #"""
     4 dns b
     5 uri b
     6 chain b
+    M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
+    3 client_sampling m305
+    4 random_sampling m305
+    5 overall_sampling m305
+    6 verbose b
+    7 max_path_tag_length Wu
+    8 custom_tags *m294
+    9 provider m193
+    10 spawn_upstream_span Wb
+    11 operation s
+    12 upstream_operation s
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m227
+    2 filters *m235
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1467,8 +1516,8 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m231
-    2 body_format m107
+    1 mappers *m239
+    2 body_format m108
     M envoy.extensions.filters.network.http_connection_manager.v3.Rds
     1 config_source m54
     2 route_config_name s
@@ -1478,18 +1527,18 @@ public let envoySchemaTable: StaticString = #"""
     1 filter m1 r
     2 status_code Wu lt=600 gte=200
     3 body m56
-    4 body_format_override m107
+    4 body_format_override m108
     5 headers_to_add *m67 max_items=1000
     M envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 token_bucket m293 r
-    3 runtime_enabled m96
+    2 token_bucket m307 r
+    3 runtime_enabled m97
     4 share_key s
     M envoy.extensions.filters.network.rbac.v3.RBAC
-    1 rules m144
-    2 shadow_rules m144
+    1 rules m145
+    2 shadow_rules m145
     3 stat_prefix s min_len=1
-    4 enforcement_type e36
+    4 enforcement_type e38
     5 shadow_rules_stat_prefix s
     6 matcher X
     7 shadow_matcher X
@@ -1503,80 +1552,80 @@ public let envoySchemaTable: StaticString = #"""
     5 access_log *m0
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
-    9 metadata_match m87
-    10 weighted_clusters m236 o0
-    11 hash_policy *m286 max_items=1
+    9 metadata_match m88
+    10 weighted_clusters m244 o0
+    11 hash_policy *m300 max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m235
+    17 access_log_options m243
     18 backoff_options m50
-    19 proxy_protocol_tlvs *m109
-    20 max_downstream_connection_duration_jitter_percentage m291
-    21 upstream_connect_mode e37 defined_only
+    19 proxy_protocol_tlvs *m110
+    20 max_downstream_connection_duration_jitter_percentage m305
+    21 upstream_connect_mode e39 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m237 min_items=1
+    1 clusters *m245 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
-    3 metadata_match m87
+    3 metadata_match m88
     M envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink
     1 event_log_path s min_len=1
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
     1 forward_reason_phrase b
-    2 formatter_type_on_envoy_headers e38 defined_only
+    2 formatter_type_on_envoy_headers e40 defined_only
     M envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
-    3 hash_policy *m169
+    3 hash_policy *m171
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m243 o0
-    2 locality_weighted_lb_config m242 o0
+    1 zone_aware_lb_config m251 o0
+    2 locality_weighted_lb_config m250 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m291
+    1 routing_enabled m305
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
-    5 force_local_zone m244
-    6 locality_basis e39
+    5 force_local_zone m252
+    6 locality_basis e41
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone
     1 min_size Wu
     M envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig
     1 slow_start_window D
-    2 aggression m95
-    3 min_weight_percent m291
+    2 aggression m96
+    3 min_weight_percent m305
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
-    2 active_request_bias m95
-    3 slow_start_config m245
-    4 locality_lb_config m241
+    2 active_request_bias m96
+    3 slow_start_config m253
+    4 locality_lb_config m249
     5 enable_full_scan Wb d
-    6 selection_method e40 defined_only
+    6 selection_method e42 defined_only
     M envoy.extensions.load_balancing_policies.maglev.v3.Maglev
     1 table_size WU lte=5000011
-    2 consistent_hashing_lb_config m240
-    3 locality_weighted_lb_config m242
+    2 consistent_hashing_lb_config m248
+    3 locality_weighted_lb_config m250
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m241
+    1 locality_lb_config m249
     M envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash
-    1 hash_function e41 defined_only
+    1 hash_function e43 defined_only
     2 minimum_ring_size WU lte=8388608 gte=1
     3 maximum_ring_size WU lte=8388608
     4 use_hostname_for_hashing b d
     5 hash_balance_factor Wu d gte=100
-    6 consistent_hashing_lb_config m240
-    7 locality_weighted_lb_config m242
+    6 consistent_hashing_lb_config m248
+    7 locality_weighted_lb_config m250
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
-    1 slow_start_config m245
-    2 locality_lb_config m241
+    1 slow_start_config m253
+    2 locality_lb_config m249
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
     1 resolvers *m47
     2 dns_resolver_options m58
@@ -1593,9 +1642,12 @@ public let envoySchemaTable: StaticString = #"""
     1 pack_trace_reason Wb
     2 use_request_id_for_trace_sampling Wb
     M envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate
+    M envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig
+    M envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig
+    1 attributes %s
     M envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport
-    1 config m91
-    2 transport_socket m110 r
+    1 config m92
+    2 transport_socket m111 r
     3 allow_unspecified_address b
     4 tlv_as_pool_key b
     M envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer
@@ -1606,48 +1658,48 @@ public let envoySchemaTable: StaticString = #"""
     6 require_signed_certificate_timestamp Wb
     7 crl m56
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m283 d
-    10 trust_chain_verification e42 defined_only
-    11 watched_directory m113
-    12 custom_validator_config m111
+    9 match_subject_alt_names *m293 d
+    10 trust_chain_verification e44 defined_only
+    11 watched_directory m114
+    12 custom_validator_config m112
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m264
+    15 match_typed_subject_alt_names *m274
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m257
+    17 system_root_certs m267
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m266
-    2 tls_certificates *m265
-    3 validation_context m256 o0
+    1 tls_params m276
+    2 tls_certificates *m275
+    3 validation_context m266 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m262
-    7 validation_context_sds_secret_config m262 o0
-    8 combined_validation_context m259 o0
+    6 tls_certificate_sds_secret_configs *m272
+    7 validation_context_sds_secret_config m272 o0
+    8 combined_validation_context m269 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
     12 validation_context_certificate_provider_instance X o0 d
-    13 custom_handshaker m111
+    13 custom_handshaker m112
     14 tls_certificate_provider_instance X
     15 key_log X
-    16 custom_tls_certificate_selector m111
+    16 custom_tls_certificate_selector m112
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m256 r
-    2 validation_context_sds_secret_config m262 r
+    1 default_validation_context m266 r
+    2 validation_context_sds_secret_config m272 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m258
+    1 common_tls_context m268
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m267 o0
-    5 session_ticket_keys_sds_secret_config m262 o0
+    4 session_ticket_keys m277 o0
+    5 session_ticket_keys_sds_secret_config m272 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
-    8 ocsp_staple_policy e43 defined_only
+    8 ocsp_staple_policy e45 defined_only
     9 full_scan_certs_on_sni_mismatch Wb
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
@@ -1660,13 +1712,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m265 o0
-    3 session_ticket_keys m267 o0
-    4 validation_context m256 o0
-    5 generic_secret m261 o0
+    2 tls_certificate m275 o0
+    3 session_ticket_keys m277 o0
+    4 validation_context m266 o0
+    5 generic_secret m271 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
-    1 san_type e44 defined_only not_in=0
-    2 matcher m283 r
+    1 san_type e46 defined_only not_in=0
+    2 matcher m293 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
     1 certificate_chain m56
@@ -1675,19 +1727,19 @@ public let envoySchemaTable: StaticString = #"""
     4 ocsp_staple m56
     5 signed_certificate_timestamp *m56
     6 private_key_provider X
-    7 watched_directory m113
+    7 watched_directory m114
     8 pkcs12 m56 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
-    1 tls_minimum_protocol_version e46 defined_only
-    2 tls_maximum_protocol_version e46 defined_only
+    1 tls_minimum_protocol_version e48 defined_only
+    2 tls_maximum_protocol_version e48 defined_only
     3 cipher_suites *s
     4 ecdh_curves *s
     5 signature_algorithms *s
-    6 compliance_policies *e45 max_items=1
+    6 compliance_policies *e47 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
     1 keys *m56 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m258
+    1 common_tls_context m268
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1697,16 +1749,16 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions
     O upstream_protocol_options r
     1 common_http_protocol_options m80
-    2 upstream_http_protocol_options m112
-    3 explicit_http_config m271 o0
-    4 use_downstream_protocol_config m272 o0
-    5 auto_config m270 o0
-    6 http_filters *m227
-    7 header_validation_config m111
+    2 upstream_http_protocol_options m113
+    3 explicit_http_config m281 o0
+    4 use_downstream_protocol_config m282 o0
+    5 auto_config m280 o0
+    6 http_filters *m235
+    7 header_validation_config m112
     8 outlier_detection X
     9 request_mirror_policies *X
-    10 hash_policy *m169
-    11 retry_policy m162
+    10 hash_policy *m171
+    11 retry_policy m164
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
     1 http_protocol_options m75
     2 http2_protocol_options m78
@@ -1722,18 +1774,18 @@ public let envoySchemaTable: StaticString = #"""
     2 http2_protocol_options m78
     3 http3_protocol_options X
     M envoy.service.discovery.v3.DeltaDiscoveryRequest
-    1 node m88
+    1 node m89
     2 type_url s
     3 resource_names_subscribe *s
     4 resource_names_unsubscribe *s
     5 initial_resource_versions %s
     6 response_nonce s
-    7 error_detail m294
+    7 error_detail m308
     8 resource_locators_subscribe *X
     9 resource_locators_unsubscribe *X
     M envoy.service.discovery.v3.DeltaDiscoveryResponse
     1 system_version_info s
-    2 resources *m277
+    2 resources *m287
     4 type_url s
     5 nonce s
     6 removed_resources *s
@@ -1742,11 +1794,11 @@ public let envoySchemaTable: StaticString = #"""
     9 resource_errors *X
     M envoy.service.discovery.v3.DiscoveryRequest
     1 version_info s
-    2 node m88
+    2 node m89
     3 resource_names *s
     4 type_url s
     5 response_nonce s
-    6 error_detail m294
+    6 error_detail m308
     7 resource_locators *X
     M envoy.service.discovery.v3.DiscoveryResponse
     1 version_info s
@@ -1764,18 +1816,18 @@ public let envoySchemaTable: StaticString = #"""
     6 ttl D
     7 cache_control X
     8 resource_name X
-    9 metadata m87
+    9 metadata m88
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m283 min_items=1
+    1 patterns *m293 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m283 o0 r
+    1 path m293 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m281 r
+    1 pattern m291 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m282 o0 d
+    1 google_re2 m292 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1784,23 +1836,39 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m281 o0 r
+    5 safe_regex m291 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
+    M envoy.type.tracing.v3.CustomTag
+    O type r
+    1 tag s min_len=1
+    2 literal m297 o0
+    3 environment m295 o0
+    4 request_header m296 o0
+    5 metadata X o0
+    6 value s o0
+    M envoy.type.tracing.v3.CustomTag.Environment
+    1 name s min_len=1
+    2 default_value s
+    M envoy.type.tracing.v3.CustomTag.Header
+    1 name s min_len=1 header_name lenient
+    2 default_value s
+    M envoy.type.tracing.v3.CustomTag.Literal
+    1 value s min_len=1
     M envoy.type.v3.DoubleRange
     1 start d
     2 end d
     M envoy.type.v3.FractionalPercent
     1 numerator u
-    2 denominator e48 defined_only
+    2 denominator e50 defined_only
     M envoy.type.v3.HashPolicy
     O policy_specifier r
-    1 source_ip m287 o0
+    1 source_ip m301 o0
     2 filter_state X o0
     M envoy.type.v3.HashPolicy.SourceIp
     M envoy.type.v3.HttpStatus
-    1 code e49 defined_only not_in=0
+    1 code e51 defined_only not_in=0
     M envoy.type.v3.Int32Range
     1 start i
     2 end i

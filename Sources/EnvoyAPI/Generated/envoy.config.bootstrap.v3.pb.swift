@@ -189,8 +189,8 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   /// Clears the value of `watchdogs`. Subsequent reads from it will return its default value.
   public mutating func clearWatchdogs() {_uniqueStorage()._watchdogs = nil}
 
-  public var tracing: Outrider_Unmodelled {
-    get {_storage._tracing ?? Outrider_Unmodelled()}
+  public var tracing: Envoy_Config_Trace_V3_Tracing {
+    get {_storage._tracing ?? Envoy_Config_Trace_V3_Tracing()}
     set {_uniqueStorage()._tracing = newValue}
   }
   /// Returns true if `tracing` has been explicitly set.
@@ -735,7 +735,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
     var _statsEviction: Envoy_Config_Bootstrap_V3_Bootstrap.OneOf_StatsEviction?
     var _watchdog: Outrider_Unmodelled? = nil
     var _watchdogs: Outrider_Unmodelled? = nil
-    var _tracing: Outrider_Unmodelled? = nil
+    var _tracing: Envoy_Config_Trace_V3_Tracing? = nil
     var _layeredRuntime: Envoy_Config_Bootstrap_V3_LayeredRuntime? = nil
     var _admin: Envoy_Config_Bootstrap_V3_Admin? = nil
     var _overloadManager: Outrider_Unmodelled? = nil

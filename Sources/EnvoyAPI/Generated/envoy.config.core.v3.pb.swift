@@ -1826,6 +1826,29 @@ public nonisolated struct Envoy_Config_Core_V3_HttpProtocolOptions: Sendable {
   fileprivate var _maxRequestsPerConnection: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
+public nonisolated struct Envoy_Config_Core_V3_HttpService: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var httpUri: Envoy_Config_Core_V3_HttpUri {
+    get {_httpUri ?? Envoy_Config_Core_V3_HttpUri()}
+    set {_httpUri = newValue}
+  }
+  /// Returns true if `httpUri` has been explicitly set.
+  public var hasHTTPUri: Bool {self._httpUri != nil}
+  /// Clears the value of `httpUri`. Subsequent reads from it will return its default value.
+  public mutating func clearHTTPUri() {self._httpUri = nil}
+
+  public var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _httpUri: Envoy_Config_Core_V3_HttpUri? = nil
+}
+
 public nonisolated struct Envoy_Config_Core_V3_HttpUri: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -5052,6 +5075,45 @@ nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions: SwiftProtobuf.Me
 
 nonisolated extension Envoy_Config_Core_V3_HttpProtocolOptions.HeadersWithUnderscoresAction: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ALLOW\0\u{1}REJECT_REQUEST\0\u{1}DROP_HEADER\0")
+}
+
+nonisolated extension Envoy_Config_Core_V3_HttpService: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".HttpService"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}http_uri\0\u{3}request_headers_to_add\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._httpUri) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.requestHeadersToAdd) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._httpUri {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.requestHeadersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.requestHeadersToAdd, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Core_V3_HttpService, rhs: Envoy_Config_Core_V3_HttpService) -> Bool {
+    if lhs._httpUri != rhs._httpUri {return false}
+    if lhs.requestHeadersToAdd != rhs.requestHeadersToAdd {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Config_Core_V3_HttpUri: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -20,6 +20,29 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+public nonisolated struct Envoy_Config_Route_V3_Decorator: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var operation: String = String()
+
+  public var propagate: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_propagate ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_propagate = newValue}
+  }
+  /// Returns true if `propagate` has been explicitly set.
+  public var hasPropagate: Bool {self._propagate != nil}
+  /// Clears the value of `propagate`. Subsequent reads from it will return its default value.
+  public mutating func clearPropagate() {self._propagate = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _propagate: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+}
+
 public nonisolated struct Envoy_Config_Route_V3_DirectResponseAction: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -974,8 +997,8 @@ public nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
   /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
   public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
 
-  public var decorator: Outrider_Unmodelled {
-    get {_storage._decorator ?? Outrider_Unmodelled()}
+  public var decorator: Envoy_Config_Route_V3_Decorator {
+    get {_storage._decorator ?? Envoy_Config_Route_V3_Decorator()}
     set {_uniqueStorage()._decorator = newValue}
   }
   /// Returns true if `decorator` has been explicitly set.
@@ -1008,8 +1031,8 @@ public nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
     set {_uniqueStorage()._responseHeadersToRemove = newValue}
   }
 
-  public var tracing: Outrider_Unmodelled {
-    get {_storage._tracing ?? Outrider_Unmodelled()}
+  public var tracing: Envoy_Config_Route_V3_Tracing {
+    get {_storage._tracing ?? Envoy_Config_Route_V3_Tracing()}
     set {_uniqueStorage()._tracing = newValue}
   }
   /// Returns true if `tracing` has been explicitly set.
@@ -1999,6 +2022,53 @@ public nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
   fileprivate var _tlsContext: Envoy_Config_Route_V3_RouteMatch.TlsContextMatchOptions? = nil
 }
 
+public nonisolated struct Envoy_Config_Route_V3_Tracing: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var clientSampling: Envoy_Type_V3_FractionalPercent {
+    get {_clientSampling ?? Envoy_Type_V3_FractionalPercent()}
+    set {_clientSampling = newValue}
+  }
+  /// Returns true if `clientSampling` has been explicitly set.
+  public var hasClientSampling: Bool {self._clientSampling != nil}
+  /// Clears the value of `clientSampling`. Subsequent reads from it will return its default value.
+  public mutating func clearClientSampling() {self._clientSampling = nil}
+
+  public var randomSampling: Envoy_Type_V3_FractionalPercent {
+    get {_randomSampling ?? Envoy_Type_V3_FractionalPercent()}
+    set {_randomSampling = newValue}
+  }
+  /// Returns true if `randomSampling` has been explicitly set.
+  public var hasRandomSampling: Bool {self._randomSampling != nil}
+  /// Clears the value of `randomSampling`. Subsequent reads from it will return its default value.
+  public mutating func clearRandomSampling() {self._randomSampling = nil}
+
+  public var overallSampling: Envoy_Type_V3_FractionalPercent {
+    get {_overallSampling ?? Envoy_Type_V3_FractionalPercent()}
+    set {_overallSampling = newValue}
+  }
+  /// Returns true if `overallSampling` has been explicitly set.
+  public var hasOverallSampling: Bool {self._overallSampling != nil}
+  /// Clears the value of `overallSampling`. Subsequent reads from it will return its default value.
+  public mutating func clearOverallSampling() {self._overallSampling = nil}
+
+  public var customTags: [Envoy_Type_Tracing_V3_CustomTag] = []
+
+  public var operation: String = String()
+
+  public var upstreamOperation: String = String()
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _clientSampling: Envoy_Type_V3_FractionalPercent? = nil
+  fileprivate var _randomSampling: Envoy_Type_V3_FractionalPercent? = nil
+  fileprivate var _overallSampling: Envoy_Type_V3_FractionalPercent? = nil
+}
+
 public nonisolated struct Envoy_Config_Route_V3_VirtualCluster: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -2322,6 +2392,45 @@ public nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.route.v3"
+
+nonisolated extension Envoy_Config_Route_V3_Decorator: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Decorator"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}operation\0\u{1}propagate\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.operation) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._propagate) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.operation.isEmpty {
+      try visitor.visitSingularStringField(value: self.operation, fieldNumber: 1)
+    }
+    try { if let v = self._propagate {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Route_V3_Decorator, rhs: Envoy_Config_Route_V3_Decorator) -> Bool {
+    if lhs.operation != rhs.operation {return false}
+    if lhs._propagate != rhs._propagate {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
 
 nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".DirectResponseAction"
@@ -3710,13 +3819,13 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
     var _match: Envoy_Config_Route_V3_RouteMatch? = nil
     var _action: Envoy_Config_Route_V3_Route.OneOf_Action?
     var _metadata: Envoy_Config_Core_V3_Metadata? = nil
-    var _decorator: Outrider_Unmodelled? = nil
+    var _decorator: Envoy_Config_Route_V3_Decorator? = nil
     var _typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
     var _requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
     var _requestHeadersToRemove: [String] = []
     var _responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
     var _responseHeadersToRemove: [String] = []
-    var _tracing: Outrider_Unmodelled? = nil
+    var _tracing: Envoy_Config_Route_V3_Tracing? = nil
     var _perRequestBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _statPrefix: String = String()
     var _requestBodyBufferLimit: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
@@ -5243,6 +5352,65 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch.ConnectMatcher: SwiftProt
   }
 
   public static func ==(lhs: Envoy_Config_Route_V3_RouteMatch.ConnectMatcher, rhs: Envoy_Config_Route_V3_RouteMatch.ConnectMatcher) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_Tracing: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".Tracing"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}client_sampling\0\u{3}random_sampling\0\u{3}overall_sampling\0\u{3}custom_tags\0\u{1}operation\0\u{3}upstream_operation\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._clientSampling) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._randomSampling) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._overallSampling) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.customTags) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.operation) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.upstreamOperation) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._clientSampling {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._randomSampling {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._overallSampling {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.customTags.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.customTags, fieldNumber: 4)
+    }
+    if !self.operation.isEmpty {
+      try visitor.visitSingularStringField(value: self.operation, fieldNumber: 5)
+    }
+    if !self.upstreamOperation.isEmpty {
+      try visitor.visitSingularStringField(value: self.upstreamOperation, fieldNumber: 6)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Route_V3_Tracing, rhs: Envoy_Config_Route_V3_Tracing) -> Bool {
+    if lhs._clientSampling != rhs._clientSampling {return false}
+    if lhs._randomSampling != rhs._randomSampling {return false}
+    if lhs._overallSampling != rhs._overallSampling {return false}
+    if lhs.customTags != rhs.customTags {return false}
+    if lhs.operation != rhs.operation {return false}
+    if lhs.upstreamOperation != rhs.upstreamOperation {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -78,8 +78,8 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   /// Clears the value of `addUserAgent`. Subsequent reads from it will return its default value.
   public mutating func clearAddUserAgent() {_uniqueStorage()._addUserAgent = nil}
 
-  public var tracing: Outrider_Unmodelled {
-    get {_storage._tracing ?? Outrider_Unmodelled()}
+  public var tracing: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing {
+    get {_storage._tracing ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing()}
     set {_uniqueStorage()._tracing = newValue}
   }
   /// Returns true if `tracing` has been explicitly set.
@@ -639,6 +639,85 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
 
   }
 
+  public nonisolated struct Tracing: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    public var clientSampling: Envoy_Type_V3_Percent {
+      get {_clientSampling ?? Envoy_Type_V3_Percent()}
+      set {_clientSampling = newValue}
+    }
+    /// Returns true if `clientSampling` has been explicitly set.
+    public var hasClientSampling: Bool {self._clientSampling != nil}
+    /// Clears the value of `clientSampling`. Subsequent reads from it will return its default value.
+    public mutating func clearClientSampling() {self._clientSampling = nil}
+
+    public var randomSampling: Envoy_Type_V3_Percent {
+      get {_randomSampling ?? Envoy_Type_V3_Percent()}
+      set {_randomSampling = newValue}
+    }
+    /// Returns true if `randomSampling` has been explicitly set.
+    public var hasRandomSampling: Bool {self._randomSampling != nil}
+    /// Clears the value of `randomSampling`. Subsequent reads from it will return its default value.
+    public mutating func clearRandomSampling() {self._randomSampling = nil}
+
+    public var overallSampling: Envoy_Type_V3_Percent {
+      get {_overallSampling ?? Envoy_Type_V3_Percent()}
+      set {_overallSampling = newValue}
+    }
+    /// Returns true if `overallSampling` has been explicitly set.
+    public var hasOverallSampling: Bool {self._overallSampling != nil}
+    /// Clears the value of `overallSampling`. Subsequent reads from it will return its default value.
+    public mutating func clearOverallSampling() {self._overallSampling = nil}
+
+    public var verbose: Bool = false
+
+    public var maxPathTagLength: SwiftProtobuf.Google_Protobuf_UInt32Value {
+      get {_maxPathTagLength ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+      set {_maxPathTagLength = newValue}
+    }
+    /// Returns true if `maxPathTagLength` has been explicitly set.
+    public var hasMaxPathTagLength: Bool {self._maxPathTagLength != nil}
+    /// Clears the value of `maxPathTagLength`. Subsequent reads from it will return its default value.
+    public mutating func clearMaxPathTagLength() {self._maxPathTagLength = nil}
+
+    public var customTags: [Envoy_Type_Tracing_V3_CustomTag] = []
+
+    public var provider: Envoy_Config_Trace_V3_Tracing.Http {
+      get {_provider ?? Envoy_Config_Trace_V3_Tracing.Http()}
+      set {_provider = newValue}
+    }
+    /// Returns true if `provider` has been explicitly set.
+    public var hasProvider: Bool {self._provider != nil}
+    /// Clears the value of `provider`. Subsequent reads from it will return its default value.
+    public mutating func clearProvider() {self._provider = nil}
+
+    public var spawnUpstreamSpan: SwiftProtobuf.Google_Protobuf_BoolValue {
+      get {_spawnUpstreamSpan ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+      set {_spawnUpstreamSpan = newValue}
+    }
+    /// Returns true if `spawnUpstreamSpan` has been explicitly set.
+    public var hasSpawnUpstreamSpan: Bool {self._spawnUpstreamSpan != nil}
+    /// Clears the value of `spawnUpstreamSpan`. Subsequent reads from it will return its default value.
+    public mutating func clearSpawnUpstreamSpan() {self._spawnUpstreamSpan = nil}
+
+    public var operation: String = String()
+
+    public var upstreamOperation: String = String()
+
+    public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    public init() {}
+
+    fileprivate var _clientSampling: Envoy_Type_V3_Percent? = nil
+    fileprivate var _randomSampling: Envoy_Type_V3_Percent? = nil
+    fileprivate var _overallSampling: Envoy_Type_V3_Percent? = nil
+    fileprivate var _maxPathTagLength: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+    fileprivate var _provider: Envoy_Config_Trace_V3_Tracing.Http? = nil
+    fileprivate var _spawnUpstreamSpan: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  }
+
   public nonisolated struct InternalAddressConfig: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -987,7 +1066,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _routeSpecifier: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.OneOf_RouteSpecifier?
     var _httpFilters: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter] = []
     var _addUserAgent: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _tracing: Outrider_Unmodelled? = nil
+    var _tracing: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing? = nil
     var _commonHTTPProtocolOptions: Envoy_Config_Core_V3_HttpProtocolOptions? = nil
     var _http1SafeMaxConnectionDuration: Bool = false
     var _httpProtocolOptions: Envoy_Config_Core_V3_Http1ProtocolOptions? = nil
@@ -1502,6 +1581,85 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMPLEMENTATION_SPECIFIC_DEFAULT\0\u{1}KEEP_UNCHANGED\0\u{1}REJECT_REQUEST\0\u{1}UNESCAPE_AND_REDIRECT\0\u{1}UNESCAPE_AND_FORWARD\0")
+}
+
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".Tracing"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{3}client_sampling\0\u{3}random_sampling\0\u{3}overall_sampling\0\u{1}verbose\0\u{3}max_path_tag_length\0\u{3}custom_tags\0\u{1}provider\0\u{3}spawn_upstream_span\0\u{1}operation\0\u{3}upstream_operation\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._clientSampling) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._randomSampling) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._overallSampling) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.verbose) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._maxPathTagLength) }()
+      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.customTags) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._provider) }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._spawnUpstreamSpan) }()
+      case 11: try { try decoder.decodeSingularStringField(value: &self.operation) }()
+      case 12: try { try decoder.decodeSingularStringField(value: &self.upstreamOperation) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._clientSampling {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._randomSampling {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._overallSampling {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    if self.verbose != false {
+      try visitor.visitSingularBoolField(value: self.verbose, fieldNumber: 6)
+    }
+    try { if let v = self._maxPathTagLength {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    if !self.customTags.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.customTags, fieldNumber: 8)
+    }
+    try { if let v = self._provider {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
+    try { if let v = self._spawnUpstreamSpan {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    if !self.operation.isEmpty {
+      try visitor.visitSingularStringField(value: self.operation, fieldNumber: 11)
+    }
+    if !self.upstreamOperation.isEmpty {
+      try visitor.visitSingularStringField(value: self.upstreamOperation, fieldNumber: 12)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing) -> Bool {
+    if lhs._clientSampling != rhs._clientSampling {return false}
+    if lhs._randomSampling != rhs._randomSampling {return false}
+    if lhs._overallSampling != rhs._overallSampling {return false}
+    if lhs.verbose != rhs.verbose {return false}
+    if lhs._maxPathTagLength != rhs._maxPathTagLength {return false}
+    if lhs.customTags != rhs.customTags {return false}
+    if lhs._provider != rhs._provider {return false}
+    if lhs._spawnUpstreamSpan != rhs._spawnUpstreamSpan {return false}
+    if lhs.operation != rhs.operation {return false}
+    if lhs.upstreamOperation != rhs.upstreamOperation {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
 }
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
