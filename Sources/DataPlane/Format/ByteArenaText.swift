@@ -45,11 +45,21 @@ extension ByteArena {
     }
 
     /// All sixteen digits of a number.
-    mutating func append(hex value: UInt64) {
-        for shift in stride(from: UInt64(60), through: 0, by: -4) {
-            let digit = UInt8(truncatingIfNeeded: value >> shift & 15)
-            append(byte: digit < 10 ? 0x30 &+ digit : 0x57 &+ digit)
+    mutating func append(hex value: UInt64) { append(hex: value, digits: 16) }
+
+    /// The lowest `digits` hexadecimal digits, at most 16, in lower case.
+    mutating func append(hex value: UInt64, digits: Int) {
+        var text = InlineArray<16, UInt8>(repeating: 0x30)
+        let count = Swift.min(Swift.max(digits, 0), 16)
+        var place = count
+        var rest = value
+        while place > 0 {
+            place &-= 1
+            let digit = UInt8(truncatingIfNeeded: rest & 15)
+            text[place] = digit < 10 ? 0x30 &+ digit : 0x57 &+ digit
+            rest &>>= 4
         }
+        text.span.withUnsafeBytes { _ = append(ByteView($0).prefix(count)) }
     }
 
     /// The address as Envoy prints it, without building a string.

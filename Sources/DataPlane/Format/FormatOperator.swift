@@ -25,7 +25,7 @@ struct HeaderChoice: Equatable {
 /// What a placeholder stands for.
 enum FormatOperator: Equatable {
     case literal(TextRange)
-    /// Known to Envoy, and never set here: most metadata, filter state, tracing.
+    /// Known to Envoy, and never set here: most metadata, filter state.
     case unset
     case requestHeader(HeaderChoice)
     case responseHeader(HeaderChoice)
@@ -94,6 +94,7 @@ enum TextOperator: UInt8 {
     case upstreamCloseType, downstreamCloseType
     case upstreamServerName
     case streamID, uniqueID
+    case traceID, spanID
     case localReplyBody, accessLogType
 }
 

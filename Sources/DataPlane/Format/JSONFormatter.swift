@@ -233,7 +233,7 @@ extension UInt8 {
 
 extension ByteView {
     /// True when the bytes are well-formed UTF-8 (RFC 3629).
-    fileprivate var isUTF8: Bool {
+    var isUTF8: Bool {
         var index = 0
         while index < count {
             if self[index] < 0x80 {

@@ -19,9 +19,9 @@ enum OperatorNames {
         "UPSTREAM_REMOTE_ADDRESS_ENDPOINT_ID", "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1",
     ]
 
-    /// Tracing, QUIC and TLS inspection: nothing here sets them.
+    /// QUIC and TLS inspection: nothing here sets them.
     private static let neverSet: Set<String> = [
-        "TRACE_ID", "SPAN_ID", "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "ROUNDTRIP_DURATION",
+        "TLS_JA3_FINGERPRINT", "TLS_JA4_FINGERPRINT", "ROUNDTRIP_DURATION",
     ]
 
     private static let numbers: [String: NumberOperator] = [
@@ -83,6 +83,8 @@ enum OperatorNames {
         "DOWNSTREAM_DETECTED_CLOSE_TYPE": .downstreamCloseType,
         "UPSTREAM_SERVER_NAME": .upstreamServerName,
         "STREAM_ID": .streamID,
+        "TRACE_ID": .traceID,
+        "SPAN_ID": .spanID,
         "UNIQUE_ID": .uniqueID,
         "LOCAL_REPLY_BODY": .localReplyBody,
         "ACCESS_LOG_TYPE": .accessLogType,

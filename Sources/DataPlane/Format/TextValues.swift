@@ -47,6 +47,8 @@ extension FormatContext {
             var generator = SystemRandomNumberGenerator()
             sink.append(uuid: generator.next(), generator.next())
             return true
+        case .traceID: return info.trace?.appendTraceID(to: &sink) ?? false
+        case .spanID: return info.trace?.appendSpanID(to: &sink) ?? false
         case .localReplyBody:
             sink.append(localReplyBody)
             return true
@@ -221,15 +223,5 @@ extension ByteArena {
         append(hex: low >> 48, digits: 4)
         append(byte: UInt8(ascii: "-"))
         append(hex: low, digits: 12)
-    }
-
-    /// The lowest `digits` hexadecimal digits.
-    private mutating func append(hex value: UInt64, digits: Int) {
-        var place = digits
-        while place > 0 {
-            place -= 1
-            let digit = UInt8(truncatingIfNeeded: value >> UInt64(place * 4) & 15)
-            append(byte: digit < 10 ? 0x30 + digit : 0x57 + digit)
-        }
     }
 }

@@ -22,6 +22,8 @@ public struct HTTPEnvironment {
     var recorder: FlightRecorder?
     /// For people.
     var listenerName = ""
+    /// nil: nothing is traced.
+    var tracing: TracingRules?
     /// Soft watermark of a connection, bytes.
     public var bufferLimit: Int
 
@@ -58,6 +60,7 @@ final class HTTPManagerCore {
     let filters: HTTPFilters?
     let recorder: FlightRecorder?
     let listenerName: String
+    let tracing: TracingRules?
     @exclusivity(unchecked) var offences: OffenceLog
     @exclusivity(unchecked) var random = FastRandom()
     @exclusivity(unchecked) private var date = HTTPDateCache()
@@ -80,6 +83,7 @@ final class HTTPManagerCore {
         filters = environment.filters
         recorder = environment.recorder
         listenerName = environment.listenerName
+        tracing = environment.tracing
         offences = OffenceLog(label: "http", place: "http '\(spec.statPrefix)'")
     }
 

@@ -9,7 +9,7 @@ extension HTTPStream {
     public func sendInformational() {
         guard phase == .active, responsePhase == .none, let writer, writer.httpVersion != .http10 else { return }
         responseHeaders.removeHopByHop()
-        stats.chargeResponse(responseHeaders.status)
+        charge(responseHeaders.status)
         touch()
         writer.sendInformational(responseHeaders)
     }
@@ -18,6 +18,7 @@ extension HTTPStream {
     public func sendHead(end: Bool) {
         guard phase == .active, responsePhase == .none, let writer, let session else { return }
         filters?.finish(responseHeaders)
+        trace?.decorateResponse(responseHeaders)
         let opensTunnel = !end && upgrade.isAccepted(by: responseHeaders.status)
         core.applyRules(
             toResponse: responseHeaders, request: requestHeaders, info, isUpgrade: opensTunnel && upgrade == .upgrade)
@@ -40,7 +41,7 @@ extension HTTPStream {
         let status = responseHeaders.status
         info.responseCode = status
         info.marks.firstDownstreamSent = core.loop.now
-        stats.chargeResponse(status)
+        charge(status)
         deadlines.clear(StreamDeadline.request.rawValue)
         touch()
         responsePhase = end ? .complete : .body
@@ -80,6 +81,12 @@ extension HTTPStream {
         countsAsUpgrade = true
         stats.cxUpgradesTotal.increment()
         stats.cxUpgradesActive.increment()
+    }
+
+    /// Counts a response head, 1xx included.
+    func charge(_ status: Int) {
+        stats.chargeResponse(status)
+        trace?.count()
     }
 
     private func endResponse() {

@@ -29,6 +29,8 @@ public final class HTTPStream: RequestReceiver {
     let filters: StreamFilters?
     /// nil: what becomes of the request is not recorded.
     let recorder: FlightRecorder?
+    /// nil: requests are not traced.
+    let trace: StreamTrace?
 
     @exclusivity(unchecked) var phase = Phase.pooled
     @exclusivity(unchecked) var requestPhase = RequestPhase.head
@@ -63,6 +65,8 @@ public final class HTTPStream: RequestReceiver {
         grpcCall = core.grpcStats.map { GRPCCall($0) }
         filters = core.filters.map { StreamFilters($0) }
         recorder = core.recorder
+        trace = core.tracing.map { StreamTrace($0) }
+        info.trace = trace
     }
 
     /// Whether the client is internal, as x-envoy-internal says.
@@ -116,6 +120,7 @@ public final class HTTPStream: RequestReceiver {
         handler?.reset()
         grpcCall?.forget()
         filters?.forget()
+        trace?.forget()
         phase = .pooled
         requestPhase = .head
         responsePhase = .none
@@ -239,7 +244,7 @@ public final class HTTPStream: RequestReceiver {
         else { return }
         requestHeaders.remove(.expect)
         guard !end, writer?.httpVersion != .http10 else { return }
-        stats.chargeResponse(100)
+        charge(100)
         responseHeaders.removeAll()
         responseHeaders.status = 100
         writer?.sendInformational(responseHeaders)
@@ -289,6 +294,7 @@ public final class HTTPStream: RequestReceiver {
         if isHandling { handler?.abandon() }
         logAccess(.downstreamEnd)
         if let recorder, wentWrong || recorder.takesOther(now: now) { record(on: recorder) }
+        trace?.finish(self)
         writer = nil
         let owner = session
         session = nil

@@ -9,6 +9,9 @@ public struct ProxyIdentity: Sendable {
     public var serviceNode = ""
     /// The machine's own address: appended to x-forwarded-for in place of a loopback client, as in Envoy.
     public var localAddress: IPAddress = .v4(.loopback)
+    /// Where it runs (`node.locality.zone`, `--service-zone`), and what it is, for spans.
+    public var zone = ""
+    public var version = ""
 
     public init() {}
 }

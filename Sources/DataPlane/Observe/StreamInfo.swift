@@ -50,6 +50,8 @@ public final class StreamInfo {
     /// The client as trusted headers tell it; nil: the peer of the connection.
     public var client: SocketAddress?
     @exclusivity(unchecked) public var upstream = UpstreamInfo()
+    /// The stream's own, where its requests are traced (`%TRACE_ID%`, `%SPAN_ID%`). Set with the stream.
+    var trace: StreamTrace?
 
     public init() {}
 

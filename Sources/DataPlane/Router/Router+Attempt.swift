@@ -29,6 +29,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         info.upstream.end = .open
         // `poolReady` may come before the call returns, and see this state.
         attempt = .none
+        stream.trace?.beginAttempt(max(0, info.upstream.attemptCount - 1), now: attemptStart, &stream.core.random)
         let avoiding = facts.retry?.spec.avoidPreviousHosts == true ? triedHosts : []
         let picks = facts.retry?.spec.hostSelectionAttempts ?? 1
         let outcome: NewStreamOutcome
@@ -47,12 +48,14 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
             attempt = .waiting(ticket)
         case .noHealthyHost:
             info.upstream.end = .noHost
+            stream.trace?.forgetAttempt()
             chargeCode(503)
             replyLocally(
                 LocalReply(
                     503, "no healthy upstream", details: CodeDetails.noHealthyUpstream, flags: .noHealthyUpstream))
         case .refused(let refusal):
             info.upstream.end = .refused
+            stream.trace?.forgetAttempt()
             chargeCode(503)
             replyLocally(
                 LocalReply(
@@ -60,6 +63,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
                 isOverload: refusal.isOverload)
         case .overflow(let host):
             take(host)
+            stream.trace?.endAttempt(stream, .failed(.overflow), isConnected: false)
             failed(.overflow, detail: "", requestStarted: false, isStale: false)
         }
     }
@@ -85,6 +89,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
             requestEndSent = true
             info.marks.lastUpstreamSent = stream.loop.now
         }
+        stream.trace?.inject(request)
         upstream.sendHead(request, end: endsWithHead)
         if !endsWithHead && isSending(upstream) { sendHeldBody(upstream) }
     }
@@ -114,6 +119,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         guard case .waiting = attempt else { return }
         attempt = .none
         take(host)
+        stream.trace?.endAttempt(stream, .failed(reason), isConnected: false)
         failed(reason, detail: detail, requestStarted: false, isStale: false)
     }
 
@@ -150,29 +156,34 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
     }
 
     /// Stops what runs upstream.
-    func dropAttempt() {
+    ///
+    /// - Parameter flags: why, as the log of the try has it.
+    func dropAttempt(_ flags: ResponseFlags = []) {
         let dropped = attempt
         attempt = .none
         clearTryDeadlines()
         switch dropped {
         case .none: return
         case .held: stream.filters?.cancelHold()
-        case .waiting(let ticket): ticket.cancel()
+        case .waiting(let ticket):
+            stream.trace?.endAttempt(stream, .canceled(flags), isConnected: false)
+            ticket.cancel()
         case .backingOff: stream.clear(.retryBackoff)
         case .sending(let upstream):
-            noteEnd(upstream)
+            noteEnd(upstream, .canceled(flags))
             upstream.cancel()
         }
     }
 
     /// The try is over on both sides, or cannot go on.
-    func noteEnd(_ upstream: UpstreamStream) {
+    func noteEnd(_ upstream: UpstreamStream, _ end: TraceAttemptEnd) {
         info.upstreamWire.sent &+= upstream.wireBytesSent
         info.upstreamWire.received &+= upstream.wireBytesReceived
         if let budget = stats?.timeoutBudget, let limit = timeouts.perTry {
             budget.perTryPercentUsed.record(Router.percent(stream.loop.now - attemptStart, of: limit))
         }
         logUpstream()
+        stream.trace?.endAttempt(stream, end, isConnected: true)
     }
 
     func clearTryDeadlines() {

@@ -86,7 +86,7 @@ extension Router {
         attempt = .none
         clearTryDeadlines()
         stream.clear(.response)
-        noteEnd(upstream)
+        noteEnd(upstream, .completed)
         releaseRetry()
     }
 

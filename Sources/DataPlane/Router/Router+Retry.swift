@@ -8,7 +8,7 @@ extension Router {
         guard isSending(upstream) else { return }
         attempt = .none
         clearTryDeadlines()
-        noteEnd(upstream)
+        noteEnd(upstream, .failed(reason))
         failed(
             reason, detail: detail, requestStarted: upstream.sentAnything,
             isStale: upstream.earlierRequests > 0 && upstream.wireBytesReceived == 0)
@@ -92,8 +92,9 @@ extension Router {
         if let host { cells(host)?.requestFailed() }
         attempt = .backingOff
         clearTryDeadlines()
-        noteEnd(upstream)
-        if !end || !requestEndSent { upstream.cancel() }
+        let isOver = end && requestEndSent
+        noteEnd(upstream, isOver ? .completed : .canceled([]))
+        if !isOver { upstream.cancel() }
         return true
     }
 
@@ -238,7 +239,7 @@ extension Router {
         _ details: String, _ limit: TimeAmount?, setting: String, from source: TimeoutPolicy.Setting, header: String
     ) {
         if let host { cells(host)?.requestTimedOut() }
-        dropAttempt()
+        dropAttempt(.upstreamRequestTimeout)
         report(.timedOut(status: timeoutStatus))
         if retryAfter(.timedOut) { return }
         answerTimeout(details, limit, setting: setting, from: source, header: header)

@@ -123,6 +123,10 @@ final class Router: StreamHandler {
         body.exists = !end
         roll = stream.core.random.next()
         let decision = config.routes.table.route(request, tls: info.downstream?.tls, random: roll)
+        if let trace = stream.trace {
+            let chosen: Route? = if case .route(let route) = decision { route } else { nil }
+            trace.begin(request, chosen?.tracing, &stream.core.random)
+        }
         if let filters = stream.filters, !pass(filters, decision) { return }
         serve(decision)
     }

@@ -20,6 +20,8 @@ public final class Route {
     var forwardFacts: ForwardFacts?
     /// The filters before the router, where the route's are not those of all.
     let filters: HTTPFilterChain?
+    /// nil: it is traced as all others are.
+    let tracing: RouteTracing?
     private let requestMutations: MutationLevels
     private let responseMutations: MutationLevels
     /// Bytes of a path that a prefix or an exact path matches; nil: all before the query.
@@ -28,9 +30,11 @@ public final class Route {
 
     init(
         _ spec: RouteSpec, virtualHost: VirtualHost, action: RouteAction, requestMutations: MutationLevels,
-        responseMutations: MutationLevels, filters: HTTPFilterChain?, scratch: RouteScratch
+        responseMutations: MutationLevels, filters: HTTPFilterChain?, tracing: RouteTracing?,
+        scratch: RouteScratch
     ) {
         self.filters = filters
+        self.tracing = tracing
         name = spec.name
         statPrefix = spec.statPrefix
         self.virtualHost = virtualHost

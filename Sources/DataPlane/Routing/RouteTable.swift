@@ -106,7 +106,8 @@ public final class RouteTable {
                             [try route.headers.compiledRequest(), hostRequest, request], mostSpecificWins: wins),
                         responseMutations: MutationLevels(
                             [try route.headers.compiledResponse(), hostResponse, response], mostSpecificWins: wins),
-                        filters: routeFilters.chain, scratch: scratch))
+                        filters: routeFilters.chain, tracing: try RouteTracing(route.tracing, runtime), scratch: scratch
+                    ))
             }
             let index = RouteIndex(host.routes.map(\.match), runtime: runtime)
             tables.append(Table(virtualHost: virtualHost, index: index, routes: routes))

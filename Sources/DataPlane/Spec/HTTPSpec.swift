@@ -14,6 +14,8 @@ public struct HTTPConnectionManagerSpec: Sendable {
     public var filters: [HTTPFilterSpec] = []
     /// Counts gRPC calls; nil: nobody asked for it.
     public var grpcStats: GRPCStatsSpec?
+    /// nil: nothing is traced.
+    public var tracing: TracingSpec?
     public var accessLogs: [AccessLogSpec] = []
     public var accessLogFlushInterval: TimeAmount?
     public var flushAccessLogOnNewRequest = false

@@ -64,6 +64,7 @@ public struct RouteSpec: Sendable {
     public var statPrefix = ""
     public var perRequestBufferLimit: Int?
     @Rare public var filterOverrides: HTTPFilterOverrides?
+    @Rare public var tracing: RouteTracingSpec?
 
     public init(match: RouteMatchSpec, action: RouteActionSpec) {
         self.match = match

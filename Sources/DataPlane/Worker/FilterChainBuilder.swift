@@ -8,6 +8,7 @@ struct FilterChainBuilder {
     let cells: StatCells
     let clusters: ClusterSet
     let routes: RouteLibrary
+    let tracers: TracerLibrary
     let accessLogs: AccessLogBuffers
     let runtime: RuntimeSpec
     let identity: ProxyIdentity
@@ -102,6 +103,12 @@ struct FilterChainBuilder {
             do throws(FormatError) {
                 if let replies = http.localReplies {
                     environment.localReplies = try LocalReplyRules(replies, runtime: runtime)
+                }
+                if let tracing = http.tracing {
+                    environment.tracing = try TracingRules(
+                        tracing, tracer: tracers.tracer(tracing.tracer),
+                        isEgress: update.sockets.spec.direction == .outbound, statPrefix: http.statPrefix,
+                        identity: identity, runtime: runtime, cells: held)
                 }
                 let filters =
                     try http.filters.isEmpty

@@ -116,7 +116,10 @@ extension Worker {
             tellOfListeners()
         }
         // What was closed lets go of its routes in this turn.
-        loop.later { [routes] in routes.forgetUnused() }
+        loop.later { [routes, tracers] in
+            routes.forgetUnused()
+            tracers.forgetUnused()
+        }
     }
 
     /// What a subscription brought: the next request of whoever serves by it sees the new routes. Where they do not

@@ -12,6 +12,7 @@ public final class Worker {
     /// Built, and waiting for their start.
     var prepared: [ListenerID: PreparedUpdate] = [:]
     let routes: RouteLibrary
+    let tracers: TracerLibrary
     let builder: FilterChainBuilder
     private let accessLogs: AccessLogBuffers
 
@@ -27,14 +28,17 @@ public final class Worker {
             throw .tls(error)
         }
         routes = RouteLibrary(clusters: clusters, runtime: seed.runtime, cells: cells)
+        tracers = TracerLibrary(loop: loop, cells: cells, clusters: clusters, identity: seed.identity)
         builder = FilterChainBuilder(
-            loop: loop, cells: cells, clusters: clusters, routes: routes, accessLogs: accessLogs,
+            loop: loop, cells: cells, clusters: clusters, routes: routes, tracers: tracers, accessLogs: accessLogs,
             runtime: seed.runtime, identity: seed.identity, recorder: FlightRecorder(seed.flightLog, cells))
     }
 
-    /// What the chosen listeners carry at this moment.
+    /// What the chosen listeners carry at this moment. The last spans of a worker that drains count as a connection of
+    /// each: nobody is to go before they are sent.
     public func load(where chosen: (ListenerSpec) -> Bool) -> ListenerLoad {
-        listeners.reduce(into: ListenerLoad()) { sum, listener in
+        let spans = tracers.isSendingTheLast ? 1 : 0
+        return listeners.reduce(into: ListenerLoad(connections: spans, active: spans)) { sum, listener in
             if chosen(listener.spec) { sum += listener.load }
         }
     }
@@ -69,6 +73,7 @@ public final class Worker {
     }
 
     private func stopListening(_ listener: Listener) {
+        tracers.hurry()
         listener.acceptBacklog()
         listener.stopAccepting()
         listener.drainConnections(grace: Worker.idleGrace)

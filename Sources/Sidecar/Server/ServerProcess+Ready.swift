@@ -8,6 +8,8 @@ extension ServerProcess {
         var identity = ProxyIdentity()
         identity.serviceCluster = configuration.spec.node.cluster
         identity.serviceNode = configuration.spec.node.id
+        identity.zone = configuration.spec.node.zone
+        identity.version = Version.text
         identity.localAddress = InterfaceAddresses.first(v6: options.localAddressIPVersion == .v6)
         // The workers tell the main loop how it went; only that loop touches what is captured here.
         let me = UncheckedBox(self)
