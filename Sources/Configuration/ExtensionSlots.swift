@@ -40,6 +40,14 @@ enum ExtensionSlots {
         "envoy.config.core.v3.HealthCheck.event_logger": [
             "envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink"
         ],
+        "envoy.config.trace.v3.Tracing.Http.typed_config": [
+            "envoy.config.trace.v3.OpenTelemetryConfig",
+            "envoy.config.trace.v3.ZipkinConfig",
+        ],
+        "envoy.config.trace.v3.OpenTelemetryConfig.resource_detectors": [
+            "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig",
+            "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig",
+        ],
         "envoy.config.accesslog.v3.AccessLog.typed_config": [
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",

@@ -25,7 +25,7 @@ enum SkippedFields {
         (apiSource, "request_timeout", "for REST; a stream has no end"),
         (
             "envoy.config.core.v3.GrpcService.EnvoyGrpc", "skip_envoy_headers",
-            "Outrider puts no headers of its own on a stream to a control plane"
+            "Outrider puts no headers of its own on a stream to a control plane, or on calls with spans"
         ),
         ("envoy.config.bootstrap.v3.Admin", "profile_path", "Outrider has no profiler that writes a file"),
         (
@@ -91,8 +91,6 @@ enum SkippedFields {
         ("envoy.config.route.v3.RouteConfiguration", "metadata", "read by extensions that Outrider does not have"),
         ("envoy.config.route.v3.VirtualHost", "metadata", "read by extensions that Outrider does not have"),
         (route, "metadata", "read by extensions that Outrider does not have"),
-        (route, "decorator", "names trace spans, and there is no tracing"),
-        (route, "tracing", "sets the sampling of traces, and there is no tracing"),
         ("envoy.config.route.v3.WeightedCluster", "total_weight", "the sum of the weights counts, as in Envoy"),
         ("envoy.type.matcher.v3.RegexMatcher.GoogleRE2", "max_program_size", "Outrider bounds every regex by itself"),
 

@@ -5,7 +5,9 @@
 /// A message that is not listed has no field that is acted on. What a field means in one place and not in another is
 /// checked by the spec builders.
 enum SupportedFields {
-    static let tables = [bootstrap, table, shared, accessLogs, transportSockets, healthChecks, filters]
+    static let tables = [
+        bootstrap, table, shared, accessLogs, transportSockets, healthChecks, filters, tracing,
+    ]
 
     /// Listeners, routes and clusters.
     private static let table = """
@@ -56,7 +58,7 @@ enum SupportedFields {
           forward_client_cert_details set_current_client_cert_details upgrade_configs normalize_path merge_slashes
           path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port
           stream_error_on_invalid_http_message strip_trailing_host_dot proxy_status_config append_x_forwarded_port
-          local_reply_config
+          local_reply_config tracing
         envoy.extensions.filters.network.http_connection_manager.v3.Rds
           config_source route_config_name
         envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
@@ -109,7 +111,7 @@ enum SupportedFields {
         envoy.config.route.v3.Route
           name match route redirect direct_response request_headers_to_add request_headers_to_remove
           response_headers_to_add response_headers_to_remove per_request_buffer_limit_bytes stat_prefix
-          request_body_buffer_limit typed_per_filter_config
+          request_body_buffer_limit typed_per_filter_config tracing decorator
         envoy.config.route.v3.RouteMatch
           prefix path safe_regex connect_matcher path_separated_prefix case_sensitive runtime_fraction headers
           query_parameters grpc tls_context

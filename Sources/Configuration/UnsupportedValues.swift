@@ -7,6 +7,7 @@ enum UnsupportedValues {
         ],
         "envoy.config.core.v3.ApiVersion": ["V2"],
         "envoy.config.core.v3.SocketAddress.Protocol": ["UDP"],
+        "envoy.config.trace.v3.ZipkinConfig.CollectorEndpointVersion": ["GRPC"],
         "envoy.type.v3.CodecClientType": ["HTTP3"],
         "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.TlvLocation": ["FILTER_STATE"],
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType": [

@@ -57,6 +57,7 @@ enum API {
     typealias FilterChainMatch = Envoy_Config_Listener_V3_FilterChainMatch
     typealias NetworkFilter = Envoy_Config_Listener_V3_Filter
     typealias ConnectionManager = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager
+    typealias ManagerTracing = ConnectionManager.Tracing
     typealias LocalReplyConfig = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig
     typealias RDS = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds
     typealias ResponseMapper = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper
@@ -95,6 +96,15 @@ enum API {
     typealias Redirect = Envoy_Config_Route_V3_RedirectAction
     typealias DirectResponse = Envoy_Config_Route_V3_DirectResponseAction
     typealias WeightedCluster = Envoy_Config_Route_V3_WeightedCluster
+    typealias CustomTag = Envoy_Type_Tracing_V3_CustomTag
+    typealias TracingProvider = Envoy_Config_Trace_V3_Tracing.Http
+    typealias OpenTelemetry = Envoy_Config_Trace_V3_OpenTelemetryConfig
+    typealias Zipkin = Envoy_Config_Trace_V3_ZipkinConfig
+    typealias HTTPService = Envoy_Config_Core_V3_HttpService
+    typealias StaticResource =
+        Envoy_Extensions_Tracers_Opentelemetry_ResourceDetectors_V3_StaticConfigResourceDetectorConfig
+    typealias EnvironmentResource =
+        Envoy_Extensions_Tracers_Opentelemetry_ResourceDetectors_V3_EnvironmentResourceDetectorConfig
     typealias HeaderMatcher = Envoy_Config_Route_V3_HeaderMatcher
     typealias QueryMatcher = Envoy_Config_Route_V3_QueryParameterMatcher
 

@@ -31,6 +31,9 @@ struct HTTPSpecBuilder {
         filters.check(manager.routeConfig, [spec.filters], path.field("route_config"))
         spec.grpcStats = grpcStats(manager.httpFilters, path.field("http_filters"))
         spec.accessLogs = AccessLogSpecBuilder(context: context).logs(manager.accessLog, path.field("access_log"))
+        if manager.hasTracing {
+            spec.tracing = TracingSpecBuilder(context: context).tracing(manager.tracing, path.field("tracing"))
+        }
         logOptions(manager, path, into: &spec)
         headers(manager, path, into: &spec)
         identity(manager, path, into: &spec)

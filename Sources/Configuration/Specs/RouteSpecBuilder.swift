@@ -124,6 +124,7 @@ struct RouteSpecBuilder {
         spec.name = route.name
         spec.headers = headers
         spec.statPrefix = route.statPrefix
+        spec.tracing = TracingSpecBuilder(context: context).route(route, path)
         if !route.typedPerFilterConfig.isEmpty {
             spec.filterOverrides = filters.overrides(route.typedPerFilterConfig, path)
         }

@@ -28,6 +28,7 @@ enum RuntimeLimit: String, CaseIterable {
     case maxResponseMebibytes = "outrider.control_plane.max_response_mib"
     case maxResources = "outrider.control_plane.max_resources"
     case maxSeries = "outrider.stats.max_series"
+    case maxTraceBufferKibibytes = "outrider.tracing.max_buffer_kib"
 }
 
 /// How often something is done, in seconds, under a key of its own; 0: never.
