@@ -42,6 +42,7 @@ struct SidecarCommand: ParsableCommand {
         identity.apply(to: &preset)
         plain.apply(to: &preset)
         around.apply(to: &preset)
+        if preset.traceCollector != nil { preset.serviceName = try outrider.options().serviceCluster }
         do {
             try preset.check()
         } catch {
@@ -175,6 +176,14 @@ struct SidecarAroundFlags: ParsableArguments {
             valueName: "HOST:PORT"), transform: place)
     var metrics: SocketAddress?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Send a span of each HTTP request to an OpenTelemetry collector (OTLP over gRPC); --service-cluster is the \
+            service's name there.
+            """, valueName: "HOST:PORT"), transform: place)
+    var traceOtlp: SocketAddress?
+
     @Option(help: ArgumentHelp("Where the access log goes: stdout, a file, or off.", valueName: "FILE"))
     var accessLog = "stdout"
 
@@ -184,6 +193,7 @@ struct SidecarAroundFlags: ParsableArguments {
     func apply(to preset: inout SidecarPreset) {
         preset.admin = admin
         preset.metrics = metrics
+        preset.traceCollector = traceOtlp
         preset.accessLog =
             switch accessLog {
             case "off": nil

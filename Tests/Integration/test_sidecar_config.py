@@ -30,7 +30,8 @@ def certificates(tmp_path_factory):
     [*APP, *IN, *OUT, "--accept-plaintext", "--plaintext-ports", "9090,9091", "--tcp-ports", "3306", "--metrics", "0.0.0.0:15090"],
     [*APP, *OUT, "--mesh-cidrs", "none", "--access-log", "off", "--no-ipv6"],
     [*APP, *OUT, "--mesh-cidrs", "10.1.2.3,fd00::/8", "--access-log", "/tmp/access.log"],
-    [*APP, *IN, *OUT, "--admin", "[::1]:9901", "--metrics", "[::]:15090", "--ipv6"], ["--app", "127.0.0.1:8080", *IN],
+    [*APP, *IN, *OUT, "--admin", "[::1]:9901", "--metrics", "[::]:15090", "--ipv6"],
+    [*APP, *IN, *OUT, "--trace-otlp", "127.0.0.1:4317", "--service-cluster", "shop", "--mark", "1337"], ["--app", "127.0.0.1:8080", *IN],
 ], ids=" ".join)
 def test_what_is_printed_is_a_file_for_both(certificates, tmp_path, words):
     """Every wish makes a bootstrap without a warning, and Envoy takes it."""

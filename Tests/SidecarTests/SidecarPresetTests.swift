@@ -66,6 +66,9 @@ import Testing
         }
         has(["{level: 1, name: 36, int_value: 9, state: STATE_PREBIND}"]) { $0.mark = 9 }
         has(["path: \"/a \\\"b\\\"\\x0a\""]) { $0.accessLog = .file("/a \"b\"\n") }
+        has(["cluster_name: traces", "service_name: \"a \\\"b\\\"\"", "port_value: 4317"]) {
+            ($0.traceCollector, $0.serviceName) = (.v4(.loopback, port: 4317), "a \"b\"")
+        }
         has(["type: STATIC", "{address: \"127.0.0.1\", port_value: 8081}"]) {
             $0.app = .address(.v4(.loopback, port: 8081))
         }

@@ -159,7 +159,32 @@ extension SidecarPreset {
                 \(endpoint(admin, of: "admin").indented(2))
                 """)
         }
+        if let traceCollector {
+            var parts = [
+                """
+                # Spans go here.
+                - name: traces
+                  type: STATIC
+                  connect_timeout: 5s
+                  typed_extension_protocol_options:
+                    envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+                      "@type": \(type("upstreams.http.v3.HttpProtocolOptions"))
+                      explicit_http_config: {http2_protocol_options: {}}
+                """
+            ]
+            if let mark { parts.append(marked(mark)) }
+            parts.append(endpoint(traceCollector, of: "traces").indented(2))
+            clusters.append(parts.joined(separator: "\n"))
+        }
         return clusters
+    }
+
+    private func marked(_ mark: UInt32) -> String {
+        """
+          # SO_MARK: by it the redirect rules know this proxy's connections.
+          upstream_bind_config:
+            socket_options: [{level: 1, name: 36, int_value: \(mark), state: STATE_PREBIND}]
+        """
     }
 
     private func cluster(
@@ -192,14 +217,7 @@ extension SidecarPreset {
                   common_http_protocol_options: {idle_timeout: 300s}
                   use_downstream_protocol_config: {http_protocol_options: {}, http2_protocol_options: {}}
             """)
-        if isMarked, let mark {
-            parts.append(
-                """
-                  # SO_MARK: by it the redirect rules know this proxy's connections.
-                  upstream_bind_config:
-                    socket_options: [{level: 1, name: 36, int_value: \(mark), state: STATE_PREBIND}]
-                """)
-        }
+        if isMarked, let mark { parts.append(marked(mark)) }
         parts += extra.map { $0.indented(2) }
         return parts.joined(separator: "\n")
     }

@@ -127,6 +127,7 @@ extension SidecarPreset {
                 "forward_client_cert_details: SANITIZE_SET", "set_current_client_cert_details: {uri: true}",
             ]
         }
+        if traceCollector != nil { lines.append(tracing) }
         if let log { lines.append("access_log: \(log)") }
         var route = ["cluster: \(cluster)", "timeout: 0s", "max_stream_duration: {grpc_timeout_header_max: 0s}"]
         if retries {
@@ -146,6 +147,19 @@ extension SidecarPreset {
                       route:
             \(route.joined(separator: "\n").indented(12))
             \(router.indented(4))
+            """
+    }
+
+    /// Every request that the hop before has not decided about; `tracing.random_sampling` in a runtime layer makes it fewer.
+    private var tracing: String {
+        let name = serviceName.isEmpty ? "" : "\n      service_name: \(serviceName.quoted)"
+        return """
+            tracing:
+              provider:
+                name: envoy.tracers.opentelemetry
+                typed_config:
+                  "@type": type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig
+                  grpc_service: {envoy_grpc: {cluster_name: traces}, timeout: 5s}\(name)
             """
     }
 

@@ -69,6 +69,10 @@ public struct SidecarPreset: Sendable, Equatable {
     public var metrics: SocketAddress?
     /// nil: there is none.
     public var accessLog: AccessLog? = .standardOutput
+    /// The OTLP/gRPC port of a collector that gets a span of each HTTP request; nil: nothing is traced.
+    public var traceCollector: SocketAddress?
+    /// What the spans call the workload; empty: nothing.
+    public var serviceName = ""
     public var ipv6 = true
 
     /// Where clusters and company networks are: RFC 1918, RFC 6598 and RFC 4193.
