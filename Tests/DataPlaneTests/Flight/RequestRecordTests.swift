@@ -47,20 +47,21 @@ import Testing
         var policy = RetryPolicySpec()
         policy.conditions = [.connectFailure, .gatewayError]
         policy.numRetries = 2
-        policy.perTryTimeout = .milliseconds(50)
+        policy.perTryTimeout = .milliseconds(100)
         let rig = try HTTPRig(flightLog: log, route: { $0.retryPolicy = policy })
         rig.request()
         rig.app.last?.reset(.connectFailure, "refused")
         rig.pass(.milliseconds(300))
-        rig.pass(.milliseconds(50))
-        rig.pass(.milliseconds(300))
+        rig.pass(.milliseconds(100))
+        // The second back-off is any time below 75 ms, none at all included: the third try must not time out here.
+        rig.pass(.milliseconds(90))
         rig.app.last?.answer(503)
         let record = try #require(records.first)
         #expect(record.tries.map(\.end) == ["remote connection failure", "per_try_timeout", "answered 503"])
         #expect(record.tries.map(\.detail) == ["refused", "", ""])
-        #expect(record.tries.map(\.took) == [.zero, .milliseconds(50), .zero])
+        #expect(record.tries.map(\.took) == [.zero, .milliseconds(100), .zero])
         #expect(
-            record.limits.contains(FlightRecord.Limit(name: "route 'api' per_try_timeout", value: .milliseconds(50))))
+            record.limits.contains(FlightRecord.Limit(name: "route 'api' per_try_timeout", value: .milliseconds(100))))
     }
 
     @Test func timeoutsNameTheirSetting() throws {
