@@ -27,8 +27,9 @@ let hot: [SwiftSetting] =
         .unsafeFlags(["-enforce-exclusivity=unchecked"] + profile, .when(configuration: .release))
     ]
 
-/// For what runs at start and on an admin request only: small rather than fast.
-let cold: [SwiftSetting] = house + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+/// For what runs at start and on an admin request only: small rather than fast, and checked by debug builds like the rest.
+let cold: [SwiftSetting] =
+    house + [.unsafeFlags(["-Osize", "-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
 let package = Package(
     name: "outrider",
@@ -78,7 +79,12 @@ let package = Package(
             name: "EnvoyAPI",
             dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
             exclude: ["Protos"],
-            swiftSettings: [.swiftLanguageMode(.v6), .unsafeFlags(["-Osize"], .when(configuration: .release))]),
+            swiftSettings: [
+                .swiftLanguageMode(.v6),
+                // Nobody mirrors a message: what a mirror needs of each of its fields can go.
+                .unsafeFlags(
+                    ["-Osize", "-Xfrontend", "-disable-reflection-metadata"], .when(configuration: .release)),
+            ]),
         .target(
             name: "Configuration",
             dependencies: [

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import ssl
@@ -28,6 +29,15 @@ def wait_until(condition, what, timeout=WAIT):
         if time.monotonic() > end:
             raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
         time.sleep(0.01)
+
+
+def readable(sockets, timeout=0):
+    """Those of the sockets that have something to read, or an end, after at most `timeout` seconds; any descriptor number."""
+    poller = select.poll()
+    by_number = {one.fileno(): one for one in sockets}
+    for number in by_number:
+        poller.register(number, select.POLLIN)
+    return [by_number[number] for number, _ in poller.poll(timeout * 1000)]
 
 
 def free_port():

@@ -2,13 +2,12 @@
 import collections
 import contextlib
 import json
-import select
 import socket
 
 import pytest
 from bad_servers import closes, cut, garbage, resets, silent
 from bootstrap import bootstrap, cluster, forward, http, listener, tcp_proxy
-from harness import WAIT, connect, response, serve, wait_until
+from harness import WAIT, connect, readable, response, serve, wait_until
 
 DETECTED = r"\.outlier_detection\.ejections_detected_"
 FAST = ["--file-flush-interval-msec", "20"]
@@ -487,12 +486,12 @@ def test_tcp_connections_of_an_ejected_host(launch, upstream, closes_them):
     wait_until(lambda: is_served(proxy) is None or outliers(proxy).get("active"), "the one that left is out")
     if closes_them:
         wait_until(lambda: hosts(proxy)[address]["cx_active"] == "0", "its connection is closed")
-        ended, _, _ = select.select([client.sock for client in clients], [], [], WAIT)
+        ended = readable([client.sock for client in clients], WAIT)
         assert [sock.recv(1) for sock in ended] == [b""]
     else:
         wait_until(lambda: all(is_served(proxy) for _ in range(4)), "only the other one is asked")
         assert hosts(proxy)[address]["cx_active"] == "1"
-        assert select.select([client.sock for client in clients], [], [], 0)[0] == []
+        assert readable([client.sock for client in clients]) == []
 
 
 # MARK: Where it has nothing to do

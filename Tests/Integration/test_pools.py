@@ -2,12 +2,11 @@
 import collections
 import contextlib
 import pathlib
-import select
 import threading
 
 import pytest
 from bootstrap import UPSTREAM_HTTP, bootstrap, cluster, forward, http, listener, manager, tcp_proxy
-from harness import connect, response, serve, wait_until
+from harness import connect, readable, response, serve, wait_until
 
 GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -81,7 +80,7 @@ def test_least_request_avoids_the_busy_host(start, upstream):
     while not held.server.requests:  # the first that is sent there stays there
         client = proxy.client()
         client.send(GET)
-        wait_until(lambda: held.server.requests or select.select([client.sock], [], [], 0)[0], "a host took it")
+        wait_until(lambda: held.server.requests or readable([client.sock]), "a host took it")
     assert draw(proxy, 40)["free"] == 40
     held.gate.set()
 

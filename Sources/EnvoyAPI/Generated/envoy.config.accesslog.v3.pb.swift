@@ -294,105 +294,7 @@ public nonisolated struct Envoy_Config_Accesslog_V3_GrpcStatusFilter: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var statuses: [Envoy_Config_Accesslog_V3_GrpcStatusFilter.Status] = []
-
-  public var exclude: Bool = false
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public nonisolated enum Status: SwiftProtobuf.Enum, Swift.CaseIterable {
-    public typealias RawValue = Int
-    case ok // = 0
-    case canceled // = 1
-    case unknown // = 2
-    case invalidArgument // = 3
-    case deadlineExceeded // = 4
-    case notFound // = 5
-    case alreadyExists // = 6
-    case permissionDenied // = 7
-    case resourceExhausted // = 8
-    case failedPrecondition // = 9
-    case aborted // = 10
-    case outOfRange // = 11
-    case unimplemented // = 12
-    case `internal` // = 13
-    case unavailable // = 14
-    case dataLoss // = 15
-    case unauthenticated // = 16
-    case UNRECOGNIZED(Int)
-
-    public init() {
-      self = .ok
-    }
-
-    public init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .ok
-      case 1: self = .canceled
-      case 2: self = .unknown
-      case 3: self = .invalidArgument
-      case 4: self = .deadlineExceeded
-      case 5: self = .notFound
-      case 6: self = .alreadyExists
-      case 7: self = .permissionDenied
-      case 8: self = .resourceExhausted
-      case 9: self = .failedPrecondition
-      case 10: self = .aborted
-      case 11: self = .outOfRange
-      case 12: self = .unimplemented
-      case 13: self = .internal
-      case 14: self = .unavailable
-      case 15: self = .dataLoss
-      case 16: self = .unauthenticated
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    public var rawValue: Int {
-      switch self {
-      case .ok: return 0
-      case .canceled: return 1
-      case .unknown: return 2
-      case .invalidArgument: return 3
-      case .deadlineExceeded: return 4
-      case .notFound: return 5
-      case .alreadyExists: return 6
-      case .permissionDenied: return 7
-      case .resourceExhausted: return 8
-      case .failedPrecondition: return 9
-      case .aborted: return 10
-      case .outOfRange: return 11
-      case .unimplemented: return 12
-      case .internal: return 13
-      case .unavailable: return 14
-      case .dataLoss: return 15
-      case .unauthenticated: return 16
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    public static let allCases: [Envoy_Config_Accesslog_V3_GrpcStatusFilter.Status] = [
-      .ok,
-      .canceled,
-      .unknown,
-      .invalidArgument,
-      .deadlineExceeded,
-      .notFound,
-      .alreadyExists,
-      .permissionDenied,
-      .resourceExhausted,
-      .failedPrecondition,
-      .aborted,
-      .outOfRange,
-      .unimplemented,
-      .internal,
-      .unavailable,
-      .dataLoss,
-      .unauthenticated,
-    ]
-
-  }
 
   public init() {}
 }
@@ -422,10 +324,6 @@ public nonisolated struct Envoy_Config_Accesslog_V3_LogTypeFilter: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
-
-  public var types: [Envoy_Data_Accesslog_V3_AccessLogType] = []
-
-  public var exclude: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -945,41 +843,21 @@ nonisolated extension Envoy_Config_Accesslog_V3_DurationFilter: SwiftProtobuf.Me
 
 nonisolated extension Envoy_Config_Accesslog_V3_GrpcStatusFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".GrpcStatusFilter"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}statuses\0\u{1}exclude\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedEnumField(value: &self.statuses) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.exclude) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.statuses.isEmpty {
-      try visitor.visitPackedEnumField(value: self.statuses, fieldNumber: 1)
-    }
-    if self.exclude != false {
-      try visitor.visitSingularBoolField(value: self.exclude, fieldNumber: 2)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Accesslog_V3_GrpcStatusFilter, rhs: Envoy_Config_Accesslog_V3_GrpcStatusFilter) -> Bool {
-    if lhs.statuses != rhs.statuses {return false}
-    if lhs.exclude != rhs.exclude {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
-}
-
-nonisolated extension Envoy_Config_Accesslog_V3_GrpcStatusFilter.Status: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OK\0\u{1}CANCELED\0\u{1}UNKNOWN\0\u{1}INVALID_ARGUMENT\0\u{1}DEADLINE_EXCEEDED\0\u{1}NOT_FOUND\0\u{1}ALREADY_EXISTS\0\u{1}PERMISSION_DENIED\0\u{1}RESOURCE_EXHAUSTED\0\u{1}FAILED_PRECONDITION\0\u{1}ABORTED\0\u{1}OUT_OF_RANGE\0\u{1}UNIMPLEMENTED\0\u{1}INTERNAL\0\u{1}UNAVAILABLE\0\u{1}DATA_LOSS\0\u{1}UNAUTHENTICATED\0")
 }
 
 nonisolated extension Envoy_Config_Accesslog_V3_HeaderFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1018,34 +896,18 @@ nonisolated extension Envoy_Config_Accesslog_V3_HeaderFilter: SwiftProtobuf.Mess
 
 nonisolated extension Envoy_Config_Accesslog_V3_LogTypeFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".LogTypeFilter"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}types\0\u{1}exclude\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedEnumField(value: &self.types) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.exclude) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.types.isEmpty {
-      try visitor.visitPackedEnumField(value: self.types, fieldNumber: 1)
-    }
-    if self.exclude != false {
-      try visitor.visitSingularBoolField(value: self.exclude, fieldNumber: 2)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Accesslog_V3_LogTypeFilter, rhs: Envoy_Config_Accesslog_V3_LogTypeFilter) -> Bool {
-    if lhs.types != rhs.types {return false}
-    if lhs.exclude != rhs.exclude {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

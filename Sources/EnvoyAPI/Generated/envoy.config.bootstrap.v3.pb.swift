@@ -29,8 +29,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Admin: Sendable {
 
   public var accessLogPath: String = String()
 
-  public var profilePath: String = String()
-
   public var address: Envoy_Config_Core_V3_Address {
     get {_address ?? Envoy_Config_Core_V3_Address()}
     set {_address = newValue}
@@ -41,8 +39,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Admin: Sendable {
   public mutating func clearAddress() {self._address = nil}
 
   public var socketOptions: [Envoy_Config_Core_V3_SocketOption] = []
-
-  public var ignoreGlobalConnLimit: Bool = false
 
   public var allowPaths: [Envoy_Type_Matcher_V3_StringMatcher] = []
 
@@ -66,11 +62,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   public var hasNode: Bool {_storage._node != nil}
   /// Clears the value of `node`. Subsequent reads from it will return its default value.
   public mutating func clearNode() {_uniqueStorage()._node = nil}
-
-  public var nodeContextParams: [String] {
-    get {_storage._nodeContextParams}
-    set {_uniqueStorage()._nodeContextParams = newValue}
-  }
 
   public var staticResources: Envoy_Config_Bootstrap_V3_Bootstrap.StaticResources {
     get {_storage._staticResources ?? Envoy_Config_Bootstrap_V3_Bootstrap.StaticResources()}
@@ -98,34 +89,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   public var hasClusterManager: Bool {_storage._clusterManager != nil}
   /// Clears the value of `clusterManager`. Subsequent reads from it will return its default value.
   public mutating func clearClusterManager() {_uniqueStorage()._clusterManager = nil}
-
-  public var hdsConfig: Envoy_Config_Core_V3_ApiConfigSource {
-    get {_storage._hdsConfig ?? Envoy_Config_Core_V3_ApiConfigSource()}
-    set {_uniqueStorage()._hdsConfig = newValue}
-  }
-  /// Returns true if `hdsConfig` has been explicitly set.
-  public var hasHdsConfig: Bool {_storage._hdsConfig != nil}
-  /// Clears the value of `hdsConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearHdsConfig() {_uniqueStorage()._hdsConfig = nil}
-
-  public var flagsPath: String {
-    get {_storage._flagsPath}
-    set {_uniqueStorage()._flagsPath = newValue}
-  }
-
-  public var statsSinks: [Outrider_Unmodelled] {
-    get {_storage._statsSinks}
-    set {_uniqueStorage()._statsSinks = newValue}
-  }
-
-  public var deferredStatOptions: Outrider_Unmodelled {
-    get {_storage._deferredStatOptions ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._deferredStatOptions = newValue}
-  }
-  /// Returns true if `deferredStatOptions` has been explicitly set.
-  public var hasDeferredStatOptions: Bool {_storage._deferredStatOptions != nil}
-  /// Clears the value of `deferredStatOptions`. Subsequent reads from it will return its default value.
-  public mutating func clearDeferredStatOptions() {_uniqueStorage()._deferredStatOptions = nil}
 
   public var statsConfig: Envoy_Config_Metrics_V3_StatsConfig {
     get {_storage._statsConfig ?? Envoy_Config_Metrics_V3_StatsConfig()}
@@ -158,46 +121,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
     set {_uniqueStorage()._statsFlush = .statsFlushOnAdmin(newValue)}
   }
 
-  public var statsEviction: OneOf_StatsEviction? {
-    get {return _storage._statsEviction}
-    set {_uniqueStorage()._statsEviction = newValue}
-  }
-
-  public var statsEvictionInterval: SwiftProtobuf.Google_Protobuf_Duration {
-    get {
-      if case .statsEvictionInterval(let v)? = _storage._statsEviction {return v}
-      return SwiftProtobuf.Google_Protobuf_Duration()
-    }
-    set {_uniqueStorage()._statsEviction = .statsEvictionInterval(newValue)}
-  }
-
-  public var watchdog: Outrider_Unmodelled {
-    get {_storage._watchdog ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._watchdog = newValue}
-  }
-  /// Returns true if `watchdog` has been explicitly set.
-  public var hasWatchdog: Bool {_storage._watchdog != nil}
-  /// Clears the value of `watchdog`. Subsequent reads from it will return its default value.
-  public mutating func clearWatchdog() {_uniqueStorage()._watchdog = nil}
-
-  public var watchdogs: Outrider_Unmodelled {
-    get {_storage._watchdogs ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._watchdogs = newValue}
-  }
-  /// Returns true if `watchdogs` has been explicitly set.
-  public var hasWatchdogs: Bool {_storage._watchdogs != nil}
-  /// Clears the value of `watchdogs`. Subsequent reads from it will return its default value.
-  public mutating func clearWatchdogs() {_uniqueStorage()._watchdogs = nil}
-
-  public var tracing: Envoy_Config_Trace_V3_Tracing {
-    get {_storage._tracing ?? Envoy_Config_Trace_V3_Tracing()}
-    set {_uniqueStorage()._tracing = newValue}
-  }
-  /// Returns true if `tracing` has been explicitly set.
-  public var hasTracing: Bool {_storage._tracing != nil}
-  /// Clears the value of `tracing`. Subsequent reads from it will return its default value.
-  public mutating func clearTracing() {_uniqueStorage()._tracing = nil}
-
   public var layeredRuntime: Envoy_Config_Bootstrap_V3_LayeredRuntime {
     get {_storage._layeredRuntime ?? Envoy_Config_Bootstrap_V3_LayeredRuntime()}
     set {_uniqueStorage()._layeredRuntime = newValue}
@@ -215,34 +138,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   public var hasAdmin: Bool {_storage._admin != nil}
   /// Clears the value of `admin`. Subsequent reads from it will return its default value.
   public mutating func clearAdmin() {_uniqueStorage()._admin = nil}
-
-  public var overloadManager: Outrider_Unmodelled {
-    get {_storage._overloadManager ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._overloadManager = newValue}
-  }
-  /// Returns true if `overloadManager` has been explicitly set.
-  public var hasOverloadManager: Bool {_storage._overloadManager != nil}
-  /// Clears the value of `overloadManager`. Subsequent reads from it will return its default value.
-  public mutating func clearOverloadManager() {_uniqueStorage()._overloadManager = nil}
-
-  public var enableDispatcherStats: Bool {
-    get {_storage._enableDispatcherStats}
-    set {_uniqueStorage()._enableDispatcherStats = newValue}
-  }
-
-  public var headerPrefix: String {
-    get {_storage._headerPrefix}
-    set {_uniqueStorage()._headerPrefix = newValue}
-  }
-
-  public var statsServerVersionOverride: SwiftProtobuf.Google_Protobuf_UInt64Value {
-    get {_storage._statsServerVersionOverride ?? SwiftProtobuf.Google_Protobuf_UInt64Value()}
-    set {_uniqueStorage()._statsServerVersionOverride = newValue}
-  }
-  /// Returns true if `statsServerVersionOverride` has been explicitly set.
-  public var hasStatsServerVersionOverride: Bool {_storage._statsServerVersionOverride != nil}
-  /// Clears the value of `statsServerVersionOverride`. Subsequent reads from it will return its default value.
-  public mutating func clearStatsServerVersionOverride() {_uniqueStorage()._statsServerVersionOverride = nil}
 
   public var useTcpForDnsLookups: Bool {
     get {_storage._useTcpForDnsLookups}
@@ -267,122 +162,10 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   /// Clears the value of `typedDnsResolverConfig`. Subsequent reads from it will return its default value.
   public mutating func clearTypedDnsResolverConfig() {_uniqueStorage()._typedDnsResolverConfig = nil}
 
-  public var bootstrapExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] {
-    get {_storage._bootstrapExtensions}
-    set {_uniqueStorage()._bootstrapExtensions = newValue}
-  }
-
-  public var fatalActions: [Outrider_Unmodelled] {
-    get {_storage._fatalActions}
-    set {_uniqueStorage()._fatalActions = newValue}
-  }
-
-  public var configSources: [Envoy_Config_Core_V3_ConfigSource] {
-    get {_storage._configSources}
-    set {_uniqueStorage()._configSources = newValue}
-  }
-
-  public var defaultConfigSource: Envoy_Config_Core_V3_ConfigSource {
-    get {_storage._defaultConfigSource ?? Envoy_Config_Core_V3_ConfigSource()}
-    set {_uniqueStorage()._defaultConfigSource = newValue}
-  }
-  /// Returns true if `defaultConfigSource` has been explicitly set.
-  public var hasDefaultConfigSource: Bool {_storage._defaultConfigSource != nil}
-  /// Clears the value of `defaultConfigSource`. Subsequent reads from it will return its default value.
-  public mutating func clearDefaultConfigSource() {_uniqueStorage()._defaultConfigSource = nil}
-
-  public var defaultSocketInterface: String {
-    get {_storage._defaultSocketInterface}
-    set {_uniqueStorage()._defaultSocketInterface = newValue}
-  }
-
-  public var certificateProviderInstances: Dictionary<String,Envoy_Config_Core_V3_TypedExtensionConfig> {
-    get {_storage._certificateProviderInstances}
-    set {_uniqueStorage()._certificateProviderInstances = newValue}
-  }
-
-  public var inlineHeaders: [Outrider_Unmodelled] {
-    get {_storage._inlineHeaders}
-    set {_uniqueStorage()._inlineHeaders = newValue}
-  }
-
-  public var perfTracingFilePath: String {
-    get {_storage._perfTracingFilePath}
-    set {_uniqueStorage()._perfTracingFilePath = newValue}
-  }
-
-  public var defaultRegexEngine: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._defaultRegexEngine ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._defaultRegexEngine = newValue}
-  }
-  /// Returns true if `defaultRegexEngine` has been explicitly set.
-  public var hasDefaultRegexEngine: Bool {_storage._defaultRegexEngine != nil}
-  /// Clears the value of `defaultRegexEngine`. Subsequent reads from it will return its default value.
-  public mutating func clearDefaultRegexEngine() {_uniqueStorage()._defaultRegexEngine = nil}
-
-  public var xdsDelegateExtension: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._xdsDelegateExtension ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._xdsDelegateExtension = newValue}
-  }
-  /// Returns true if `xdsDelegateExtension` has been explicitly set.
-  public var hasXdsDelegateExtension: Bool {_storage._xdsDelegateExtension != nil}
-  /// Clears the value of `xdsDelegateExtension`. Subsequent reads from it will return its default value.
-  public mutating func clearXdsDelegateExtension() {_uniqueStorage()._xdsDelegateExtension = nil}
-
-  public var xdsConfigTrackerExtension: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._xdsConfigTrackerExtension ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._xdsConfigTrackerExtension = newValue}
-  }
-  /// Returns true if `xdsConfigTrackerExtension` has been explicitly set.
-  public var hasXdsConfigTrackerExtension: Bool {_storage._xdsConfigTrackerExtension != nil}
-  /// Clears the value of `xdsConfigTrackerExtension`. Subsequent reads from it will return its default value.
-  public mutating func clearXdsConfigTrackerExtension() {_uniqueStorage()._xdsConfigTrackerExtension = nil}
-
-  public var listenerManager: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._listenerManager ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._listenerManager = newValue}
-  }
-  /// Returns true if `listenerManager` has been explicitly set.
-  public var hasListenerManager: Bool {_storage._listenerManager != nil}
-  /// Clears the value of `listenerManager`. Subsequent reads from it will return its default value.
-  public mutating func clearListenerManager() {_uniqueStorage()._listenerManager = nil}
-
-  public var applicationLogConfig: Outrider_Unmodelled {
-    get {_storage._applicationLogConfig ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._applicationLogConfig = newValue}
-  }
-  /// Returns true if `applicationLogConfig` has been explicitly set.
-  public var hasApplicationLogConfig: Bool {_storage._applicationLogConfig != nil}
-  /// Clears the value of `applicationLogConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearApplicationLogConfig() {_uniqueStorage()._applicationLogConfig = nil}
-
-  public var grpcAsyncClientManagerConfig: Outrider_Unmodelled {
-    get {_storage._grpcAsyncClientManagerConfig ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._grpcAsyncClientManagerConfig = newValue}
-  }
-  /// Returns true if `grpcAsyncClientManagerConfig` has been explicitly set.
-  public var hasGrpcAsyncClientManagerConfig: Bool {_storage._grpcAsyncClientManagerConfig != nil}
-  /// Clears the value of `grpcAsyncClientManagerConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearGrpcAsyncClientManagerConfig() {_uniqueStorage()._grpcAsyncClientManagerConfig = nil}
-
-  public var memoryAllocatorManager: Outrider_Unmodelled {
-    get {_storage._memoryAllocatorManager ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._memoryAllocatorManager = newValue}
-  }
-  /// Returns true if `memoryAllocatorManager` has been explicitly set.
-  public var hasMemoryAllocatorManager: Bool {_storage._memoryAllocatorManager != nil}
-  /// Clears the value of `memoryAllocatorManager`. Subsequent reads from it will return its default value.
-  public mutating func clearMemoryAllocatorManager() {_uniqueStorage()._memoryAllocatorManager = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_StatsFlush: Equatable, Sendable {
     case statsFlushOnAdmin(Bool)
-
-  }
-
-  public nonisolated enum OneOf_StatsEviction: Equatable, Sendable {
-    case statsEvictionInterval(SwiftProtobuf.Google_Protobuf_Duration)
 
   }
 
@@ -416,11 +199,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
     /// Clears the value of `ldsConfig`. Subsequent reads from it will return its default value.
     public mutating func clearLdsConfig() {_uniqueStorage()._ldsConfig = nil}
 
-    public var ldsResourcesLocator: String {
-      get {_storage._ldsResourcesLocator}
-      set {_uniqueStorage()._ldsResourcesLocator = newValue}
-    }
-
     public var cdsConfig: Envoy_Config_Core_V3_ConfigSource {
       get {_storage._cdsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
       set {_uniqueStorage()._cdsConfig = newValue}
@@ -429,11 +207,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
     public var hasCdsConfig: Bool {_storage._cdsConfig != nil}
     /// Clears the value of `cdsConfig`. Subsequent reads from it will return its default value.
     public mutating func clearCdsConfig() {_uniqueStorage()._cdsConfig = nil}
-
-    public var cdsResourcesLocator: String {
-      get {_storage._cdsResourcesLocator}
-      set {_uniqueStorage()._cdsResourcesLocator = newValue}
-    }
 
     public var adsConfig: Envoy_Config_Core_V3_ApiConfigSource {
       get {_storage._adsConfig ?? Envoy_Config_Core_V3_ApiConfigSource()}
@@ -456,47 +229,30 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-public nonisolated struct Envoy_Config_Bootstrap_V3_ClusterManager: @unchecked Sendable {
+public nonisolated struct Envoy_Config_Bootstrap_V3_ClusterManager: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var localClusterName: String {
-    get {_storage._localClusterName}
-    set {_uniqueStorage()._localClusterName = newValue}
-  }
+  public var localClusterName: String = String()
 
   public var outlierDetection: Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection {
-    get {_storage._outlierDetection ?? Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection()}
-    set {_uniqueStorage()._outlierDetection = newValue}
+    get {_outlierDetection ?? Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection()}
+    set {_outlierDetection = newValue}
   }
   /// Returns true if `outlierDetection` has been explicitly set.
-  public var hasOutlierDetection: Bool {_storage._outlierDetection != nil}
+  public var hasOutlierDetection: Bool {self._outlierDetection != nil}
   /// Clears the value of `outlierDetection`. Subsequent reads from it will return its default value.
-  public mutating func clearOutlierDetection() {_uniqueStorage()._outlierDetection = nil}
+  public mutating func clearOutlierDetection() {self._outlierDetection = nil}
 
   public var upstreamBindConfig: Envoy_Config_Core_V3_BindConfig {
-    get {_storage._upstreamBindConfig ?? Envoy_Config_Core_V3_BindConfig()}
-    set {_uniqueStorage()._upstreamBindConfig = newValue}
+    get {_upstreamBindConfig ?? Envoy_Config_Core_V3_BindConfig()}
+    set {_upstreamBindConfig = newValue}
   }
   /// Returns true if `upstreamBindConfig` has been explicitly set.
-  public var hasUpstreamBindConfig: Bool {_storage._upstreamBindConfig != nil}
+  public var hasUpstreamBindConfig: Bool {self._upstreamBindConfig != nil}
   /// Clears the value of `upstreamBindConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearUpstreamBindConfig() {_uniqueStorage()._upstreamBindConfig = nil}
-
-  public var loadStatsConfig: Envoy_Config_Core_V3_ApiConfigSource {
-    get {_storage._loadStatsConfig ?? Envoy_Config_Core_V3_ApiConfigSource()}
-    set {_uniqueStorage()._loadStatsConfig = newValue}
-  }
-  /// Returns true if `loadStatsConfig` has been explicitly set.
-  public var hasLoadStatsConfig: Bool {_storage._loadStatsConfig != nil}
-  /// Clears the value of `loadStatsConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearLoadStatsConfig() {_uniqueStorage()._loadStatsConfig = nil}
-
-  public var enableDeferredClusterCreation: Bool {
-    get {_storage._enableDeferredClusterCreation}
-    set {_uniqueStorage()._enableDeferredClusterCreation = newValue}
-  }
+  public mutating func clearUpstreamBindConfig() {self._upstreamBindConfig = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -507,25 +263,15 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_ClusterManager: @unchecked S
 
     public var eventLogPath: String = String()
 
-    public var eventService: Outrider_Unmodelled {
-      get {_eventService ?? Outrider_Unmodelled()}
-      set {_eventService = newValue}
-    }
-    /// Returns true if `eventService` has been explicitly set.
-    public var hasEventService: Bool {self._eventService != nil}
-    /// Clears the value of `eventService`. Subsequent reads from it will return its default value.
-    public mutating func clearEventService() {self._eventService = nil}
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
-
-    fileprivate var _eventService: Outrider_Unmodelled? = nil
   }
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _outlierDetection: Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection? = nil
+  fileprivate var _upstreamBindConfig: Envoy_Config_Core_V3_BindConfig? = nil
 }
 
 public nonisolated struct Envoy_Config_Bootstrap_V3_LayeredRuntime: Sendable {
@@ -538,33 +284,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_LayeredRuntime: Sendable {
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
-}
-
-public nonisolated struct Envoy_Config_Bootstrap_V3_Runtime: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var symlinkRoot: String = String()
-
-  public var subdirectory: String = String()
-
-  public var overrideSubdirectory: String = String()
-
-  public var base: SwiftProtobuf.Google_Protobuf_Struct {
-    get {_base ?? SwiftProtobuf.Google_Protobuf_Struct()}
-    set {_base = newValue}
-  }
-  /// Returns true if `base` has been explicitly set.
-  public var hasBase: Bool {self._base != nil}
-  /// Clears the value of `base`. Subsequent reads from it will return its default value.
-  public mutating func clearBase() {self._base = nil}
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-
-  fileprivate var _base: SwiftProtobuf.Google_Protobuf_Struct? = nil
 }
 
 public nonisolated struct Envoy_Config_Bootstrap_V3_RuntimeLayer: Sendable {
@@ -623,12 +342,6 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_RuntimeLayer: Sendable {
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
-    public var symlinkRoot: String = String()
-
-    public var subdirectory: String = String()
-
-    public var appendServiceCluster: Bool = false
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
@@ -653,7 +366,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.bootstrap.v3"
 
 nonisolated extension Envoy_Config_Bootstrap_V3_Admin: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Admin"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_log_path\0\u{3}profile_path\0\u{1}address\0\u{3}socket_options\0\u{3}access_log\0\u{3}ignore_global_conn_limit\0\u{3}allow_paths\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_log_path\0\u{2}\u{2}address\0\u{3}socket_options\0\u{3}access_log\0\u{4}\u{2}allow_paths\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -662,11 +375,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Admin: SwiftProtobuf.Message, Sw
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.accessLogPath) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.profilePath) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._address) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.socketOptions) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.accessLog) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.ignoreGlobalConnLimit) }()
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.allowPaths) }()
       default: break
       }
@@ -681,9 +392,6 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Admin: SwiftProtobuf.Message, Sw
     if !self.accessLogPath.isEmpty {
       try visitor.visitSingularStringField(value: self.accessLogPath, fieldNumber: 1)
     }
-    if !self.profilePath.isEmpty {
-      try visitor.visitSingularStringField(value: self.profilePath, fieldNumber: 2)
-    }
     try { if let v = self._address {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
@@ -692,9 +400,6 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Admin: SwiftProtobuf.Message, Sw
     }
     if !self.accessLog.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.accessLog, fieldNumber: 5)
-    }
-    if self.ignoreGlobalConnLimit != false {
-      try visitor.visitSingularBoolField(value: self.ignoreGlobalConnLimit, fieldNumber: 6)
     }
     if !self.allowPaths.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.allowPaths, fieldNumber: 7)
@@ -705,10 +410,8 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Admin: SwiftProtobuf.Message, Sw
   public static func ==(lhs: Envoy_Config_Bootstrap_V3_Admin, rhs: Envoy_Config_Bootstrap_V3_Admin) -> Bool {
     if lhs.accessLog != rhs.accessLog {return false}
     if lhs.accessLogPath != rhs.accessLogPath {return false}
-    if lhs.profilePath != rhs.profilePath {return false}
     if lhs._address != rhs._address {return false}
     if lhs.socketOptions != rhs.socketOptions {return false}
-    if lhs.ignoreGlobalConnLimit != rhs.ignoreGlobalConnLimit {return false}
     if lhs.allowPaths != rhs.allowPaths {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -717,49 +420,21 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Admin: SwiftProtobuf.Message, Sw
 
 nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Bootstrap"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}static_resources\0\u{3}dynamic_resources\0\u{3}cluster_manager\0\u{3}flags_path\0\u{3}stats_sinks\0\u{3}stats_flush_interval\0\u{1}watchdog\0\u{1}tracing\0\u{2}\u{3}admin\0\u{3}stats_config\0\u{3}hds_config\0\u{3}overload_manager\0\u{3}enable_dispatcher_stats\0\u{3}layered_runtime\0\u{3}header_prefix\0\u{3}stats_server_version_override\0\u{3}use_tcp_for_dns_lookups\0\u{3}bootstrap_extensions\0\u{3}config_sources\0\u{3}default_config_source\0\u{3}default_socket_interface\0\u{3}certificate_provider_instances\0\u{3}node_context_params\0\u{1}watchdogs\0\u{3}fatal_actions\0\u{3}stats_flush_on_admin\0\u{3}dns_resolution_config\0\u{3}typed_dns_resolver_config\0\u{3}inline_headers\0\u{3}perf_tracing_file_path\0\u{3}default_regex_engine\0\u{3}xds_delegate_extension\0\u{3}xds_config_tracker_extension\0\u{3}listener_manager\0\u{3}application_log_config\0\u{3}deferred_stat_options\0\u{3}grpc_async_client_manager_config\0\u{3}memory_allocator_manager\0\u{3}stats_eviction_interval\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}static_resources\0\u{3}dynamic_resources\0\u{3}cluster_manager\0\u{4}\u{3}stats_flush_interval\0\u{2}\u{5}admin\0\u{3}stats_config\0\u{4}\u{4}layered_runtime\0\u{4}\u{3}use_tcp_for_dns_lookups\0\u{4}\u{9}stats_flush_on_admin\0\u{3}dns_resolution_config\0\u{3}typed_dns_resolver_config\0")
 
   fileprivate class _StorageClass {
     var _node: Envoy_Config_Core_V3_Node? = nil
-    var _nodeContextParams: [String] = []
     var _staticResources: Envoy_Config_Bootstrap_V3_Bootstrap.StaticResources? = nil
     var _dynamicResources: Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources? = nil
     var _clusterManager: Envoy_Config_Bootstrap_V3_ClusterManager? = nil
-    var _hdsConfig: Envoy_Config_Core_V3_ApiConfigSource? = nil
-    var _flagsPath: String = String()
-    var _statsSinks: [Outrider_Unmodelled] = []
-    var _deferredStatOptions: Outrider_Unmodelled? = nil
     var _statsConfig: Envoy_Config_Metrics_V3_StatsConfig? = nil
     var _statsFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _statsFlush: Envoy_Config_Bootstrap_V3_Bootstrap.OneOf_StatsFlush?
-    var _statsEviction: Envoy_Config_Bootstrap_V3_Bootstrap.OneOf_StatsEviction?
-    var _watchdog: Outrider_Unmodelled? = nil
-    var _watchdogs: Outrider_Unmodelled? = nil
-    var _tracing: Envoy_Config_Trace_V3_Tracing? = nil
     var _layeredRuntime: Envoy_Config_Bootstrap_V3_LayeredRuntime? = nil
     var _admin: Envoy_Config_Bootstrap_V3_Admin? = nil
-    var _overloadManager: Outrider_Unmodelled? = nil
-    var _enableDispatcherStats: Bool = false
-    var _headerPrefix: String = String()
-    var _statsServerVersionOverride: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
     var _useTcpForDnsLookups: Bool = false
     var _dnsResolutionConfig: Envoy_Config_Core_V3_DnsResolutionConfig? = nil
     var _typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
-    var _bootstrapExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
-    var _fatalActions: [Outrider_Unmodelled] = []
-    var _configSources: [Envoy_Config_Core_V3_ConfigSource] = []
-    var _defaultConfigSource: Envoy_Config_Core_V3_ConfigSource? = nil
-    var _defaultSocketInterface: String = String()
-    var _certificateProviderInstances: Dictionary<String,Envoy_Config_Core_V3_TypedExtensionConfig> = [:]
-    var _inlineHeaders: [Outrider_Unmodelled] = []
-    var _perfTracingFilePath: String = String()
-    var _defaultRegexEngine: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
-    var _xdsDelegateExtension: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
-    var _xdsConfigTrackerExtension: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
-    var _listenerManager: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
-    var _applicationLogConfig: Outrider_Unmodelled? = nil
-    var _grpcAsyncClientManagerConfig: Outrider_Unmodelled? = nil
-    var _memoryAllocatorManager: Outrider_Unmodelled? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -771,45 +446,17 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
 
     init(copying source: _StorageClass) {
       _node = source._node
-      _nodeContextParams = source._nodeContextParams
       _staticResources = source._staticResources
       _dynamicResources = source._dynamicResources
       _clusterManager = source._clusterManager
-      _hdsConfig = source._hdsConfig
-      _flagsPath = source._flagsPath
-      _statsSinks = source._statsSinks
-      _deferredStatOptions = source._deferredStatOptions
       _statsConfig = source._statsConfig
       _statsFlushInterval = source._statsFlushInterval
       _statsFlush = source._statsFlush
-      _statsEviction = source._statsEviction
-      _watchdog = source._watchdog
-      _watchdogs = source._watchdogs
-      _tracing = source._tracing
       _layeredRuntime = source._layeredRuntime
       _admin = source._admin
-      _overloadManager = source._overloadManager
-      _enableDispatcherStats = source._enableDispatcherStats
-      _headerPrefix = source._headerPrefix
-      _statsServerVersionOverride = source._statsServerVersionOverride
       _useTcpForDnsLookups = source._useTcpForDnsLookups
       _dnsResolutionConfig = source._dnsResolutionConfig
       _typedDnsResolverConfig = source._typedDnsResolverConfig
-      _bootstrapExtensions = source._bootstrapExtensions
-      _fatalActions = source._fatalActions
-      _configSources = source._configSources
-      _defaultConfigSource = source._defaultConfigSource
-      _defaultSocketInterface = source._defaultSocketInterface
-      _certificateProviderInstances = source._certificateProviderInstances
-      _inlineHeaders = source._inlineHeaders
-      _perfTracingFilePath = source._perfTracingFilePath
-      _defaultRegexEngine = source._defaultRegexEngine
-      _xdsDelegateExtension = source._xdsDelegateExtension
-      _xdsConfigTrackerExtension = source._xdsConfigTrackerExtension
-      _listenerManager = source._listenerManager
-      _applicationLogConfig = source._applicationLogConfig
-      _grpcAsyncClientManagerConfig = source._grpcAsyncClientManagerConfig
-      _memoryAllocatorManager = source._memoryAllocatorManager
     }
   }
 
@@ -832,28 +479,11 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         case 2: try { try decoder.decodeSingularMessageField(value: &_storage._staticResources) }()
         case 3: try { try decoder.decodeSingularMessageField(value: &_storage._dynamicResources) }()
         case 4: try { try decoder.decodeSingularMessageField(value: &_storage._clusterManager) }()
-        case 5: try { try decoder.decodeSingularStringField(value: &_storage._flagsPath) }()
-        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._statsSinks) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._statsFlushInterval) }()
-        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._watchdog) }()
-        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._tracing) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._admin) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._statsConfig) }()
-        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._hdsConfig) }()
-        case 15: try { try decoder.decodeSingularMessageField(value: &_storage._overloadManager) }()
-        case 16: try { try decoder.decodeSingularBoolField(value: &_storage._enableDispatcherStats) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._layeredRuntime) }()
-        case 18: try { try decoder.decodeSingularStringField(value: &_storage._headerPrefix) }()
-        case 19: try { try decoder.decodeSingularMessageField(value: &_storage._statsServerVersionOverride) }()
         case 20: try { try decoder.decodeSingularBoolField(value: &_storage._useTcpForDnsLookups) }()
-        case 21: try { try decoder.decodeRepeatedMessageField(value: &_storage._bootstrapExtensions) }()
-        case 22: try { try decoder.decodeRepeatedMessageField(value: &_storage._configSources) }()
-        case 23: try { try decoder.decodeSingularMessageField(value: &_storage._defaultConfigSource) }()
-        case 24: try { try decoder.decodeSingularStringField(value: &_storage._defaultSocketInterface) }()
-        case 25: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Envoy_Config_Core_V3_TypedExtensionConfig>.self, value: &_storage._certificateProviderInstances) }()
-        case 26: try { try decoder.decodeRepeatedStringField(value: &_storage._nodeContextParams) }()
-        case 27: try { try decoder.decodeSingularMessageField(value: &_storage._watchdogs) }()
-        case 28: try { try decoder.decodeRepeatedMessageField(value: &_storage._fatalActions) }()
         case 29: try {
           var v: Bool?
           try decoder.decodeSingularBoolField(value: &v)
@@ -864,29 +494,6 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         }()
         case 30: try { try decoder.decodeSingularMessageField(value: &_storage._dnsResolutionConfig) }()
         case 31: try { try decoder.decodeSingularMessageField(value: &_storage._typedDnsResolverConfig) }()
-        case 32: try { try decoder.decodeRepeatedMessageField(value: &_storage._inlineHeaders) }()
-        case 33: try { try decoder.decodeSingularStringField(value: &_storage._perfTracingFilePath) }()
-        case 34: try { try decoder.decodeSingularMessageField(value: &_storage._defaultRegexEngine) }()
-        case 35: try { try decoder.decodeSingularMessageField(value: &_storage._xdsDelegateExtension) }()
-        case 36: try { try decoder.decodeSingularMessageField(value: &_storage._xdsConfigTrackerExtension) }()
-        case 37: try { try decoder.decodeSingularMessageField(value: &_storage._listenerManager) }()
-        case 38: try { try decoder.decodeSingularMessageField(value: &_storage._applicationLogConfig) }()
-        case 39: try { try decoder.decodeSingularMessageField(value: &_storage._deferredStatOptions) }()
-        case 40: try { try decoder.decodeSingularMessageField(value: &_storage._grpcAsyncClientManagerConfig) }()
-        case 41: try { try decoder.decodeSingularMessageField(value: &_storage._memoryAllocatorManager) }()
-        case 42: try {
-          var v: SwiftProtobuf.Google_Protobuf_Duration?
-          var hadOneofValue = false
-          if let current = _storage._statsEviction {
-            hadOneofValue = true
-            if case .statsEvictionInterval(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._statsEviction = .statsEvictionInterval(v)
-          }
-        }()
         default: break
         }
       }
@@ -911,20 +518,8 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       try { if let v = _storage._clusterManager {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
       } }()
-      if !_storage._flagsPath.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._flagsPath, fieldNumber: 5)
-      }
-      if !_storage._statsSinks.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._statsSinks, fieldNumber: 6)
-      }
       try { if let v = _storage._statsFlushInterval {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-      } }()
-      try { if let v = _storage._watchdog {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-      } }()
-      try { if let v = _storage._tracing {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       } }()
       try { if let v = _storage._admin {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
@@ -932,50 +527,11 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       try { if let v = _storage._statsConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
       } }()
-      try { if let v = _storage._hdsConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
-      } }()
-      try { if let v = _storage._overloadManager {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
-      } }()
-      if _storage._enableDispatcherStats != false {
-        try visitor.visitSingularBoolField(value: _storage._enableDispatcherStats, fieldNumber: 16)
-      }
       try { if let v = _storage._layeredRuntime {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
       } }()
-      if !_storage._headerPrefix.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._headerPrefix, fieldNumber: 18)
-      }
-      try { if let v = _storage._statsServerVersionOverride {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
-      } }()
       if _storage._useTcpForDnsLookups != false {
         try visitor.visitSingularBoolField(value: _storage._useTcpForDnsLookups, fieldNumber: 20)
-      }
-      if !_storage._bootstrapExtensions.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._bootstrapExtensions, fieldNumber: 21)
-      }
-      if !_storage._configSources.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._configSources, fieldNumber: 22)
-      }
-      try { if let v = _storage._defaultConfigSource {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
-      } }()
-      if !_storage._defaultSocketInterface.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._defaultSocketInterface, fieldNumber: 24)
-      }
-      if !_storage._certificateProviderInstances.isEmpty {
-        try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Envoy_Config_Core_V3_TypedExtensionConfig>.self, value: _storage._certificateProviderInstances, fieldNumber: 25)
-      }
-      if !_storage._nodeContextParams.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._nodeContextParams, fieldNumber: 26)
-      }
-      try { if let v = _storage._watchdogs {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
-      } }()
-      if !_storage._fatalActions.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._fatalActions, fieldNumber: 28)
       }
       try { if case .statsFlushOnAdmin(let v)? = _storage._statsFlush {
         try visitor.visitSingularBoolField(value: v, fieldNumber: 29)
@@ -985,39 +541,6 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       } }()
       try { if let v = _storage._typedDnsResolverConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 31)
-      } }()
-      if !_storage._inlineHeaders.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._inlineHeaders, fieldNumber: 32)
-      }
-      if !_storage._perfTracingFilePath.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._perfTracingFilePath, fieldNumber: 33)
-      }
-      try { if let v = _storage._defaultRegexEngine {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
-      } }()
-      try { if let v = _storage._xdsDelegateExtension {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
-      } }()
-      try { if let v = _storage._xdsConfigTrackerExtension {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
-      } }()
-      try { if let v = _storage._listenerManager {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 37)
-      } }()
-      try { if let v = _storage._applicationLogConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 38)
-      } }()
-      try { if let v = _storage._deferredStatOptions {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 39)
-      } }()
-      try { if let v = _storage._grpcAsyncClientManagerConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
-      } }()
-      try { if let v = _storage._memoryAllocatorManager {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
-      } }()
-      try { if case .statsEvictionInterval(let v)? = _storage._statsEviction {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
       } }()
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1029,45 +552,17 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         let _storage = _args.0
         let rhs_storage = _args.1
         if _storage._node != rhs_storage._node {return false}
-        if _storage._nodeContextParams != rhs_storage._nodeContextParams {return false}
         if _storage._staticResources != rhs_storage._staticResources {return false}
         if _storage._dynamicResources != rhs_storage._dynamicResources {return false}
         if _storage._clusterManager != rhs_storage._clusterManager {return false}
-        if _storage._hdsConfig != rhs_storage._hdsConfig {return false}
-        if _storage._flagsPath != rhs_storage._flagsPath {return false}
-        if _storage._statsSinks != rhs_storage._statsSinks {return false}
-        if _storage._deferredStatOptions != rhs_storage._deferredStatOptions {return false}
         if _storage._statsConfig != rhs_storage._statsConfig {return false}
         if _storage._statsFlushInterval != rhs_storage._statsFlushInterval {return false}
         if _storage._statsFlush != rhs_storage._statsFlush {return false}
-        if _storage._statsEviction != rhs_storage._statsEviction {return false}
-        if _storage._watchdog != rhs_storage._watchdog {return false}
-        if _storage._watchdogs != rhs_storage._watchdogs {return false}
-        if _storage._tracing != rhs_storage._tracing {return false}
         if _storage._layeredRuntime != rhs_storage._layeredRuntime {return false}
         if _storage._admin != rhs_storage._admin {return false}
-        if _storage._overloadManager != rhs_storage._overloadManager {return false}
-        if _storage._enableDispatcherStats != rhs_storage._enableDispatcherStats {return false}
-        if _storage._headerPrefix != rhs_storage._headerPrefix {return false}
-        if _storage._statsServerVersionOverride != rhs_storage._statsServerVersionOverride {return false}
         if _storage._useTcpForDnsLookups != rhs_storage._useTcpForDnsLookups {return false}
         if _storage._dnsResolutionConfig != rhs_storage._dnsResolutionConfig {return false}
         if _storage._typedDnsResolverConfig != rhs_storage._typedDnsResolverConfig {return false}
-        if _storage._bootstrapExtensions != rhs_storage._bootstrapExtensions {return false}
-        if _storage._fatalActions != rhs_storage._fatalActions {return false}
-        if _storage._configSources != rhs_storage._configSources {return false}
-        if _storage._defaultConfigSource != rhs_storage._defaultConfigSource {return false}
-        if _storage._defaultSocketInterface != rhs_storage._defaultSocketInterface {return false}
-        if _storage._certificateProviderInstances != rhs_storage._certificateProviderInstances {return false}
-        if _storage._inlineHeaders != rhs_storage._inlineHeaders {return false}
-        if _storage._perfTracingFilePath != rhs_storage._perfTracingFilePath {return false}
-        if _storage._defaultRegexEngine != rhs_storage._defaultRegexEngine {return false}
-        if _storage._xdsDelegateExtension != rhs_storage._xdsDelegateExtension {return false}
-        if _storage._xdsConfigTrackerExtension != rhs_storage._xdsConfigTrackerExtension {return false}
-        if _storage._listenerManager != rhs_storage._listenerManager {return false}
-        if _storage._applicationLogConfig != rhs_storage._applicationLogConfig {return false}
-        if _storage._grpcAsyncClientManagerConfig != rhs_storage._grpcAsyncClientManagerConfig {return false}
-        if _storage._memoryAllocatorManager != rhs_storage._memoryAllocatorManager {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1119,13 +614,11 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.StaticResources: Swift
 
 nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Bootstrap_V3_Bootstrap.protoMessageName + ".DynamicResources"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lds_config\0\u{3}cds_config\0\u{3}ads_config\0\u{4}\u{2}lds_resources_locator\0\u{3}cds_resources_locator\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lds_config\0\u{3}cds_config\0\u{3}ads_config\0")
 
   fileprivate class _StorageClass {
     var _ldsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
-    var _ldsResourcesLocator: String = String()
     var _cdsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
-    var _cdsResourcesLocator: String = String()
     var _adsConfig: Envoy_Config_Core_V3_ApiConfigSource? = nil
 
       // This property is used as the initial default value for new instances of the type.
@@ -1138,9 +631,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources: Swif
 
     init(copying source: _StorageClass) {
       _ldsConfig = source._ldsConfig
-      _ldsResourcesLocator = source._ldsResourcesLocator
       _cdsConfig = source._cdsConfig
-      _cdsResourcesLocator = source._cdsResourcesLocator
       _adsConfig = source._adsConfig
     }
   }
@@ -1163,8 +654,6 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources: Swif
         case 1: try { try decoder.decodeSingularMessageField(value: &_storage._ldsConfig) }()
         case 2: try { try decoder.decodeSingularMessageField(value: &_storage._cdsConfig) }()
         case 3: try { try decoder.decodeSingularMessageField(value: &_storage._adsConfig) }()
-        case 5: try { try decoder.decodeSingularStringField(value: &_storage._ldsResourcesLocator) }()
-        case 6: try { try decoder.decodeSingularStringField(value: &_storage._cdsResourcesLocator) }()
         default: break
         }
       }
@@ -1186,12 +675,6 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources: Swif
       try { if let v = _storage._adsConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
       } }()
-      if !_storage._ldsResourcesLocator.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._ldsResourcesLocator, fieldNumber: 5)
-      }
-      if !_storage._cdsResourcesLocator.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._cdsResourcesLocator, fieldNumber: 6)
-      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1202,9 +685,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources: Swif
         let _storage = _args.0
         let rhs_storage = _args.1
         if _storage._ldsConfig != rhs_storage._ldsConfig {return false}
-        if _storage._ldsResourcesLocator != rhs_storage._ldsResourcesLocator {return false}
         if _storage._cdsConfig != rhs_storage._cdsConfig {return false}
-        if _storage._cdsResourcesLocator != rhs_storage._cdsResourcesLocator {return false}
         if _storage._adsConfig != rhs_storage._adsConfig {return false}
         return true
       }
@@ -1217,105 +698,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap.DynamicResources: Swif
 
 nonisolated extension Envoy_Config_Bootstrap_V3_ClusterManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ClusterManager"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}local_cluster_name\0\u{3}outlier_detection\0\u{3}upstream_bind_config\0\u{3}load_stats_config\0\u{3}enable_deferred_cluster_creation\0")
-
-  fileprivate class _StorageClass {
-    var _localClusterName: String = String()
-    var _outlierDetection: Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection? = nil
-    var _upstreamBindConfig: Envoy_Config_Core_V3_BindConfig? = nil
-    var _loadStatsConfig: Envoy_Config_Core_V3_ApiConfigSource? = nil
-    var _enableDeferredClusterCreation: Bool = false
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _localClusterName = source._localClusterName
-      _outlierDetection = source._outlierDetection
-      _upstreamBindConfig = source._upstreamBindConfig
-      _loadStatsConfig = source._loadStatsConfig
-      _enableDeferredClusterCreation = source._enableDeferredClusterCreation
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularStringField(value: &_storage._localClusterName) }()
-        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._outlierDetection) }()
-        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._upstreamBindConfig) }()
-        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._loadStatsConfig) }()
-        case 5: try { try decoder.decodeSingularBoolField(value: &_storage._enableDeferredClusterCreation) }()
-        default: break
-        }
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      if !_storage._localClusterName.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._localClusterName, fieldNumber: 1)
-      }
-      try { if let v = _storage._outlierDetection {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      } }()
-      try { if let v = _storage._upstreamBindConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-      } }()
-      try { if let v = _storage._loadStatsConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      } }()
-      if _storage._enableDeferredClusterCreation != false {
-        try visitor.visitSingularBoolField(value: _storage._enableDeferredClusterCreation, fieldNumber: 5)
-      }
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Bootstrap_V3_ClusterManager, rhs: Envoy_Config_Bootstrap_V3_ClusterManager) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._localClusterName != rhs_storage._localClusterName {return false}
-        if _storage._outlierDetection != rhs_storage._outlierDetection {return false}
-        if _storage._upstreamBindConfig != rhs_storage._upstreamBindConfig {return false}
-        if _storage._loadStatsConfig != rhs_storage._loadStatsConfig {return false}
-        if _storage._enableDeferredClusterCreation != rhs_storage._enableDeferredClusterCreation {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = Envoy_Config_Bootstrap_V3_ClusterManager.protoMessageName + ".OutlierDetection"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_log_path\0\u{3}event_service\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}local_cluster_name\0\u{3}outlier_detection\0\u{3}upstream_bind_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1323,8 +706,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection:
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.eventLogPath) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._eventService) }()
+      case 1: try { try decoder.decodeSingularStringField(value: &self.localClusterName) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._outlierDetection) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._upstreamBindConfig) }()
       default: break
       }
     }
@@ -1335,18 +719,52 @@ nonisolated extension Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection:
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.localClusterName.isEmpty {
+      try visitor.visitSingularStringField(value: self.localClusterName, fieldNumber: 1)
+    }
+    try { if let v = self._outlierDetection {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._upstreamBindConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Envoy_Config_Bootstrap_V3_ClusterManager, rhs: Envoy_Config_Bootstrap_V3_ClusterManager) -> Bool {
+    if lhs.localClusterName != rhs.localClusterName {return false}
+    if lhs._outlierDetection != rhs._outlierDetection {return false}
+    if lhs._upstreamBindConfig != rhs._upstreamBindConfig {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = Envoy_Config_Bootstrap_V3_ClusterManager.protoMessageName + ".OutlierDetection"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_log_path\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.eventLogPath) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if !self.eventLogPath.isEmpty {
       try visitor.visitSingularStringField(value: self.eventLogPath, fieldNumber: 1)
     }
-    try { if let v = self._eventService {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection, rhs: Envoy_Config_Bootstrap_V3_ClusterManager.OutlierDetection) -> Bool {
     if lhs.eventLogPath != rhs.eventLogPath {return false}
-    if lhs._eventService != rhs._eventService {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1377,55 +795,6 @@ nonisolated extension Envoy_Config_Bootstrap_V3_LayeredRuntime: SwiftProtobuf.Me
 
   public static func ==(lhs: Envoy_Config_Bootstrap_V3_LayeredRuntime, rhs: Envoy_Config_Bootstrap_V3_LayeredRuntime) -> Bool {
     if lhs.layers != rhs.layers {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Bootstrap_V3_Runtime: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".Runtime"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}symlink_root\0\u{1}subdirectory\0\u{3}override_subdirectory\0\u{1}base\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.symlinkRoot) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.subdirectory) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.overrideSubdirectory) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._base) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.symlinkRoot.isEmpty {
-      try visitor.visitSingularStringField(value: self.symlinkRoot, fieldNumber: 1)
-    }
-    if !self.subdirectory.isEmpty {
-      try visitor.visitSingularStringField(value: self.subdirectory, fieldNumber: 2)
-    }
-    if !self.overrideSubdirectory.isEmpty {
-      try visitor.visitSingularStringField(value: self.overrideSubdirectory, fieldNumber: 3)
-    }
-    try { if let v = self._base {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Bootstrap_V3_Runtime, rhs: Envoy_Config_Bootstrap_V3_Runtime) -> Bool {
-    if lhs.symlinkRoot != rhs.symlinkRoot {return false}
-    if lhs.subdirectory != rhs.subdirectory {return false}
-    if lhs.overrideSubdirectory != rhs.overrideSubdirectory {return false}
-    if lhs._base != rhs._base {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1539,39 +908,18 @@ nonisolated extension Envoy_Config_Bootstrap_V3_RuntimeLayer: SwiftProtobuf.Mess
 
 nonisolated extension Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Bootstrap_V3_RuntimeLayer.protoMessageName + ".DiskLayer"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}symlink_root\0\u{3}append_service_cluster\0\u{1}subdirectory\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.symlinkRoot) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.appendServiceCluster) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.subdirectory) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.symlinkRoot.isEmpty {
-      try visitor.visitSingularStringField(value: self.symlinkRoot, fieldNumber: 1)
-    }
-    if self.appendServiceCluster != false {
-      try visitor.visitSingularBoolField(value: self.appendServiceCluster, fieldNumber: 2)
-    }
-    if !self.subdirectory.isEmpty {
-      try visitor.visitSingularStringField(value: self.subdirectory, fieldNumber: 3)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer, rhs: Envoy_Config_Bootstrap_V3_RuntimeLayer.DiskLayer) -> Bool {
-    if lhs.symlinkRoot != rhs.symlinkRoot {return false}
-    if lhs.subdirectory != rhs.subdirectory {return false}
-    if lhs.appendServiceCluster != rhs.appendServiceCluster {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -145,20 +145,6 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var transportSocketMatches: [Outrider_Unmodelled] {
-    get {_storage._transportSocketMatches}
-    set {_uniqueStorage()._transportSocketMatches = newValue}
-  }
-
-  public var transportSocketMatcher: Outrider_Unmodelled {
-    get {_storage._transportSocketMatcher ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._transportSocketMatcher = newValue}
-  }
-  /// Returns true if `transportSocketMatcher` has been explicitly set.
-  public var hasTransportSocketMatcher: Bool {_storage._transportSocketMatcher != nil}
-  /// Clears the value of `transportSocketMatcher`. Subsequent reads from it will return its default value.
-  public mutating func clearTransportSocketMatcher() {_uniqueStorage()._transportSocketMatcher = nil}
-
   public var name: String {
     get {_storage._name}
     set {_uniqueStorage()._name = newValue}
@@ -396,15 +382,6 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
   /// Clears the value of `upstreamBindConfig`. Subsequent reads from it will return its default value.
   public mutating func clearUpstreamBindConfig() {_uniqueStorage()._upstreamBindConfig = nil}
 
-  public var lbSubsetConfig: Outrider_Unmodelled {
-    get {_storage._lbSubsetConfig ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._lbSubsetConfig = newValue}
-  }
-  /// Returns true if `lbSubsetConfig` has been explicitly set.
-  public var hasLbSubsetConfig: Bool {_storage._lbSubsetConfig != nil}
-  /// Clears the value of `lbSubsetConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearLbSubsetConfig() {_uniqueStorage()._lbSubsetConfig = nil}
-
   public var lbConfig: OneOf_LbConfig? {
     get {return _storage._lbConfig}
     set {_uniqueStorage()._lbConfig = newValue}
@@ -468,15 +445,6 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
   /// Clears the value of `transportSocket`. Subsequent reads from it will return its default value.
   public mutating func clearTransportSocket() {_uniqueStorage()._transportSocket = nil}
 
-  public var metadata: Envoy_Config_Core_V3_Metadata {
-    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
-    set {_uniqueStorage()._metadata = newValue}
-  }
-  /// Returns true if `metadata` has been explicitly set.
-  public var hasMetadata: Bool {_storage._metadata != nil}
-  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
-
   public var protocolSelection: Envoy_Config_Cluster_V3_Cluster.ClusterProtocolSelection {
     get {_storage._protocolSelection}
     set {_uniqueStorage()._protocolSelection = newValue}
@@ -501,11 +469,6 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
     set {_uniqueStorage()._ignoreHealthOnHostRemoval = newValue}
   }
 
-  public var filters: [Outrider_Unmodelled] {
-    get {_storage._filters}
-    set {_uniqueStorage()._filters = newValue}
-  }
-
   public var loadBalancingPolicy: Envoy_Config_Cluster_V3_LoadBalancingPolicy {
     get {_storage._loadBalancingPolicy ?? Envoy_Config_Cluster_V3_LoadBalancingPolicy()}
     set {_uniqueStorage()._loadBalancingPolicy = newValue}
@@ -515,33 +478,10 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
   /// Clears the value of `loadBalancingPolicy`. Subsequent reads from it will return its default value.
   public mutating func clearLoadBalancingPolicy() {_uniqueStorage()._loadBalancingPolicy = nil}
 
-  public var lrsServer: Envoy_Config_Core_V3_ConfigSource {
-    get {_storage._lrsServer ?? Envoy_Config_Core_V3_ConfigSource()}
-    set {_uniqueStorage()._lrsServer = newValue}
-  }
-  /// Returns true if `lrsServer` has been explicitly set.
-  public var hasLrsServer: Bool {_storage._lrsServer != nil}
-  /// Clears the value of `lrsServer`. Subsequent reads from it will return its default value.
-  public mutating func clearLrsServer() {_uniqueStorage()._lrsServer = nil}
-
-  public var lrsReportEndpointMetrics: [String] {
-    get {_storage._lrsReportEndpointMetrics}
-    set {_uniqueStorage()._lrsReportEndpointMetrics = newValue}
-  }
-
   public var trackTimeoutBudgets: Bool {
     get {_storage._trackTimeoutBudgets}
     set {_uniqueStorage()._trackTimeoutBudgets = newValue}
   }
-
-  public var upstreamConfig: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._upstreamConfig ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._upstreamConfig = newValue}
-  }
-  /// Returns true if `upstreamConfig` has been explicitly set.
-  public var hasUpstreamConfig: Bool {_storage._upstreamConfig != nil}
-  /// Clears the value of `upstreamConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearUpstreamConfig() {_uniqueStorage()._upstreamConfig = nil}
 
   public var trackClusterStats: Envoy_Config_Cluster_V3_TrackClusterStats {
     get {_storage._trackClusterStats ?? Envoy_Config_Cluster_V3_TrackClusterStats()}
@@ -551,20 +491,6 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
   public var hasTrackClusterStats: Bool {_storage._trackClusterStats != nil}
   /// Clears the value of `trackClusterStats`. Subsequent reads from it will return its default value.
   public mutating func clearTrackClusterStats() {_uniqueStorage()._trackClusterStats = nil}
-
-  public var preconnectPolicy: Outrider_Unmodelled {
-    get {_storage._preconnectPolicy ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._preconnectPolicy = newValue}
-  }
-  /// Returns true if `preconnectPolicy` has been explicitly set.
-  public var hasPreconnectPolicy: Bool {_storage._preconnectPolicy != nil}
-  /// Clears the value of `preconnectPolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearPreconnectPolicy() {_uniqueStorage()._preconnectPolicy = nil}
-
-  public var connectionPoolPerDownstreamConnection: Bool {
-    get {_storage._connectionPoolPerDownstreamConnection}
-    set {_uniqueStorage()._connectionPoolPerDownstreamConnection = newValue}
-  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -786,30 +712,27 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
     fileprivate var _typedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
   }
 
-  public nonisolated struct EdsClusterConfig: @unchecked Sendable {
+  public nonisolated struct EdsClusterConfig: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
     public var edsConfig: Envoy_Config_Core_V3_ConfigSource {
-      get {_storage._edsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
-      set {_uniqueStorage()._edsConfig = newValue}
+      get {_edsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
+      set {_edsConfig = newValue}
     }
     /// Returns true if `edsConfig` has been explicitly set.
-    public var hasEdsConfig: Bool {_storage._edsConfig != nil}
+    public var hasEdsConfig: Bool {self._edsConfig != nil}
     /// Clears the value of `edsConfig`. Subsequent reads from it will return its default value.
-    public mutating func clearEdsConfig() {_uniqueStorage()._edsConfig = nil}
+    public mutating func clearEdsConfig() {self._edsConfig = nil}
 
-    public var serviceName: String {
-      get {_storage._serviceName}
-      set {_uniqueStorage()._serviceName = newValue}
-    }
+    public var serviceName: String = String()
 
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
 
-    fileprivate var _storage = _StorageClass.defaultInstance
+    fileprivate var _edsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
   }
 
   public nonisolated struct SlowStartConfig: Sendable {
@@ -1021,21 +944,11 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
     /// Clears the value of `upstreamPortOverride`. Subsequent reads from it will return its default value.
     public mutating func clearUpstreamPortOverride() {self._upstreamPortOverride = nil}
 
-    public var metadataKey: Outrider_Unmodelled {
-      get {_metadataKey ?? Outrider_Unmodelled()}
-      set {_metadataKey = newValue}
-    }
-    /// Returns true if `metadataKey` has been explicitly set.
-    public var hasMetadataKey: Bool {self._metadataKey != nil}
-    /// Clears the value of `metadataKey`. Subsequent reads from it will return its default value.
-    public mutating func clearMetadataKey() {self._metadataKey = nil}
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
 
     fileprivate var _upstreamPortOverride: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-    fileprivate var _metadataKey: Outrider_Unmodelled? = nil
   }
 
   public nonisolated struct CommonLbConfig: Sendable {
@@ -1070,18 +983,7 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
       set {localityConfigSpecifier = .localityWeightedLbConfig(newValue)}
     }
 
-    public var updateMergeWindow: SwiftProtobuf.Google_Protobuf_Duration {
-      get {_updateMergeWindow ?? SwiftProtobuf.Google_Protobuf_Duration()}
-      set {_updateMergeWindow = newValue}
-    }
-    /// Returns true if `updateMergeWindow` has been explicitly set.
-    public var hasUpdateMergeWindow: Bool {self._updateMergeWindow != nil}
-    /// Clears the value of `updateMergeWindow`. Subsequent reads from it will return its default value.
-    public mutating func clearUpdateMergeWindow() {self._updateMergeWindow = nil}
-
     public var ignoreNewHostsUntilFirstHc: Bool = false
-
-    public var closeConnectionsOnHostSetChange: Bool = false
 
     public var consistentHashingLbConfig: Envoy_Config_Cluster_V3_Cluster.CommonLbConfig.ConsistentHashingLbConfig {
       get {_consistentHashingLbConfig ?? Envoy_Config_Cluster_V3_Cluster.CommonLbConfig.ConsistentHashingLbConfig()}
@@ -1091,15 +993,6 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
     public var hasConsistentHashingLbConfig: Bool {self._consistentHashingLbConfig != nil}
     /// Clears the value of `consistentHashingLbConfig`. Subsequent reads from it will return its default value.
     public mutating func clearConsistentHashingLbConfig() {self._consistentHashingLbConfig = nil}
-
-    public var overrideHostStatus: Envoy_Config_Core_V3_HealthStatusSet {
-      get {_overrideHostStatus ?? Envoy_Config_Core_V3_HealthStatusSet()}
-      set {_overrideHostStatus = newValue}
-    }
-    /// Returns true if `overrideHostStatus` has been explicitly set.
-    public var hasOverrideHostStatus: Bool {self._overrideHostStatus != nil}
-    /// Clears the value of `overrideHostStatus`. Subsequent reads from it will return its default value.
-    public mutating func clearOverrideHostStatus() {self._overrideHostStatus = nil}
 
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1178,9 +1071,7 @@ public nonisolated struct Envoy_Config_Cluster_V3_Cluster: @unchecked Sendable {
     public init() {}
 
     fileprivate var _healthyPanicThreshold: Envoy_Type_V3_Percent? = nil
-    fileprivate var _updateMergeWindow: SwiftProtobuf.Google_Protobuf_Duration? = nil
     fileprivate var _consistentHashingLbConfig: Envoy_Config_Cluster_V3_Cluster.CommonLbConfig.ConsistentHashingLbConfig? = nil
-    fileprivate var _overrideHostStatus: Envoy_Config_Core_V3_HealthStatusSet? = nil
   }
 
   public nonisolated struct RefreshRate: Sendable {
@@ -1460,11 +1351,6 @@ public nonisolated struct Envoy_Config_Cluster_V3_OutlierDetection: @unchecked S
   /// Clears the value of `successfulActiveHealthCheckUnejectHost`. Subsequent reads from it will return its default value.
   public mutating func clearSuccessfulActiveHealthCheckUnejectHost() {_uniqueStorage()._successfulActiveHealthCheckUnejectHost = nil}
 
-  public var monitors: [Envoy_Config_Core_V3_TypedExtensionConfig] {
-    get {_storage._monitors}
-    set {_uniqueStorage()._monitors = newValue}
-  }
-
   public var alwaysEjectOneHost: SwiftProtobuf.Google_Protobuf_BoolValue {
     get {_storage._alwaysEjectOneHost ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
     set {_uniqueStorage()._alwaysEjectOneHost = newValue}
@@ -1511,23 +1397,11 @@ public nonisolated struct Envoy_Config_Cluster_V3_UpstreamConnectionOptions: Sen
   /// Clears the value of `tcpKeepalive`. Subsequent reads from it will return its default value.
   public mutating func clearTcpKeepalive() {self._tcpKeepalive = nil}
 
-  public var setLocalInterfaceNameOnUpstreamConnections: Bool = false
-
-  public var happyEyeballsConfig: Outrider_Unmodelled {
-    get {_happyEyeballsConfig ?? Outrider_Unmodelled()}
-    set {_happyEyeballsConfig = newValue}
-  }
-  /// Returns true if `happyEyeballsConfig` has been explicitly set.
-  public var hasHappyEyeballsConfig: Bool {self._happyEyeballsConfig != nil}
-  /// Clears the value of `happyEyeballsConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearHappyEyeballsConfig() {self._happyEyeballsConfig = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _tcpKeepalive: Envoy_Config_Core_V3_TcpKeepalive? = nil
-  fileprivate var _happyEyeballsConfig: Outrider_Unmodelled? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -1679,11 +1553,9 @@ nonisolated extension Envoy_Config_Cluster_V3_CircuitBreakers.Thresholds.RetryBu
 
 nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Cluster"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}type\0\u{3}eds_cluster_config\0\u{3}connect_timeout\0\u{3}per_connection_buffer_limit_bytes\0\u{3}lb_policy\0\u{4}\u{2}health_checks\0\u{3}max_requests_per_connection\0\u{3}circuit_breakers\0\u{4}\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{4}\u{2}dns_refresh_rate\0\u{3}dns_lookup_family\0\u{3}dns_resolvers\0\u{3}outlier_detection\0\u{3}cleanup_interval\0\u{3}upstream_bind_config\0\u{3}lb_subset_config\0\u{3}ring_hash_lb_config\0\u{3}transport_socket\0\u{1}metadata\0\u{3}protocol_selection\0\u{3}common_lb_config\0\u{3}alt_stat_name\0\u{3}common_http_protocol_options\0\u{3}upstream_connection_options\0\u{3}close_connections_on_host_health_failure\0\u{3}ignore_health_on_host_removal\0\u{3}load_assignment\0\u{3}original_dst_lb_config\0\u{4}\u{2}typed_extension_protocol_options\0\u{3}least_request_lb_config\0\u{3}cluster_type\0\u{3}respect_dns_ttl\0\u{1}filters\0\u{3}load_balancing_policy\0\u{3}lrs_server\0\u{3}transport_socket_matches\0\u{3}dns_failure_refresh_rate\0\u{3}use_tcp_for_dns_lookups\0\u{3}upstream_http_protocol_options\0\u{3}track_timeout_budgets\0\u{3}upstream_config\0\u{3}track_cluster_stats\0\u{3}preconnect_policy\0\u{3}connection_pool_per_downstream_connection\0\u{3}maglev_lb_config\0\u{3}dns_resolution_config\0\u{3}wait_for_warm_on_init\0\u{3}typed_dns_resolver_config\0\u{3}round_robin_lb_config\0\u{3}lrs_report_endpoint_metrics\0\u{3}dns_jitter\0\u{3}transport_socket_matcher\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}type\0\u{3}eds_cluster_config\0\u{3}connect_timeout\0\u{3}per_connection_buffer_limit_bytes\0\u{3}lb_policy\0\u{4}\u{2}health_checks\0\u{3}max_requests_per_connection\0\u{3}circuit_breakers\0\u{4}\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{4}\u{2}dns_refresh_rate\0\u{3}dns_lookup_family\0\u{3}dns_resolvers\0\u{3}outlier_detection\0\u{3}cleanup_interval\0\u{3}upstream_bind_config\0\u{4}\u{2}ring_hash_lb_config\0\u{3}transport_socket\0\u{4}\u{2}protocol_selection\0\u{3}common_lb_config\0\u{3}alt_stat_name\0\u{3}common_http_protocol_options\0\u{3}upstream_connection_options\0\u{3}close_connections_on_host_health_failure\0\u{3}ignore_health_on_host_removal\0\u{3}load_assignment\0\u{3}original_dst_lb_config\0\u{4}\u{2}typed_extension_protocol_options\0\u{3}least_request_lb_config\0\u{3}cluster_type\0\u{3}respect_dns_ttl\0\u{4}\u{2}load_balancing_policy\0\u{4}\u{3}dns_failure_refresh_rate\0\u{3}use_tcp_for_dns_lookups\0\u{3}upstream_http_protocol_options\0\u{3}track_timeout_budgets\0\u{4}\u{2}track_cluster_stats\0\u{4}\u{3}maglev_lb_config\0\u{3}dns_resolution_config\0\u{3}wait_for_warm_on_init\0\u{3}typed_dns_resolver_config\0\u{3}round_robin_lb_config\0\u{4}\u{2}dns_jitter\0")
 
   fileprivate class _StorageClass {
-    var _transportSocketMatches: [Outrider_Unmodelled] = []
-    var _transportSocketMatcher: Outrider_Unmodelled? = nil
     var _name: String = String()
     var _altStatName: String = String()
     var _clusterDiscoveryType: Envoy_Config_Cluster_V3_Cluster.OneOf_ClusterDiscoveryType?
@@ -1713,24 +1585,16 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
     var _outlierDetection: Envoy_Config_Cluster_V3_OutlierDetection? = nil
     var _cleanupInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _upstreamBindConfig: Envoy_Config_Core_V3_BindConfig? = nil
-    var _lbSubsetConfig: Outrider_Unmodelled? = nil
     var _lbConfig: Envoy_Config_Cluster_V3_Cluster.OneOf_LbConfig?
     var _commonLbConfig: Envoy_Config_Cluster_V3_Cluster.CommonLbConfig? = nil
     var _transportSocket: Envoy_Config_Core_V3_TransportSocket? = nil
-    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
     var _protocolSelection: Envoy_Config_Cluster_V3_Cluster.ClusterProtocolSelection = .useConfiguredProtocol
     var _upstreamConnectionOptions: Envoy_Config_Cluster_V3_UpstreamConnectionOptions? = nil
     var _closeConnectionsOnHostHealthFailure: Bool = false
     var _ignoreHealthOnHostRemoval: Bool = false
-    var _filters: [Outrider_Unmodelled] = []
     var _loadBalancingPolicy: Envoy_Config_Cluster_V3_LoadBalancingPolicy? = nil
-    var _lrsServer: Envoy_Config_Core_V3_ConfigSource? = nil
-    var _lrsReportEndpointMetrics: [String] = []
     var _trackTimeoutBudgets: Bool = false
-    var _upstreamConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
     var _trackClusterStats: Envoy_Config_Cluster_V3_TrackClusterStats? = nil
-    var _preconnectPolicy: Outrider_Unmodelled? = nil
-    var _connectionPoolPerDownstreamConnection: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1741,8 +1605,6 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
     private init() {}
 
     init(copying source: _StorageClass) {
-      _transportSocketMatches = source._transportSocketMatches
-      _transportSocketMatcher = source._transportSocketMatcher
       _name = source._name
       _altStatName = source._altStatName
       _clusterDiscoveryType = source._clusterDiscoveryType
@@ -1772,24 +1634,16 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       _outlierDetection = source._outlierDetection
       _cleanupInterval = source._cleanupInterval
       _upstreamBindConfig = source._upstreamBindConfig
-      _lbSubsetConfig = source._lbSubsetConfig
       _lbConfig = source._lbConfig
       _commonLbConfig = source._commonLbConfig
       _transportSocket = source._transportSocket
-      _metadata = source._metadata
       _protocolSelection = source._protocolSelection
       _upstreamConnectionOptions = source._upstreamConnectionOptions
       _closeConnectionsOnHostHealthFailure = source._closeConnectionsOnHostHealthFailure
       _ignoreHealthOnHostRemoval = source._ignoreHealthOnHostRemoval
-      _filters = source._filters
       _loadBalancingPolicy = source._loadBalancingPolicy
-      _lrsServer = source._lrsServer
-      _lrsReportEndpointMetrics = source._lrsReportEndpointMetrics
       _trackTimeoutBudgets = source._trackTimeoutBudgets
-      _upstreamConfig = source._upstreamConfig
       _trackClusterStats = source._trackClusterStats
-      _preconnectPolicy = source._preconnectPolicy
-      _connectionPoolPerDownstreamConnection = source._connectionPoolPerDownstreamConnection
     }
   }
 
@@ -1832,7 +1686,6 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
         case 19: try { try decoder.decodeSingularMessageField(value: &_storage._outlierDetection) }()
         case 20: try { try decoder.decodeSingularMessageField(value: &_storage._cleanupInterval) }()
         case 21: try { try decoder.decodeSingularMessageField(value: &_storage._upstreamBindConfig) }()
-        case 22: try { try decoder.decodeSingularMessageField(value: &_storage._lbSubsetConfig) }()
         case 23: try {
           var v: Envoy_Config_Cluster_V3_Cluster.RingHashLbConfig?
           var hadOneofValue = false
@@ -1847,7 +1700,6 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
           }
         }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocket) }()
-        case 25: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 26: try { try decoder.decodeSingularEnumField(value: &_storage._protocolSelection) }()
         case 27: try { try decoder.decodeSingularMessageField(value: &_storage._commonLbConfig) }()
         case 28: try { try decoder.decodeSingularStringField(value: &_storage._altStatName) }()
@@ -1897,18 +1749,12 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
           }
         }()
         case 39: try { try decoder.decodeSingularBoolField(value: &_storage._respectDnsTtl) }()
-        case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._filters) }()
         case 41: try { try decoder.decodeSingularMessageField(value: &_storage._loadBalancingPolicy) }()
-        case 42: try { try decoder.decodeSingularMessageField(value: &_storage._lrsServer) }()
-        case 43: try { try decoder.decodeRepeatedMessageField(value: &_storage._transportSocketMatches) }()
         case 44: try { try decoder.decodeSingularMessageField(value: &_storage._dnsFailureRefreshRate) }()
         case 45: try { try decoder.decodeSingularBoolField(value: &_storage._useTcpForDnsLookups) }()
         case 46: try { try decoder.decodeSingularMessageField(value: &_storage._upstreamHTTPProtocolOptions) }()
         case 47: try { try decoder.decodeSingularBoolField(value: &_storage._trackTimeoutBudgets) }()
-        case 48: try { try decoder.decodeSingularMessageField(value: &_storage._upstreamConfig) }()
         case 49: try { try decoder.decodeSingularMessageField(value: &_storage._trackClusterStats) }()
-        case 50: try { try decoder.decodeSingularMessageField(value: &_storage._preconnectPolicy) }()
-        case 51: try { try decoder.decodeSingularBoolField(value: &_storage._connectionPoolPerDownstreamConnection) }()
         case 52: try {
           var v: Envoy_Config_Cluster_V3_Cluster.MaglevLbConfig?
           var hadOneofValue = false
@@ -1938,9 +1784,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
             _storage._lbConfig = .roundRobinLbConfig(v)
           }
         }()
-        case 57: try { try decoder.decodeRepeatedStringField(value: &_storage._lrsReportEndpointMetrics) }()
         case 58: try { try decoder.decodeSingularMessageField(value: &_storage._dnsJitter) }()
-        case 59: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocketMatcher) }()
         default: break
         }
       }
@@ -2004,17 +1848,11 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       try { if let v = _storage._upstreamBindConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
       } }()
-      try { if let v = _storage._lbSubsetConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
-      } }()
       try { if case .ringHashLbConfig(let v)? = _storage._lbConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
       } }()
       try { if let v = _storage._transportSocket {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
-      } }()
-      try { if let v = _storage._metadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
       } }()
       if _storage._protocolSelection != .useConfiguredProtocol {
         try visitor.visitSingularEnumField(value: _storage._protocolSelection, fieldNumber: 26)
@@ -2055,18 +1893,9 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       if _storage._respectDnsTtl != false {
         try visitor.visitSingularBoolField(value: _storage._respectDnsTtl, fieldNumber: 39)
       }
-      if !_storage._filters.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._filters, fieldNumber: 40)
-      }
       try { if let v = _storage._loadBalancingPolicy {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
       } }()
-      try { if let v = _storage._lrsServer {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
-      } }()
-      if !_storage._transportSocketMatches.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._transportSocketMatches, fieldNumber: 43)
-      }
       try { if let v = _storage._dnsFailureRefreshRate {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 44)
       } }()
@@ -2079,18 +1908,9 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       if _storage._trackTimeoutBudgets != false {
         try visitor.visitSingularBoolField(value: _storage._trackTimeoutBudgets, fieldNumber: 47)
       }
-      try { if let v = _storage._upstreamConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 48)
-      } }()
       try { if let v = _storage._trackClusterStats {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 49)
       } }()
-      try { if let v = _storage._preconnectPolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
-      } }()
-      if _storage._connectionPoolPerDownstreamConnection != false {
-        try visitor.visitSingularBoolField(value: _storage._connectionPoolPerDownstreamConnection, fieldNumber: 51)
-      }
       try { if case .maglevLbConfig(let v)? = _storage._lbConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 52)
       } }()
@@ -2106,14 +1926,8 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       try { if case .roundRobinLbConfig(let v)? = _storage._lbConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 56)
       } }()
-      if !_storage._lrsReportEndpointMetrics.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._lrsReportEndpointMetrics, fieldNumber: 57)
-      }
       try { if let v = _storage._dnsJitter {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 58)
-      } }()
-      try { if let v = _storage._transportSocketMatcher {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 59)
       } }()
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -2124,8 +1938,6 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
       let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
         let _storage = _args.0
         let rhs_storage = _args.1
-        if _storage._transportSocketMatches != rhs_storage._transportSocketMatches {return false}
-        if _storage._transportSocketMatcher != rhs_storage._transportSocketMatcher {return false}
         if _storage._name != rhs_storage._name {return false}
         if _storage._altStatName != rhs_storage._altStatName {return false}
         if _storage._clusterDiscoveryType != rhs_storage._clusterDiscoveryType {return false}
@@ -2155,24 +1967,16 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster: SwiftProtobuf.Message, Sw
         if _storage._outlierDetection != rhs_storage._outlierDetection {return false}
         if _storage._cleanupInterval != rhs_storage._cleanupInterval {return false}
         if _storage._upstreamBindConfig != rhs_storage._upstreamBindConfig {return false}
-        if _storage._lbSubsetConfig != rhs_storage._lbSubsetConfig {return false}
         if _storage._lbConfig != rhs_storage._lbConfig {return false}
         if _storage._commonLbConfig != rhs_storage._commonLbConfig {return false}
         if _storage._transportSocket != rhs_storage._transportSocket {return false}
-        if _storage._metadata != rhs_storage._metadata {return false}
         if _storage._protocolSelection != rhs_storage._protocolSelection {return false}
         if _storage._upstreamConnectionOptions != rhs_storage._upstreamConnectionOptions {return false}
         if _storage._closeConnectionsOnHostHealthFailure != rhs_storage._closeConnectionsOnHostHealthFailure {return false}
         if _storage._ignoreHealthOnHostRemoval != rhs_storage._ignoreHealthOnHostRemoval {return false}
-        if _storage._filters != rhs_storage._filters {return false}
         if _storage._loadBalancingPolicy != rhs_storage._loadBalancingPolicy {return false}
-        if _storage._lrsServer != rhs_storage._lrsServer {return false}
-        if _storage._lrsReportEndpointMetrics != rhs_storage._lrsReportEndpointMetrics {return false}
         if _storage._trackTimeoutBudgets != rhs_storage._trackTimeoutBudgets {return false}
-        if _storage._upstreamConfig != rhs_storage._upstreamConfig {return false}
         if _storage._trackClusterStats != rhs_storage._trackClusterStats {return false}
-        if _storage._preconnectPolicy != rhs_storage._preconnectPolicy {return false}
-        if _storage._connectionPoolPerDownstreamConnection != rhs_storage._connectionPoolPerDownstreamConnection {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -2241,74 +2045,36 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.EdsClusterConfig: SwiftPro
   public static let protoMessageName: String = Envoy_Config_Cluster_V3_Cluster.protoMessageName + ".EdsClusterConfig"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}eds_config\0\u{3}service_name\0")
 
-  fileprivate class _StorageClass {
-    var _edsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
-    var _serviceName: String = String()
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _edsConfig = source._edsConfig
-      _serviceName = source._serviceName
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
-
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._edsConfig) }()
-        case 2: try { try decoder.decodeSingularStringField(value: &_storage._serviceName) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._edsConfig) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.serviceName) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      try { if let v = _storage._edsConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-      } }()
-      if !_storage._serviceName.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._serviceName, fieldNumber: 2)
-      }
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._edsConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.serviceName.isEmpty {
+      try visitor.visitSingularStringField(value: self.serviceName, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Cluster_V3_Cluster.EdsClusterConfig, rhs: Envoy_Config_Cluster_V3_Cluster.EdsClusterConfig) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._edsConfig != rhs_storage._edsConfig {return false}
-        if _storage._serviceName != rhs_storage._serviceName {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs._edsConfig != rhs._edsConfig {return false}
+    if lhs.serviceName != rhs.serviceName {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2520,7 +2286,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.MaglevLbConfig: SwiftProto
 
 nonisolated extension Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Cluster_V3_Cluster.protoMessageName + ".OriginalDstLbConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}use_http_header\0\u{3}http_header_name\0\u{3}upstream_port_override\0\u{3}metadata_key\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}use_http_header\0\u{3}http_header_name\0\u{3}upstream_port_override\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2531,7 +2297,6 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig: Swift
       case 1: try { try decoder.decodeSingularBoolField(value: &self.useHTTPHeader) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.httpHeaderName) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._upstreamPortOverride) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._metadataKey) }()
       default: break
       }
     }
@@ -2551,9 +2316,6 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig: Swift
     try { if let v = self._upstreamPortOverride {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
-    try { if let v = self._metadataKey {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2561,7 +2323,6 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig: Swift
     if lhs.useHTTPHeader != rhs.useHTTPHeader {return false}
     if lhs.httpHeaderName != rhs.httpHeaderName {return false}
     if lhs._upstreamPortOverride != rhs._upstreamPortOverride {return false}
-    if lhs._metadataKey != rhs._metadataKey {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2569,7 +2330,7 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.OriginalDstLbConfig: Swift
 
 nonisolated extension Envoy_Config_Cluster_V3_Cluster.CommonLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Cluster_V3_Cluster.protoMessageName + ".CommonLbConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}healthy_panic_threshold\0\u{3}zone_aware_lb_config\0\u{3}locality_weighted_lb_config\0\u{3}update_merge_window\0\u{3}ignore_new_hosts_until_first_hc\0\u{3}close_connections_on_host_set_change\0\u{3}consistent_hashing_lb_config\0\u{3}override_host_status\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}healthy_panic_threshold\0\u{3}zone_aware_lb_config\0\u{3}locality_weighted_lb_config\0\u{4}\u{2}ignore_new_hosts_until_first_hc\0\u{4}\u{2}consistent_hashing_lb_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2604,11 +2365,8 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.CommonLbConfig: SwiftProto
           self.localityConfigSpecifier = .localityWeightedLbConfig(v)
         }
       }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._updateMergeWindow) }()
       case 5: try { try decoder.decodeSingularBoolField(value: &self.ignoreNewHostsUntilFirstHc) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.closeConnectionsOnHostSetChange) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._consistentHashingLbConfig) }()
-      case 8: try { try decoder.decodeSingularMessageField(value: &self._overrideHostStatus) }()
       default: break
       }
     }
@@ -2633,20 +2391,11 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.CommonLbConfig: SwiftProto
     }()
     case nil: break
     }
-    try { if let v = self._updateMergeWindow {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
     if self.ignoreNewHostsUntilFirstHc != false {
       try visitor.visitSingularBoolField(value: self.ignoreNewHostsUntilFirstHc, fieldNumber: 5)
     }
-    if self.closeConnectionsOnHostSetChange != false {
-      try visitor.visitSingularBoolField(value: self.closeConnectionsOnHostSetChange, fieldNumber: 6)
-    }
     try { if let v = self._consistentHashingLbConfig {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-    } }()
-    try { if let v = self._overrideHostStatus {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2654,11 +2403,8 @@ nonisolated extension Envoy_Config_Cluster_V3_Cluster.CommonLbConfig: SwiftProto
   public static func ==(lhs: Envoy_Config_Cluster_V3_Cluster.CommonLbConfig, rhs: Envoy_Config_Cluster_V3_Cluster.CommonLbConfig) -> Bool {
     if lhs._healthyPanicThreshold != rhs._healthyPanicThreshold {return false}
     if lhs.localityConfigSpecifier != rhs.localityConfigSpecifier {return false}
-    if lhs._updateMergeWindow != rhs._updateMergeWindow {return false}
     if lhs.ignoreNewHostsUntilFirstHc != rhs.ignoreNewHostsUntilFirstHc {return false}
-    if lhs.closeConnectionsOnHostSetChange != rhs.closeConnectionsOnHostSetChange {return false}
     if lhs._consistentHashingLbConfig != rhs._consistentHashingLbConfig {return false}
-    if lhs._overrideHostStatus != rhs._overrideHostStatus {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2871,7 +2617,7 @@ nonisolated extension Envoy_Config_Cluster_V3_LoadBalancingPolicy.Policy: SwiftP
 
 nonisolated extension Envoy_Config_Cluster_V3_OutlierDetection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".OutlierDetection"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}consecutive_5xx\0\u{1}interval\0\u{3}base_ejection_time\0\u{3}max_ejection_percent\0\u{3}enforcing_consecutive_5xx\0\u{3}enforcing_success_rate\0\u{3}success_rate_minimum_hosts\0\u{3}success_rate_request_volume\0\u{3}success_rate_stdev_factor\0\u{3}consecutive_gateway_failure\0\u{3}enforcing_consecutive_gateway_failure\0\u{3}split_external_local_origin_errors\0\u{3}consecutive_local_origin_failure\0\u{3}enforcing_consecutive_local_origin_failure\0\u{3}enforcing_local_origin_success_rate\0\u{3}failure_percentage_threshold\0\u{3}enforcing_failure_percentage\0\u{3}enforcing_failure_percentage_local_origin\0\u{3}failure_percentage_minimum_hosts\0\u{3}failure_percentage_request_volume\0\u{3}max_ejection_time\0\u{3}max_ejection_time_jitter\0\u{3}successful_active_health_check_uneject_host\0\u{1}monitors\0\u{3}always_eject_one_host\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}consecutive_5xx\0\u{1}interval\0\u{3}base_ejection_time\0\u{3}max_ejection_percent\0\u{3}enforcing_consecutive_5xx\0\u{3}enforcing_success_rate\0\u{3}success_rate_minimum_hosts\0\u{3}success_rate_request_volume\0\u{3}success_rate_stdev_factor\0\u{3}consecutive_gateway_failure\0\u{3}enforcing_consecutive_gateway_failure\0\u{3}split_external_local_origin_errors\0\u{3}consecutive_local_origin_failure\0\u{3}enforcing_consecutive_local_origin_failure\0\u{3}enforcing_local_origin_success_rate\0\u{3}failure_percentage_threshold\0\u{3}enforcing_failure_percentage\0\u{3}enforcing_failure_percentage_local_origin\0\u{3}failure_percentage_minimum_hosts\0\u{3}failure_percentage_request_volume\0\u{3}max_ejection_time\0\u{3}max_ejection_time_jitter\0\u{3}successful_active_health_check_uneject_host\0\u{4}\u{2}always_eject_one_host\0")
 
   fileprivate class _StorageClass {
     var _consecutive5Xx: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
@@ -2897,7 +2643,6 @@ nonisolated extension Envoy_Config_Cluster_V3_OutlierDetection: SwiftProtobuf.Me
     var _maxEjectionTime: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _maxEjectionTimeJitter: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _successfulActiveHealthCheckUnejectHost: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _monitors: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
     var _alwaysEjectOneHost: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
 
       // This property is used as the initial default value for new instances of the type.
@@ -2932,7 +2677,6 @@ nonisolated extension Envoy_Config_Cluster_V3_OutlierDetection: SwiftProtobuf.Me
       _maxEjectionTime = source._maxEjectionTime
       _maxEjectionTimeJitter = source._maxEjectionTimeJitter
       _successfulActiveHealthCheckUnejectHost = source._successfulActiveHealthCheckUnejectHost
-      _monitors = source._monitors
       _alwaysEjectOneHost = source._alwaysEjectOneHost
     }
   }
@@ -2975,7 +2719,6 @@ nonisolated extension Envoy_Config_Cluster_V3_OutlierDetection: SwiftProtobuf.Me
         case 21: try { try decoder.decodeSingularMessageField(value: &_storage._maxEjectionTime) }()
         case 22: try { try decoder.decodeSingularMessageField(value: &_storage._maxEjectionTimeJitter) }()
         case 23: try { try decoder.decodeSingularMessageField(value: &_storage._successfulActiveHealthCheckUnejectHost) }()
-        case 24: try { try decoder.decodeRepeatedMessageField(value: &_storage._monitors) }()
         case 25: try { try decoder.decodeSingularMessageField(value: &_storage._alwaysEjectOneHost) }()
         default: break
         }
@@ -3058,9 +2801,6 @@ nonisolated extension Envoy_Config_Cluster_V3_OutlierDetection: SwiftProtobuf.Me
       try { if let v = _storage._successfulActiveHealthCheckUnejectHost {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
       } }()
-      if !_storage._monitors.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._monitors, fieldNumber: 24)
-      }
       try { if let v = _storage._alwaysEjectOneHost {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
       } }()
@@ -3096,7 +2836,6 @@ nonisolated extension Envoy_Config_Cluster_V3_OutlierDetection: SwiftProtobuf.Me
         if _storage._maxEjectionTime != rhs_storage._maxEjectionTime {return false}
         if _storage._maxEjectionTimeJitter != rhs_storage._maxEjectionTimeJitter {return false}
         if _storage._successfulActiveHealthCheckUnejectHost != rhs_storage._successfulActiveHealthCheckUnejectHost {return false}
-        if _storage._monitors != rhs_storage._monitors {return false}
         if _storage._alwaysEjectOneHost != rhs_storage._alwaysEjectOneHost {return false}
         return true
       }
@@ -3149,7 +2888,7 @@ nonisolated extension Envoy_Config_Cluster_V3_TrackClusterStats: SwiftProtobuf.M
 
 nonisolated extension Envoy_Config_Cluster_V3_UpstreamConnectionOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".UpstreamConnectionOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tcp_keepalive\0\u{3}set_local_interface_name_on_upstream_connections\0\u{3}happy_eyeballs_config\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tcp_keepalive\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3158,8 +2897,6 @@ nonisolated extension Envoy_Config_Cluster_V3_UpstreamConnectionOptions: SwiftPr
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._tcpKeepalive) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.setLocalInterfaceNameOnUpstreamConnections) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._happyEyeballsConfig) }()
       default: break
       }
     }
@@ -3173,19 +2910,11 @@ nonisolated extension Envoy_Config_Cluster_V3_UpstreamConnectionOptions: SwiftPr
     try { if let v = self._tcpKeepalive {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
-    if self.setLocalInterfaceNameOnUpstreamConnections != false {
-      try visitor.visitSingularBoolField(value: self.setLocalInterfaceNameOnUpstreamConnections, fieldNumber: 2)
-    }
-    try { if let v = self._happyEyeballsConfig {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Cluster_V3_UpstreamConnectionOptions, rhs: Envoy_Config_Cluster_V3_UpstreamConnectionOptions) -> Bool {
     if lhs._tcpKeepalive != rhs._tcpKeepalive {return false}
-    if lhs.setLocalInterfaceNameOnUpstreamConnections != rhs.setLocalInterfaceNameOnUpstreamConnections {return false}
-    if lhs._happyEyeballsConfig != rhs._happyEyeballsConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -317,24 +317,6 @@ public nonisolated struct Envoy_Config_Core_V3_ApiConfigSource: Sendable {
 
   public var grpcServices: [Envoy_Config_Core_V3_GrpcService] = []
 
-  public var refreshDelay: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_refreshDelay ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_refreshDelay = newValue}
-  }
-  /// Returns true if `refreshDelay` has been explicitly set.
-  public var hasRefreshDelay: Bool {self._refreshDelay != nil}
-  /// Clears the value of `refreshDelay`. Subsequent reads from it will return its default value.
-  public mutating func clearRefreshDelay() {self._refreshDelay = nil}
-
-  public var requestTimeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_requestTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_requestTimeout = newValue}
-  }
-  /// Returns true if `requestTimeout` has been explicitly set.
-  public var hasRequestTimeout: Bool {self._requestTimeout != nil}
-  /// Clears the value of `requestTimeout`. Subsequent reads from it will return its default value.
-  public mutating func clearRequestTimeout() {self._requestTimeout = nil}
-
   public var rateLimitSettings: Envoy_Config_Core_V3_RateLimitSettings {
     get {_rateLimitSettings ?? Envoy_Config_Core_V3_RateLimitSettings()}
     set {_rateLimitSettings = newValue}
@@ -345,8 +327,6 @@ public nonisolated struct Envoy_Config_Core_V3_ApiConfigSource: Sendable {
   public mutating func clearRateLimitSettings() {self._rateLimitSettings = nil}
 
   public var setNodeOnFirstMessageOnly: Bool = false
-
-  public var configValidators: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -402,8 +382,6 @@ public nonisolated struct Envoy_Config_Core_V3_ApiConfigSource: Sendable {
 
   public init() {}
 
-  fileprivate var _refreshDelay: SwiftProtobuf.Google_Protobuf_Duration? = nil
-  fileprivate var _requestTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
   fileprivate var _rateLimitSettings: Envoy_Config_Core_V3_RateLimitSettings? = nil
 }
 
@@ -463,26 +441,12 @@ public nonisolated struct Envoy_Config_Core_V3_BindConfig: Sendable {
 
   public var socketOptions: [Envoy_Config_Core_V3_SocketOption] = []
 
-  public var extraSourceAddresses: [Envoy_Config_Core_V3_ExtraSourceAddress] = []
-
-  public var additionalSourceAddresses: [Envoy_Config_Core_V3_SocketAddress] = []
-
-  public var localAddressSelector: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_localAddressSelector ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_localAddressSelector = newValue}
-  }
-  /// Returns true if `localAddressSelector` has been explicitly set.
-  public var hasLocalAddressSelector: Bool {self._localAddressSelector != nil}
-  /// Clears the value of `localAddressSelector`. Subsequent reads from it will return its default value.
-  public mutating func clearLocalAddressSelector() {self._localAddressSelector = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _sourceAddress: Envoy_Config_Core_V3_SocketAddress? = nil
   fileprivate var _freebind: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  fileprivate var _localAddressSelector: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
 }
 
 public nonisolated struct Envoy_Config_Core_V3_BuildVersion: Sendable {
@@ -543,8 +507,6 @@ public nonisolated struct Envoy_Config_Core_V3_ConfigSource: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
-
-  public var authorities: [Outrider_Unmodelled] = []
 
   public var configSourceSpecifier: Envoy_Config_Core_V3_ConfigSource.OneOf_ConfigSourceSpecifier? = nil
 
@@ -666,15 +628,6 @@ public nonisolated struct Envoy_Config_Core_V3_DataSource: Sendable {
     set {specifier = .environmentVariable(newValue)}
   }
 
-  public var watchedDirectory: Envoy_Config_Core_V3_WatchedDirectory {
-    get {_watchedDirectory ?? Envoy_Config_Core_V3_WatchedDirectory()}
-    set {_watchedDirectory = newValue}
-  }
-  /// Returns true if `watchedDirectory` has been explicitly set.
-  public var hasWatchedDirectory: Bool {self._watchedDirectory != nil}
-  /// Clears the value of `watchedDirectory`. Subsequent reads from it will return its default value.
-  public mutating func clearWatchedDirectory() {self._watchedDirectory = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Specifier: Equatable, Sendable {
@@ -686,8 +639,6 @@ public nonisolated struct Envoy_Config_Core_V3_DataSource: Sendable {
   }
 
   public init() {}
-
-  fileprivate var _watchedDirectory: Envoy_Config_Core_V3_WatchedDirectory? = nil
 }
 
 public nonisolated struct Envoy_Config_Core_V3_DnsResolutionConfig: Sendable {
@@ -732,24 +683,7 @@ public nonisolated struct Envoy_Config_Core_V3_EnvoyInternalAddress: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var addressNameSpecifier: Envoy_Config_Core_V3_EnvoyInternalAddress.OneOf_AddressNameSpecifier? = nil
-
-  public var serverListenerName: String {
-    get {
-      if case .serverListenerName(let v)? = addressNameSpecifier {return v}
-      return String()
-    }
-    set {addressNameSpecifier = .serverListenerName(newValue)}
-  }
-
-  public var endpointID: String = String()
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public nonisolated enum OneOf_AddressNameSpecifier: Equatable, Sendable {
-    case serverListenerName(String)
-
-  }
 
   public init() {}
 }
@@ -785,37 +719,6 @@ public nonisolated struct Envoy_Config_Core_V3_Extension: Sendable {
   fileprivate var _version: Envoy_Config_Core_V3_BuildVersion? = nil
 }
 
-public nonisolated struct Envoy_Config_Core_V3_ExtraSourceAddress: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var address: Envoy_Config_Core_V3_SocketAddress {
-    get {_address ?? Envoy_Config_Core_V3_SocketAddress()}
-    set {_address = newValue}
-  }
-  /// Returns true if `address` has been explicitly set.
-  public var hasAddress: Bool {self._address != nil}
-  /// Clears the value of `address`. Subsequent reads from it will return its default value.
-  public mutating func clearAddress() {self._address = nil}
-
-  public var socketOptions: Envoy_Config_Core_V3_SocketOptionsOverride {
-    get {_socketOptions ?? Envoy_Config_Core_V3_SocketOptionsOverride()}
-    set {_socketOptions = newValue}
-  }
-  /// Returns true if `socketOptions` has been explicitly set.
-  public var hasSocketOptions: Bool {self._socketOptions != nil}
-  /// Clears the value of `socketOptions`. Subsequent reads from it will return its default value.
-  public mutating func clearSocketOptions() {self._socketOptions = nil}
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-
-  fileprivate var _address: Envoy_Config_Core_V3_SocketAddress? = nil
-  fileprivate var _socketOptions: Envoy_Config_Core_V3_SocketOptionsOverride? = nil
-}
-
 public nonisolated struct Envoy_Config_Core_V3_GrpcMethodList: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -842,54 +745,39 @@ public nonisolated struct Envoy_Config_Core_V3_GrpcMethodList: Sendable {
   public init() {}
 }
 
-public nonisolated struct Envoy_Config_Core_V3_GrpcService: @unchecked Sendable {
+public nonisolated struct Envoy_Config_Core_V3_GrpcService: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var targetSpecifier: OneOf_TargetSpecifier? {
-    get {return _storage._targetSpecifier}
-    set {_uniqueStorage()._targetSpecifier = newValue}
-  }
+  public var targetSpecifier: Envoy_Config_Core_V3_GrpcService.OneOf_TargetSpecifier? = nil
 
   public var envoyGrpc: Envoy_Config_Core_V3_GrpcService.EnvoyGrpc {
     get {
-      if case .envoyGrpc(let v)? = _storage._targetSpecifier {return v}
+      if case .envoyGrpc(let v)? = targetSpecifier {return v}
       return Envoy_Config_Core_V3_GrpcService.EnvoyGrpc()
     }
-    set {_uniqueStorage()._targetSpecifier = .envoyGrpc(newValue)}
+    set {targetSpecifier = .envoyGrpc(newValue)}
   }
 
   public var googleGrpc: Outrider_Unmodelled {
     get {
-      if case .googleGrpc(let v)? = _storage._targetSpecifier {return v}
+      if case .googleGrpc(let v)? = targetSpecifier {return v}
       return Outrider_Unmodelled()
     }
-    set {_uniqueStorage()._targetSpecifier = .googleGrpc(newValue)}
+    set {targetSpecifier = .googleGrpc(newValue)}
   }
 
   public var timeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_storage._timeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_uniqueStorage()._timeout = newValue}
+    get {_timeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_timeout = newValue}
   }
   /// Returns true if `timeout` has been explicitly set.
-  public var hasTimeout: Bool {_storage._timeout != nil}
+  public var hasTimeout: Bool {self._timeout != nil}
   /// Clears the value of `timeout`. Subsequent reads from it will return its default value.
-  public mutating func clearTimeout() {_uniqueStorage()._timeout = nil}
+  public mutating func clearTimeout() {self._timeout = nil}
 
-  public var initialMetadata: [Envoy_Config_Core_V3_HeaderValue] {
-    get {_storage._initialMetadata}
-    set {_uniqueStorage()._initialMetadata = newValue}
-  }
-
-  public var retryPolicy: Envoy_Config_Core_V3_RetryPolicy {
-    get {_storage._retryPolicy ?? Envoy_Config_Core_V3_RetryPolicy()}
-    set {_uniqueStorage()._retryPolicy = newValue}
-  }
-  /// Returns true if `retryPolicy` has been explicitly set.
-  public var hasRetryPolicy: Bool {_storage._retryPolicy != nil}
-  /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearRetryPolicy() {_uniqueStorage()._retryPolicy = nil}
+  public var initialMetadata: [Envoy_Config_Core_V3_HeaderValue] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -917,28 +805,16 @@ public nonisolated struct Envoy_Config_Core_V3_GrpcService: @unchecked Sendable 
     /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
     public mutating func clearRetryPolicy() {self._retryPolicy = nil}
 
-    public var maxReceiveMessageLength: SwiftProtobuf.Google_Protobuf_UInt32Value {
-      get {_maxReceiveMessageLength ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-      set {_maxReceiveMessageLength = newValue}
-    }
-    /// Returns true if `maxReceiveMessageLength` has been explicitly set.
-    public var hasMaxReceiveMessageLength: Bool {self._maxReceiveMessageLength != nil}
-    /// Clears the value of `maxReceiveMessageLength`. Subsequent reads from it will return its default value.
-    public mutating func clearMaxReceiveMessageLength() {self._maxReceiveMessageLength = nil}
-
-    public var skipEnvoyHeaders: Bool = false
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
 
     fileprivate var _retryPolicy: Envoy_Config_Core_V3_RetryPolicy? = nil
-    fileprivate var _maxReceiveMessageLength: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   }
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
 public nonisolated struct Envoy_Config_Core_V3_HeaderValue: Sendable {
@@ -949,8 +825,6 @@ public nonisolated struct Envoy_Config_Core_V3_HeaderValue: Sendable {
   public var key: String = String()
 
   public var value: String = String()
-
-  public var rawValue: Data = Data()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1208,15 +1082,6 @@ public nonisolated struct Envoy_Config_Core_V3_HealthCheck: @unchecked Sendable 
     set {_uniqueStorage()._eventLogger = newValue}
   }
 
-  public var eventService: Outrider_Unmodelled {
-    get {_storage._eventService ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._eventService = newValue}
-  }
-  /// Returns true if `eventService` has been explicitly set.
-  public var hasEventService: Bool {_storage._eventService != nil}
-  /// Clears the value of `eventService`. Subsequent reads from it will return its default value.
-  public mutating func clearEventService() {_uniqueStorage()._eventService = nil}
-
   public var alwaysLogHealthCheckFailures: Bool {
     get {_storage._alwaysLogHealthCheckFailures}
     set {_uniqueStorage()._alwaysLogHealthCheckFailures = newValue}
@@ -1235,15 +1100,6 @@ public nonisolated struct Envoy_Config_Core_V3_HealthCheck: @unchecked Sendable 
   public var hasTlsOptions: Bool {_storage._tlsOptions != nil}
   /// Clears the value of `tlsOptions`. Subsequent reads from it will return its default value.
   public mutating func clearTlsOptions() {_uniqueStorage()._tlsOptions = nil}
-
-  public var transportSocketMatchCriteria: SwiftProtobuf.Google_Protobuf_Struct {
-    get {_storage._transportSocketMatchCriteria ?? SwiftProtobuf.Google_Protobuf_Struct()}
-    set {_uniqueStorage()._transportSocketMatchCriteria = newValue}
-  }
-  /// Returns true if `transportSocketMatchCriteria` has been explicitly set.
-  public var hasTransportSocketMatchCriteria: Bool {_storage._transportSocketMatchCriteria != nil}
-  /// Clears the value of `transportSocketMatchCriteria`. Subsequent reads from it will return its default value.
-  public mutating func clearTransportSocketMatchCriteria() {_uniqueStorage()._transportSocketMatchCriteria = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1414,18 +1270,6 @@ public nonisolated struct Envoy_Config_Core_V3_HealthCheck: @unchecked Sendable 
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-public nonisolated struct Envoy_Config_Core_V3_HealthStatusSet: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var statuses: [Envoy_Config_Core_V3_HealthStatus] = []
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-}
-
 public nonisolated struct Envoy_Config_Core_V3_Http1ProtocolOptions: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1467,19 +1311,6 @@ public nonisolated struct Envoy_Config_Core_V3_Http1ProtocolOptions: Sendable {
   public mutating func clearOverrideStreamErrorOnInvalidHTTPMessage() {self._overrideStreamErrorOnInvalidHTTPMessage = nil}
 
   public var sendFullyQualifiedURL: Bool = false
-
-  public var useBalsaParser: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_useBalsaParser ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_useBalsaParser = newValue}
-  }
-  /// Returns true if `useBalsaParser` has been explicitly set.
-  public var hasUseBalsaParser: Bool {self._useBalsaParser != nil}
-  /// Clears the value of `useBalsaParser`. Subsequent reads from it will return its default value.
-  public mutating func clearUseBalsaParser() {self._useBalsaParser = nil}
-
-  public var allowCustomMethods: Bool = false
-
-  public var ignoreHTTP11Upgrade: [Envoy_Type_Matcher_V3_StringMatcher] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1532,7 +1363,6 @@ public nonisolated struct Envoy_Config_Core_V3_Http1ProtocolOptions: Sendable {
   fileprivate var _allowAbsoluteURL: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
   fileprivate var _headerKeyFormat: Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat? = nil
   fileprivate var _overrideStreamErrorOnInvalidHTTPMessage: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  fileprivate var _useBalsaParser: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
 }
 
 public nonisolated struct Envoy_Config_Core_V3_Http2ProtocolOptions: @unchecked Sendable {
@@ -1579,11 +1409,6 @@ public nonisolated struct Envoy_Config_Core_V3_Http2ProtocolOptions: @unchecked 
   public var allowConnect: Bool {
     get {_storage._allowConnect}
     set {_uniqueStorage()._allowConnect = newValue}
-  }
-
-  public var allowMetadata: Bool {
-    get {_storage._allowMetadata}
-    set {_uniqueStorage()._allowMetadata = newValue}
   }
 
   public var maxOutboundFrames: SwiftProtobuf.Google_Protobuf_UInt32Value {
@@ -1658,24 +1483,6 @@ public nonisolated struct Envoy_Config_Core_V3_Http2ProtocolOptions: @unchecked 
   public var hasConnectionKeepalive: Bool {_storage._connectionKeepalive != nil}
   /// Clears the value of `connectionKeepalive`. Subsequent reads from it will return its default value.
   public mutating func clearConnectionKeepalive() {_uniqueStorage()._connectionKeepalive = nil}
-
-  public var useOghttp2Codec: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_storage._useOghttp2Codec ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_uniqueStorage()._useOghttp2Codec = newValue}
-  }
-  /// Returns true if `useOghttp2Codec` has been explicitly set.
-  public var hasUseOghttp2Codec: Bool {_storage._useOghttp2Codec != nil}
-  /// Clears the value of `useOghttp2Codec`. Subsequent reads from it will return its default value.
-  public mutating func clearUseOghttp2Codec() {_uniqueStorage()._useOghttp2Codec = nil}
-
-  public var maxMetadataSize: SwiftProtobuf.Google_Protobuf_UInt64Value {
-    get {_storage._maxMetadataSize ?? SwiftProtobuf.Google_Protobuf_UInt64Value()}
-    set {_uniqueStorage()._maxMetadataSize = newValue}
-  }
-  /// Returns true if `maxMetadataSize` has been explicitly set.
-  public var hasMaxMetadataSize: Bool {_storage._maxMetadataSize != nil}
-  /// Clears the value of `maxMetadataSize`. Subsequent reads from it will return its default value.
-  public mutating func clearMaxMetadataSize() {_uniqueStorage()._maxMetadataSize = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1950,43 +1757,6 @@ public nonisolated struct Envoy_Config_Core_V3_KeepaliveSettings: Sendable {
   fileprivate var _connectionIdleInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
-public nonisolated struct Envoy_Config_Core_V3_KeyValue: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var key: String = String()
-
-  public var value: Data = Data()
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-}
-
-public nonisolated struct Envoy_Config_Core_V3_KeyValuePair: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var key: String = String()
-
-  public var value: SwiftProtobuf.Google_Protobuf_Value {
-    get {_value ?? SwiftProtobuf.Google_Protobuf_Value()}
-    set {_value = newValue}
-  }
-  /// Returns true if `value` has been explicitly set.
-  public var hasValue: Bool {self._value != nil}
-  /// Clears the value of `value`. Subsequent reads from it will return its default value.
-  public mutating func clearValue() {self._value = nil}
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-
-  fileprivate var _value: SwiftProtobuf.Google_Protobuf_Value? = nil
-}
-
 public nonisolated struct Envoy_Config_Core_V3_Locality: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -2130,15 +1900,6 @@ public nonisolated struct Envoy_Config_Core_V3_ProxyProtocolConfig: Sendable {
 
   public var version: Envoy_Config_Core_V3_ProxyProtocolConfig.Version = .v1
 
-  public var passThroughTlvs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs {
-    get {_passThroughTlvs ?? Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs()}
-    set {_passThroughTlvs = newValue}
-  }
-  /// Returns true if `passThroughTlvs` has been explicitly set.
-  public var hasPassThroughTlvs: Bool {self._passThroughTlvs != nil}
-  /// Clears the value of `passThroughTlvs`. Subsequent reads from it will return its default value.
-  public mutating func clearPassThroughTlvs() {self._passThroughTlvs = nil}
-
   public var addedTlvs: [Envoy_Config_Core_V3_TlvEntry] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -2173,56 +1934,6 @@ public nonisolated struct Envoy_Config_Core_V3_ProxyProtocolConfig: Sendable {
     public static let allCases: [Envoy_Config_Core_V3_ProxyProtocolConfig.Version] = [
       .v1,
       .v2,
-    ]
-
-  }
-
-  public init() {}
-
-  fileprivate var _passThroughTlvs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs? = nil
-}
-
-public nonisolated struct Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var matchType: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs.PassTLVsMatchType = .includeAll
-
-  public var tlvType: [UInt32] = []
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public nonisolated enum PassTLVsMatchType: SwiftProtobuf.Enum, Swift.CaseIterable {
-    public typealias RawValue = Int
-    case includeAll // = 0
-    case include // = 1
-    case UNRECOGNIZED(Int)
-
-    public init() {
-      self = .includeAll
-    }
-
-    public init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .includeAll
-      case 1: self = .include
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    public var rawValue: Int {
-      switch self {
-      case .includeAll: return 0
-      case .include: return 1
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    public static let allCases: [Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs.PassTLVsMatchType] = [
-      .includeAll,
-      .include,
     ]
 
   }
@@ -2275,37 +1986,11 @@ public nonisolated struct Envoy_Config_Core_V3_RetryPolicy: Sendable {
   /// Clears the value of `retryBackOff`. Subsequent reads from it will return its default value.
   public mutating func clearRetryBackOff() {self._retryBackOff = nil}
 
-  public var numRetries: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_numRetries ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_numRetries = newValue}
-  }
-  /// Returns true if `numRetries` has been explicitly set.
-  public var hasNumRetries: Bool {self._numRetries != nil}
-  /// Clears the value of `numRetries`. Subsequent reads from it will return its default value.
-  public mutating func clearNumRetries() {self._numRetries = nil}
-
-  public var retryOn: String = String()
-
-  public var retryPriority: Outrider_Unmodelled {
-    get {_retryPriority ?? Outrider_Unmodelled()}
-    set {_retryPriority = newValue}
-  }
-  /// Returns true if `retryPriority` has been explicitly set.
-  public var hasRetryPriority: Bool {self._retryPriority != nil}
-  /// Clears the value of `retryPriority`. Subsequent reads from it will return its default value.
-  public mutating func clearRetryPriority() {self._retryPriority = nil}
-
-  public var retryHostPredicate: [Outrider_Unmodelled] = []
-
-  public var hostSelectionRetryMaxAttempts: Int64 = 0
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _retryBackOff: Envoy_Config_Core_V3_BackoffStrategy? = nil
-  fileprivate var _numRetries: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-  fileprivate var _retryPriority: Outrider_Unmodelled? = nil
 }
 
 public nonisolated struct Envoy_Config_Core_V3_RuntimeDouble: Sendable {
@@ -2368,29 +2053,6 @@ public nonisolated struct Envoy_Config_Core_V3_RuntimeFractionalPercent: Sendabl
   fileprivate var _defaultValue: Envoy_Type_V3_FractionalPercent? = nil
 }
 
-public nonisolated struct Envoy_Config_Core_V3_RuntimePercent: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var defaultValue: Envoy_Type_V3_Percent {
-    get {_defaultValue ?? Envoy_Type_V3_Percent()}
-    set {_defaultValue = newValue}
-  }
-  /// Returns true if `defaultValue` has been explicitly set.
-  public var hasDefaultValue: Bool {self._defaultValue != nil}
-  /// Clears the value of `defaultValue`. Subsequent reads from it will return its default value.
-  public mutating func clearDefaultValue() {self._defaultValue = nil}
-
-  public var runtimeKey: String = String()
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-
-  fileprivate var _defaultValue: Envoy_Type_V3_Percent? = nil
-}
-
 public nonisolated struct Envoy_Config_Core_V3_RuntimeUInt32: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -2419,8 +2081,6 @@ public nonisolated struct Envoy_Config_Core_V3_SchemeHeaderTransformation: Senda
     }
     set {transformation = .schemeToOverwrite(newValue)}
   }
-
-  public var matchUpstream: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2459,11 +2119,7 @@ public nonisolated struct Envoy_Config_Core_V3_SocketAddress: Sendable {
     set {portSpecifier = .namedPort(newValue)}
   }
 
-  public var resolverName: String = String()
-
   public var ipv4Compat: Bool = false
-
-  public var networkNamespaceFilepath: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2699,8 +2355,6 @@ public nonisolated struct Envoy_Config_Core_V3_SubstitutionFormatString: Sendabl
 
   public var contentType: String = String()
 
-  public var formatters: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
-
   public var jsonFormatOptions: Envoy_Config_Core_V3_JsonFormatOptions {
     get {_jsonFormatOptions ?? Envoy_Config_Core_V3_JsonFormatOptions()}
     set {_jsonFormatOptions = newValue}
@@ -2774,20 +2428,9 @@ public nonisolated struct Envoy_Config_Core_V3_TlvEntry: Sendable {
 
   public var value: Data = Data()
 
-  public var formatString: Envoy_Config_Core_V3_SubstitutionFormatString {
-    get {_formatString ?? Envoy_Config_Core_V3_SubstitutionFormatString()}
-    set {_formatString = newValue}
-  }
-  /// Returns true if `formatString` has been explicitly set.
-  public var hasFormatString: Bool {self._formatString != nil}
-  /// Clears the value of `formatString`. Subsequent reads from it will return its default value.
-  public mutating func clearFormatString() {self._formatString = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
-
-  fileprivate var _formatString: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
 public nonisolated struct Envoy_Config_Core_V3_TransportSocket: Sendable {
@@ -2848,8 +2491,6 @@ public nonisolated struct Envoy_Config_Core_V3_UpstreamHttpProtocolOptions: Send
   public var autoSni: Bool = false
 
   public var autoSanValidation: Bool = false
-
-  public var overrideAutoSniHeader: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2997,7 +2638,7 @@ nonisolated extension Envoy_Config_Core_V3_AggregatedConfigSource: SwiftProtobuf
 
 nonisolated extension Envoy_Config_Core_V3_ApiConfigSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ApiConfigSource"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}api_type\0\u{3}cluster_names\0\u{3}refresh_delay\0\u{3}grpc_services\0\u{3}request_timeout\0\u{3}rate_limit_settings\0\u{3}set_node_on_first_message_only\0\u{3}transport_api_version\0\u{3}config_validators\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}api_type\0\u{3}cluster_names\0\u{4}\u{2}grpc_services\0\u{4}\u{2}rate_limit_settings\0\u{3}set_node_on_first_message_only\0\u{3}transport_api_version\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3007,13 +2648,10 @@ nonisolated extension Envoy_Config_Core_V3_ApiConfigSource: SwiftProtobuf.Messag
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularEnumField(value: &self.apiType) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.clusterNames) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._refreshDelay) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.grpcServices) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._requestTimeout) }()
       case 6: try { try decoder.decodeSingularMessageField(value: &self._rateLimitSettings) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.setNodeOnFirstMessageOnly) }()
       case 8: try { try decoder.decodeSingularEnumField(value: &self.transportApiVersion) }()
-      case 9: try { try decoder.decodeRepeatedMessageField(value: &self.configValidators) }()
       default: break
       }
     }
@@ -3030,15 +2668,9 @@ nonisolated extension Envoy_Config_Core_V3_ApiConfigSource: SwiftProtobuf.Messag
     if !self.clusterNames.isEmpty {
       try visitor.visitRepeatedStringField(value: self.clusterNames, fieldNumber: 2)
     }
-    try { if let v = self._refreshDelay {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     if !self.grpcServices.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.grpcServices, fieldNumber: 4)
     }
-    try { if let v = self._requestTimeout {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
     try { if let v = self._rateLimitSettings {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
     } }()
@@ -3048,9 +2680,6 @@ nonisolated extension Envoy_Config_Core_V3_ApiConfigSource: SwiftProtobuf.Messag
     if self.transportApiVersion != .auto {
       try visitor.visitSingularEnumField(value: self.transportApiVersion, fieldNumber: 8)
     }
-    if !self.configValidators.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.configValidators, fieldNumber: 9)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3059,11 +2688,8 @@ nonisolated extension Envoy_Config_Core_V3_ApiConfigSource: SwiftProtobuf.Messag
     if lhs.transportApiVersion != rhs.transportApiVersion {return false}
     if lhs.clusterNames != rhs.clusterNames {return false}
     if lhs.grpcServices != rhs.grpcServices {return false}
-    if lhs._refreshDelay != rhs._refreshDelay {return false}
-    if lhs._requestTimeout != rhs._requestTimeout {return false}
     if lhs._rateLimitSettings != rhs._rateLimitSettings {return false}
     if lhs.setNodeOnFirstMessageOnly != rhs.setNodeOnFirstMessageOnly {return false}
-    if lhs.configValidators != rhs.configValidators {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3114,7 +2740,7 @@ nonisolated extension Envoy_Config_Core_V3_BackoffStrategy: SwiftProtobuf.Messag
 
 nonisolated extension Envoy_Config_Core_V3_BindConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".BindConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}source_address\0\u{1}freebind\0\u{3}socket_options\0\u{3}additional_source_addresses\0\u{3}extra_source_addresses\0\u{3}local_address_selector\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}source_address\0\u{1}freebind\0\u{3}socket_options\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3125,9 +2751,6 @@ nonisolated extension Envoy_Config_Core_V3_BindConfig: SwiftProtobuf.Message, Sw
       case 1: try { try decoder.decodeSingularMessageField(value: &self._sourceAddress) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._freebind) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.socketOptions) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.additionalSourceAddresses) }()
-      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.extraSourceAddresses) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._localAddressSelector) }()
       default: break
       }
     }
@@ -3147,15 +2770,6 @@ nonisolated extension Envoy_Config_Core_V3_BindConfig: SwiftProtobuf.Message, Sw
     if !self.socketOptions.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.socketOptions, fieldNumber: 3)
     }
-    if !self.additionalSourceAddresses.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.additionalSourceAddresses, fieldNumber: 4)
-    }
-    if !self.extraSourceAddresses.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.extraSourceAddresses, fieldNumber: 5)
-    }
-    try { if let v = self._localAddressSelector {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3163,9 +2777,6 @@ nonisolated extension Envoy_Config_Core_V3_BindConfig: SwiftProtobuf.Message, Sw
     if lhs._sourceAddress != rhs._sourceAddress {return false}
     if lhs._freebind != rhs._freebind {return false}
     if lhs.socketOptions != rhs.socketOptions {return false}
-    if lhs.extraSourceAddresses != rhs.extraSourceAddresses {return false}
-    if lhs.additionalSourceAddresses != rhs.additionalSourceAddresses {return false}
-    if lhs._localAddressSelector != rhs._localAddressSelector {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3251,7 +2862,7 @@ nonisolated extension Envoy_Config_Core_V3_CidrRange: SwiftProtobuf.Message, Swi
 
 nonisolated extension Envoy_Config_Core_V3_ConfigSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ConfigSource"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{3}api_config_source\0\u{1}ads\0\u{3}initial_fetch_timeout\0\u{1}self\0\u{3}resource_api_version\0\u{1}authorities\0\u{3}path_config_source\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{3}api_config_source\0\u{1}ads\0\u{3}initial_fetch_timeout\0\u{1}self\0\u{3}resource_api_version\0\u{4}\u{2}path_config_source\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3308,7 +2919,6 @@ nonisolated extension Envoy_Config_Core_V3_ConfigSource: SwiftProtobuf.Message, 
         }
       }()
       case 6: try { try decoder.decodeSingularEnumField(value: &self.resourceApiVersion) }()
-      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.authorities) }()
       case 8: try {
         var v: Envoy_Config_Core_V3_PathConfigSource?
         var hadOneofValue = false
@@ -3356,9 +2966,6 @@ nonisolated extension Envoy_Config_Core_V3_ConfigSource: SwiftProtobuf.Message, 
     if self.resourceApiVersion != .auto {
       try visitor.visitSingularEnumField(value: self.resourceApiVersion, fieldNumber: 6)
     }
-    if !self.authorities.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.authorities, fieldNumber: 7)
-    }
     try { if case .pathConfigSource(let v)? = self.configSourceSpecifier {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
@@ -3366,7 +2973,6 @@ nonisolated extension Envoy_Config_Core_V3_ConfigSource: SwiftProtobuf.Message, 
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_ConfigSource, rhs: Envoy_Config_Core_V3_ConfigSource) -> Bool {
-    if lhs.authorities != rhs.authorities {return false}
     if lhs.configSourceSpecifier != rhs.configSourceSpecifier {return false}
     if lhs._initialFetchTimeout != rhs._initialFetchTimeout {return false}
     if lhs.resourceApiVersion != rhs.resourceApiVersion {return false}
@@ -3407,7 +3013,7 @@ nonisolated extension Envoy_Config_Core_V3_ControlPlane: SwiftProtobuf.Message, 
 
 nonisolated extension Envoy_Config_Core_V3_DataSource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".DataSource"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}filename\0\u{3}inline_bytes\0\u{3}inline_string\0\u{3}environment_variable\0\u{3}watched_directory\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}filename\0\u{3}inline_bytes\0\u{3}inline_string\0\u{3}environment_variable\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3447,7 +3053,6 @@ nonisolated extension Envoy_Config_Core_V3_DataSource: SwiftProtobuf.Message, Sw
           self.specifier = .environmentVariable(v)
         }
       }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._watchedDirectory) }()
       default: break
       }
     }
@@ -3477,15 +3082,11 @@ nonisolated extension Envoy_Config_Core_V3_DataSource: SwiftProtobuf.Message, Sw
     }()
     case nil: break
     }
-    try { if let v = self._watchedDirectory {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_DataSource, rhs: Envoy_Config_Core_V3_DataSource) -> Bool {
     if lhs.specifier != rhs.specifier {return false}
-    if lhs._watchedDirectory != rhs._watchedDirectory {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3567,45 +3168,18 @@ nonisolated extension Envoy_Config_Core_V3_DnsResolverOptions: SwiftProtobuf.Mes
 
 nonisolated extension Envoy_Config_Core_V3_EnvoyInternalAddress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".EnvoyInternalAddress"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}server_listener_name\0\u{3}endpoint_id\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try {
-        var v: String?
-        try decoder.decodeSingularStringField(value: &v)
-        if let v = v {
-          if self.addressNameSpecifier != nil {try decoder.handleConflictingOneOf()}
-          self.addressNameSpecifier = .serverListenerName(v)
-        }
-      }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.endpointID) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if case .serverListenerName(let v)? = self.addressNameSpecifier {
-      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
-    } }()
-    if !self.endpointID.isEmpty {
-      try visitor.visitSingularStringField(value: self.endpointID, fieldNumber: 2)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_EnvoyInternalAddress, rhs: Envoy_Config_Core_V3_EnvoyInternalAddress) -> Bool {
-    if lhs.addressNameSpecifier != rhs.addressNameSpecifier {return false}
-    if lhs.endpointID != rhs.endpointID {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3665,45 +3239,6 @@ nonisolated extension Envoy_Config_Core_V3_Extension: SwiftProtobuf.Message, Swi
     if lhs._version != rhs._version {return false}
     if lhs.disabled != rhs.disabled {return false}
     if lhs.typeUrls != rhs.typeUrls {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Core_V3_ExtraSourceAddress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".ExtraSourceAddress"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{3}socket_options\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._address) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._socketOptions) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._address {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._socketOptions {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Core_V3_ExtraSourceAddress, rhs: Envoy_Config_Core_V3_ExtraSourceAddress) -> Bool {
-    if lhs._address != rhs._address {return false}
-    if lhs._socketOptions != rhs._socketOptions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3776,123 +3311,76 @@ nonisolated extension Envoy_Config_Core_V3_GrpcMethodList.Service: SwiftProtobuf
 
 nonisolated extension Envoy_Config_Core_V3_GrpcService: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".GrpcService"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}envoy_grpc\0\u{3}google_grpc\0\u{1}timeout\0\u{4}\u{2}initial_metadata\0\u{3}retry_policy\0")
-
-  fileprivate class _StorageClass {
-    var _targetSpecifier: Envoy_Config_Core_V3_GrpcService.OneOf_TargetSpecifier?
-    var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
-    var _initialMetadata: [Envoy_Config_Core_V3_HeaderValue] = []
-    var _retryPolicy: Envoy_Config_Core_V3_RetryPolicy? = nil
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _targetSpecifier = source._targetSpecifier
-      _timeout = source._timeout
-      _initialMetadata = source._initialMetadata
-      _retryPolicy = source._retryPolicy
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}envoy_grpc\0\u{3}google_grpc\0\u{1}timeout\0\u{4}\u{2}initial_metadata\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try {
-          var v: Envoy_Config_Core_V3_GrpcService.EnvoyGrpc?
-          var hadOneofValue = false
-          if let current = _storage._targetSpecifier {
-            hadOneofValue = true
-            if case .envoyGrpc(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._targetSpecifier = .envoyGrpc(v)
-          }
-        }()
-        case 2: try {
-          var v: Outrider_Unmodelled?
-          var hadOneofValue = false
-          if let current = _storage._targetSpecifier {
-            hadOneofValue = true
-            if case .googleGrpc(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._targetSpecifier = .googleGrpc(v)
-          }
-        }()
-        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._timeout) }()
-        case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._initialMetadata) }()
-        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicy) }()
-        default: break
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: Envoy_Config_Core_V3_GrpcService.EnvoyGrpc?
+        var hadOneofValue = false
+        if let current = self.targetSpecifier {
+          hadOneofValue = true
+          if case .envoyGrpc(let m) = current {v = m}
         }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.targetSpecifier = .envoyGrpc(v)
+        }
+      }()
+      case 2: try {
+        var v: Outrider_Unmodelled?
+        var hadOneofValue = false
+        if let current = self.targetSpecifier {
+          hadOneofValue = true
+          if case .googleGrpc(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.targetSpecifier = .googleGrpc(v)
+        }
+      }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._timeout) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.initialMetadata) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      switch _storage._targetSpecifier {
-      case .envoyGrpc?: try {
-        guard case .envoyGrpc(let v)? = _storage._targetSpecifier else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-      }()
-      case .googleGrpc?: try {
-        guard case .googleGrpc(let v)? = _storage._targetSpecifier else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      }()
-      case nil: break
-      }
-      try { if let v = _storage._timeout {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-      } }()
-      if !_storage._initialMetadata.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._initialMetadata, fieldNumber: 5)
-      }
-      try { if let v = _storage._retryPolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-      } }()
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.targetSpecifier {
+    case .envoyGrpc?: try {
+      guard case .envoyGrpc(let v)? = self.targetSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .googleGrpc?: try {
+      guard case .googleGrpc(let v)? = self.targetSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case nil: break
+    }
+    try { if let v = self._timeout {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.initialMetadata.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.initialMetadata, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_GrpcService, rhs: Envoy_Config_Core_V3_GrpcService) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._targetSpecifier != rhs_storage._targetSpecifier {return false}
-        if _storage._timeout != rhs_storage._timeout {return false}
-        if _storage._initialMetadata != rhs_storage._initialMetadata {return false}
-        if _storage._retryPolicy != rhs_storage._retryPolicy {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs.targetSpecifier != rhs.targetSpecifier {return false}
+    if lhs._timeout != rhs._timeout {return false}
+    if lhs.initialMetadata != rhs.initialMetadata {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3900,7 +3388,7 @@ nonisolated extension Envoy_Config_Core_V3_GrpcService: SwiftProtobuf.Message, S
 
 nonisolated extension Envoy_Config_Core_V3_GrpcService.EnvoyGrpc: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Core_V3_GrpcService.protoMessageName + ".EnvoyGrpc"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_name\0\u{1}authority\0\u{3}retry_policy\0\u{3}max_receive_message_length\0\u{3}skip_envoy_headers\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_name\0\u{1}authority\0\u{3}retry_policy\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3911,8 +3399,6 @@ nonisolated extension Envoy_Config_Core_V3_GrpcService.EnvoyGrpc: SwiftProtobuf.
       case 1: try { try decoder.decodeSingularStringField(value: &self.clusterName) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.authority) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._retryPolicy) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._maxReceiveMessageLength) }()
-      case 5: try { try decoder.decodeSingularBoolField(value: &self.skipEnvoyHeaders) }()
       default: break
       }
     }
@@ -3932,12 +3418,6 @@ nonisolated extension Envoy_Config_Core_V3_GrpcService.EnvoyGrpc: SwiftProtobuf.
     try { if let v = self._retryPolicy {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
-    try { if let v = self._maxReceiveMessageLength {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    if self.skipEnvoyHeaders != false {
-      try visitor.visitSingularBoolField(value: self.skipEnvoyHeaders, fieldNumber: 5)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3945,8 +3425,6 @@ nonisolated extension Envoy_Config_Core_V3_GrpcService.EnvoyGrpc: SwiftProtobuf.
     if lhs.clusterName != rhs.clusterName {return false}
     if lhs.authority != rhs.authority {return false}
     if lhs._retryPolicy != rhs._retryPolicy {return false}
-    if lhs._maxReceiveMessageLength != rhs._maxReceiveMessageLength {return false}
-    if lhs.skipEnvoyHeaders != rhs.skipEnvoyHeaders {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3954,7 +3432,7 @@ nonisolated extension Envoy_Config_Core_V3_GrpcService.EnvoyGrpc: SwiftProtobuf.
 
 nonisolated extension Envoy_Config_Core_V3_HeaderValue: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HeaderValue"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0\u{3}raw_value\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3964,7 +3442,6 @@ nonisolated extension Envoy_Config_Core_V3_HeaderValue: SwiftProtobuf.Message, S
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.key) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.value) }()
-      case 3: try { try decoder.decodeSingularBytesField(value: &self.rawValue) }()
       default: break
       }
     }
@@ -3977,16 +3454,12 @@ nonisolated extension Envoy_Config_Core_V3_HeaderValue: SwiftProtobuf.Message, S
     if !self.value.isEmpty {
       try visitor.visitSingularStringField(value: self.value, fieldNumber: 2)
     }
-    if !self.rawValue.isEmpty {
-      try visitor.visitSingularBytesField(value: self.rawValue, fieldNumber: 3)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_HeaderValue, rhs: Envoy_Config_Core_V3_HeaderValue) -> Bool {
     if lhs.key != rhs.key {return false}
     if lhs.value != rhs.value {return false}
-    if lhs.rawValue != rhs.rawValue {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4047,7 +3520,7 @@ nonisolated extension Envoy_Config_Core_V3_HeaderValueOption.HeaderAppendAction:
 
 nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HealthCheck"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}timeout\0\u{1}interval\0\u{3}interval_jitter\0\u{3}unhealthy_threshold\0\u{3}healthy_threshold\0\u{3}alt_port\0\u{3}reuse_connection\0\u{3}http_health_check\0\u{3}tcp_health_check\0\u{4}\u{2}grpc_health_check\0\u{3}no_traffic_interval\0\u{3}custom_health_check\0\u{3}unhealthy_interval\0\u{3}unhealthy_edge_interval\0\u{3}healthy_edge_interval\0\u{3}event_log_path\0\u{3}interval_jitter_percent\0\u{3}always_log_health_check_failures\0\u{3}initial_jitter\0\u{3}tls_options\0\u{3}event_service\0\u{3}transport_socket_match_criteria\0\u{3}no_traffic_healthy_interval\0\u{3}event_logger\0\u{3}always_log_health_check_success\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}timeout\0\u{1}interval\0\u{3}interval_jitter\0\u{3}unhealthy_threshold\0\u{3}healthy_threshold\0\u{3}alt_port\0\u{3}reuse_connection\0\u{3}http_health_check\0\u{3}tcp_health_check\0\u{4}\u{2}grpc_health_check\0\u{3}no_traffic_interval\0\u{3}custom_health_check\0\u{3}unhealthy_interval\0\u{3}unhealthy_edge_interval\0\u{3}healthy_edge_interval\0\u{3}event_log_path\0\u{3}interval_jitter_percent\0\u{3}always_log_health_check_failures\0\u{3}initial_jitter\0\u{3}tls_options\0\u{4}\u{3}no_traffic_healthy_interval\0\u{3}event_logger\0\u{3}always_log_health_check_success\0")
 
   fileprivate class _StorageClass {
     var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
@@ -4067,11 +3540,9 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message, S
     var _healthyEdgeInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _eventLogPath: String = String()
     var _eventLogger: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
-    var _eventService: Outrider_Unmodelled? = nil
     var _alwaysLogHealthCheckFailures: Bool = false
     var _alwaysLogHealthCheckSuccess: Bool = false
     var _tlsOptions: Envoy_Config_Core_V3_HealthCheck.TlsOptions? = nil
-    var _transportSocketMatchCriteria: SwiftProtobuf.Google_Protobuf_Struct? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4099,11 +3570,9 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message, S
       _healthyEdgeInterval = source._healthyEdgeInterval
       _eventLogPath = source._eventLogPath
       _eventLogger = source._eventLogger
-      _eventService = source._eventService
       _alwaysLogHealthCheckFailures = source._alwaysLogHealthCheckFailures
       _alwaysLogHealthCheckSuccess = source._alwaysLogHealthCheckSuccess
       _tlsOptions = source._tlsOptions
-      _transportSocketMatchCriteria = source._transportSocketMatchCriteria
     }
   }
 
@@ -4190,8 +3659,6 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message, S
         case 19: try { try decoder.decodeSingularBoolField(value: &_storage._alwaysLogHealthCheckFailures) }()
         case 20: try { try decoder.decodeSingularMessageField(value: &_storage._initialJitter) }()
         case 21: try { try decoder.decodeSingularMessageField(value: &_storage._tlsOptions) }()
-        case 22: try { try decoder.decodeSingularMessageField(value: &_storage._eventService) }()
-        case 23: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocketMatchCriteria) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._noTrafficHealthyInterval) }()
         case 25: try { try decoder.decodeRepeatedMessageField(value: &_storage._eventLogger) }()
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._alwaysLogHealthCheckSuccess) }()
@@ -4273,12 +3740,6 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message, S
       try { if let v = _storage._tlsOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
       } }()
-      try { if let v = _storage._eventService {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
-      } }()
-      try { if let v = _storage._transportSocketMatchCriteria {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
-      } }()
       try { if let v = _storage._noTrafficHealthyInterval {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
       } }()
@@ -4314,11 +3775,9 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message, S
         if _storage._healthyEdgeInterval != rhs_storage._healthyEdgeInterval {return false}
         if _storage._eventLogPath != rhs_storage._eventLogPath {return false}
         if _storage._eventLogger != rhs_storage._eventLogger {return false}
-        if _storage._eventService != rhs_storage._eventService {return false}
         if _storage._alwaysLogHealthCheckFailures != rhs_storage._alwaysLogHealthCheckFailures {return false}
         if _storage._alwaysLogHealthCheckSuccess != rhs_storage._alwaysLogHealthCheckSuccess {return false}
         if _storage._tlsOptions != rhs_storage._tlsOptions {return false}
-        if _storage._transportSocketMatchCriteria != rhs_storage._transportSocketMatchCriteria {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4588,39 +4047,9 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck.TlsOptions: SwiftProtobuf
   }
 }
 
-nonisolated extension Envoy_Config_Core_V3_HealthStatusSet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".HealthStatusSet"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}statuses\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedEnumField(value: &self.statuses) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.statuses.isEmpty {
-      try visitor.visitPackedEnumField(value: self.statuses, fieldNumber: 1)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Core_V3_HealthStatusSet, rhs: Envoy_Config_Core_V3_HealthStatusSet) -> Bool {
-    if lhs.statuses != rhs.statuses {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
 nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Http1ProtocolOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}allow_absolute_url\0\u{3}accept_http_10\0\u{3}default_host_for_http_10\0\u{3}header_key_format\0\u{3}enable_trailers\0\u{3}allow_chunked_length\0\u{3}override_stream_error_on_invalid_http_message\0\u{3}send_fully_qualified_url\0\u{3}use_balsa_parser\0\u{3}allow_custom_methods\0\u{3}ignore_http_11_upgrade\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}allow_absolute_url\0\u{3}accept_http_10\0\u{3}default_host_for_http_10\0\u{3}header_key_format\0\u{3}enable_trailers\0\u{3}allow_chunked_length\0\u{3}override_stream_error_on_invalid_http_message\0\u{3}send_fully_qualified_url\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4636,9 +4065,6 @@ nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions: SwiftProtobuf.M
       case 6: try { try decoder.decodeSingularBoolField(value: &self.allowChunkedLength) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._overrideStreamErrorOnInvalidHTTPMessage) }()
       case 8: try { try decoder.decodeSingularBoolField(value: &self.sendFullyQualifiedURL) }()
-      case 9: try { try decoder.decodeSingularMessageField(value: &self._useBalsaParser) }()
-      case 10: try { try decoder.decodeSingularBoolField(value: &self.allowCustomMethods) }()
-      case 11: try { try decoder.decodeRepeatedMessageField(value: &self.ignoreHTTP11Upgrade) }()
       default: break
       }
     }
@@ -4673,15 +4099,6 @@ nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions: SwiftProtobuf.M
     if self.sendFullyQualifiedURL != false {
       try visitor.visitSingularBoolField(value: self.sendFullyQualifiedURL, fieldNumber: 8)
     }
-    try { if let v = self._useBalsaParser {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    } }()
-    if self.allowCustomMethods != false {
-      try visitor.visitSingularBoolField(value: self.allowCustomMethods, fieldNumber: 10)
-    }
-    if !self.ignoreHTTP11Upgrade.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.ignoreHTTP11Upgrade, fieldNumber: 11)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4694,9 +4111,6 @@ nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions: SwiftProtobuf.M
     if lhs.allowChunkedLength != rhs.allowChunkedLength {return false}
     if lhs._overrideStreamErrorOnInvalidHTTPMessage != rhs._overrideStreamErrorOnInvalidHTTPMessage {return false}
     if lhs.sendFullyQualifiedURL != rhs.sendFullyQualifiedURL {return false}
-    if lhs._useBalsaParser != rhs._useBalsaParser {return false}
-    if lhs.allowCustomMethods != rhs.allowCustomMethods {return false}
-    if lhs.ignoreHTTP11Upgrade != rhs.ignoreHTTP11Upgrade {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4790,7 +4204,7 @@ nonisolated extension Envoy_Config_Core_V3_Http1ProtocolOptions.HeaderKeyFormat.
 
 nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Http2ProtocolOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hpack_table_size\0\u{3}max_concurrent_streams\0\u{3}initial_stream_window_size\0\u{3}initial_connection_window_size\0\u{3}allow_connect\0\u{3}allow_metadata\0\u{3}max_outbound_frames\0\u{3}max_outbound_control_frames\0\u{3}max_consecutive_inbound_frames_with_empty_payload\0\u{3}max_inbound_priority_frames_per_stream\0\u{3}max_inbound_window_update_frames_per_data_frame_sent\0\u{3}stream_error_on_invalid_http_messaging\0\u{3}custom_settings_parameters\0\u{3}override_stream_error_on_invalid_http_message\0\u{3}connection_keepalive\0\u{3}use_oghttp2_codec\0\u{3}max_metadata_size\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hpack_table_size\0\u{3}max_concurrent_streams\0\u{3}initial_stream_window_size\0\u{3}initial_connection_window_size\0\u{3}allow_connect\0\u{4}\u{2}max_outbound_frames\0\u{3}max_outbound_control_frames\0\u{3}max_consecutive_inbound_frames_with_empty_payload\0\u{3}max_inbound_priority_frames_per_stream\0\u{3}max_inbound_window_update_frames_per_data_frame_sent\0\u{3}stream_error_on_invalid_http_messaging\0\u{3}custom_settings_parameters\0\u{3}override_stream_error_on_invalid_http_message\0\u{3}connection_keepalive\0")
 
   fileprivate class _StorageClass {
     var _hpackTableSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
@@ -4798,7 +4212,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
     var _initialStreamWindowSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _initialConnectionWindowSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _allowConnect: Bool = false
-    var _allowMetadata: Bool = false
     var _maxOutboundFrames: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _maxOutboundControlFrames: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _maxConsecutiveInboundFramesWithEmptyPayload: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
@@ -4808,8 +4221,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
     var _overrideStreamErrorOnInvalidHTTPMessage: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _customSettingsParameters: [Envoy_Config_Core_V3_Http2ProtocolOptions.SettingsParameter] = []
     var _connectionKeepalive: Envoy_Config_Core_V3_KeepaliveSettings? = nil
-    var _useOghttp2Codec: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _maxMetadataSize: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4825,7 +4236,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
       _initialStreamWindowSize = source._initialStreamWindowSize
       _initialConnectionWindowSize = source._initialConnectionWindowSize
       _allowConnect = source._allowConnect
-      _allowMetadata = source._allowMetadata
       _maxOutboundFrames = source._maxOutboundFrames
       _maxOutboundControlFrames = source._maxOutboundControlFrames
       _maxConsecutiveInboundFramesWithEmptyPayload = source._maxConsecutiveInboundFramesWithEmptyPayload
@@ -4835,8 +4245,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
       _overrideStreamErrorOnInvalidHTTPMessage = source._overrideStreamErrorOnInvalidHTTPMessage
       _customSettingsParameters = source._customSettingsParameters
       _connectionKeepalive = source._connectionKeepalive
-      _useOghttp2Codec = source._useOghttp2Codec
-      _maxMetadataSize = source._maxMetadataSize
     }
   }
 
@@ -4860,7 +4268,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
         case 3: try { try decoder.decodeSingularMessageField(value: &_storage._initialStreamWindowSize) }()
         case 4: try { try decoder.decodeSingularMessageField(value: &_storage._initialConnectionWindowSize) }()
         case 5: try { try decoder.decodeSingularBoolField(value: &_storage._allowConnect) }()
-        case 6: try { try decoder.decodeSingularBoolField(value: &_storage._allowMetadata) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._maxOutboundFrames) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._maxOutboundControlFrames) }()
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._maxConsecutiveInboundFramesWithEmptyPayload) }()
@@ -4870,8 +4277,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
         case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._customSettingsParameters) }()
         case 14: try { try decoder.decodeSingularMessageField(value: &_storage._overrideStreamErrorOnInvalidHTTPMessage) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._connectionKeepalive) }()
-        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._useOghttp2Codec) }()
-        case 17: try { try decoder.decodeSingularMessageField(value: &_storage._maxMetadataSize) }()
         default: break
         }
       }
@@ -4898,9 +4303,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
       } }()
       if _storage._allowConnect != false {
         try visitor.visitSingularBoolField(value: _storage._allowConnect, fieldNumber: 5)
-      }
-      if _storage._allowMetadata != false {
-        try visitor.visitSingularBoolField(value: _storage._allowMetadata, fieldNumber: 6)
       }
       try { if let v = _storage._maxOutboundFrames {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
@@ -4929,12 +4331,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
       try { if let v = _storage._connectionKeepalive {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
       } }()
-      try { if let v = _storage._useOghttp2Codec {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
-      } }()
-      try { if let v = _storage._maxMetadataSize {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
-      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4949,7 +4345,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
         if _storage._initialStreamWindowSize != rhs_storage._initialStreamWindowSize {return false}
         if _storage._initialConnectionWindowSize != rhs_storage._initialConnectionWindowSize {return false}
         if _storage._allowConnect != rhs_storage._allowConnect {return false}
-        if _storage._allowMetadata != rhs_storage._allowMetadata {return false}
         if _storage._maxOutboundFrames != rhs_storage._maxOutboundFrames {return false}
         if _storage._maxOutboundControlFrames != rhs_storage._maxOutboundControlFrames {return false}
         if _storage._maxConsecutiveInboundFramesWithEmptyPayload != rhs_storage._maxConsecutiveInboundFramesWithEmptyPayload {return false}
@@ -4959,8 +4354,6 @@ nonisolated extension Envoy_Config_Core_V3_Http2ProtocolOptions: SwiftProtobuf.M
         if _storage._overrideStreamErrorOnInvalidHTTPMessage != rhs_storage._overrideStreamErrorOnInvalidHTTPMessage {return false}
         if _storage._customSettingsParameters != rhs_storage._customSettingsParameters {return false}
         if _storage._connectionKeepalive != rhs_storage._connectionKeepalive {return false}
-        if _storage._useOghttp2Codec != rhs_storage._useOghttp2Codec {return false}
-        if _storage._maxMetadataSize != rhs_storage._maxMetadataSize {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5246,80 +4639,6 @@ nonisolated extension Envoy_Config_Core_V3_KeepaliveSettings: SwiftProtobuf.Mess
   }
 }
 
-nonisolated extension Envoy_Config_Core_V3_KeyValue: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".KeyValue"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.key) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self.value) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.key.isEmpty {
-      try visitor.visitSingularStringField(value: self.key, fieldNumber: 1)
-    }
-    if !self.value.isEmpty {
-      try visitor.visitSingularBytesField(value: self.value, fieldNumber: 2)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Core_V3_KeyValue, rhs: Envoy_Config_Core_V3_KeyValue) -> Bool {
-    if lhs.key != rhs.key {return false}
-    if lhs.value != rhs.value {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Core_V3_KeyValuePair: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".KeyValuePair"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.key) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._value) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.key.isEmpty {
-      try visitor.visitSingularStringField(value: self.key, fieldNumber: 1)
-    }
-    try { if let v = self._value {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Core_V3_KeyValuePair, rhs: Envoy_Config_Core_V3_KeyValuePair) -> Bool {
-    if lhs.key != rhs.key {return false}
-    if lhs._value != rhs._value {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
 nonisolated extension Envoy_Config_Core_V3_Locality: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Locality"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}region\0\u{1}zone\0\u{3}sub_zone\0")
@@ -5578,7 +4897,7 @@ nonisolated extension Envoy_Config_Core_V3_Pipe: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Envoy_Config_Core_V3_ProxyProtocolConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ProxyProtocolConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{3}pass_through_tlvs\0\u{3}added_tlvs\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{4}\u{2}added_tlvs\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5587,7 +4906,6 @@ nonisolated extension Envoy_Config_Core_V3_ProxyProtocolConfig: SwiftProtobuf.Me
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularEnumField(value: &self.version) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._passThroughTlvs) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.addedTlvs) }()
       default: break
       }
@@ -5595,16 +4913,9 @@ nonisolated extension Envoy_Config_Core_V3_ProxyProtocolConfig: SwiftProtobuf.Me
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
     if self.version != .v1 {
       try visitor.visitSingularEnumField(value: self.version, fieldNumber: 1)
     }
-    try { if let v = self._passThroughTlvs {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
     if !self.addedTlvs.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.addedTlvs, fieldNumber: 3)
     }
@@ -5613,7 +4924,6 @@ nonisolated extension Envoy_Config_Core_V3_ProxyProtocolConfig: SwiftProtobuf.Me
 
   public static func ==(lhs: Envoy_Config_Core_V3_ProxyProtocolConfig, rhs: Envoy_Config_Core_V3_ProxyProtocolConfig) -> Bool {
     if lhs.version != rhs.version {return false}
-    if lhs._passThroughTlvs != rhs._passThroughTlvs {return false}
     if lhs.addedTlvs != rhs.addedTlvs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -5622,45 +4932,6 @@ nonisolated extension Envoy_Config_Core_V3_ProxyProtocolConfig: SwiftProtobuf.Me
 
 nonisolated extension Envoy_Config_Core_V3_ProxyProtocolConfig.Version: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0V1\0\u{1}V2\0")
-}
-
-nonisolated extension Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".ProxyProtocolPassThroughTLVs"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}match_type\0\u{3}tlv_type\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularEnumField(value: &self.matchType) }()
-      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.tlvType) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.matchType != .includeAll {
-      try visitor.visitSingularEnumField(value: self.matchType, fieldNumber: 1)
-    }
-    if !self.tlvType.isEmpty {
-      try visitor.visitPackedUInt32Field(value: self.tlvType, fieldNumber: 2)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs, rhs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs) -> Bool {
-    if lhs.matchType != rhs.matchType {return false}
-    if lhs.tlvType != rhs.tlvType {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs.PassTLVsMatchType: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0INCLUDE_ALL\0\u{1}INCLUDE\0")
 }
 
 nonisolated extension Envoy_Config_Core_V3_RateLimitSettings: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -5704,7 +4975,7 @@ nonisolated extension Envoy_Config_Core_V3_RateLimitSettings: SwiftProtobuf.Mess
 
 nonisolated extension Envoy_Config_Core_V3_RetryPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RetryPolicy"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}retry_back_off\0\u{3}num_retries\0\u{3}retry_on\0\u{3}retry_priority\0\u{3}retry_host_predicate\0\u{3}host_selection_retry_max_attempts\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}retry_back_off\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5713,11 +4984,6 @@ nonisolated extension Envoy_Config_Core_V3_RetryPolicy: SwiftProtobuf.Message, S
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._retryBackOff) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._numRetries) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.retryOn) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._retryPriority) }()
-      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.retryHostPredicate) }()
-      case 6: try { try decoder.decodeSingularInt64Field(value: &self.hostSelectionRetryMaxAttempts) }()
       default: break
       }
     }
@@ -5731,31 +4997,11 @@ nonisolated extension Envoy_Config_Core_V3_RetryPolicy: SwiftProtobuf.Message, S
     try { if let v = self._retryBackOff {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
-    try { if let v = self._numRetries {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    if !self.retryOn.isEmpty {
-      try visitor.visitSingularStringField(value: self.retryOn, fieldNumber: 3)
-    }
-    try { if let v = self._retryPriority {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    if !self.retryHostPredicate.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.retryHostPredicate, fieldNumber: 5)
-    }
-    if self.hostSelectionRetryMaxAttempts != 0 {
-      try visitor.visitSingularInt64Field(value: self.hostSelectionRetryMaxAttempts, fieldNumber: 6)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_RetryPolicy, rhs: Envoy_Config_Core_V3_RetryPolicy) -> Bool {
     if lhs._retryBackOff != rhs._retryBackOff {return false}
-    if lhs._numRetries != rhs._numRetries {return false}
-    if lhs.retryOn != rhs.retryOn {return false}
-    if lhs._retryPriority != rhs._retryPriority {return false}
-    if lhs.retryHostPredicate != rhs.retryHostPredicate {return false}
-    if lhs.hostSelectionRetryMaxAttempts != rhs.hostSelectionRetryMaxAttempts {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5874,45 +5120,6 @@ nonisolated extension Envoy_Config_Core_V3_RuntimeFractionalPercent: SwiftProtob
   }
 }
 
-nonisolated extension Envoy_Config_Core_V3_RuntimePercent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".RuntimePercent"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}default_value\0\u{3}runtime_key\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._defaultValue) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.runtimeKey) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._defaultValue {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    if !self.runtimeKey.isEmpty {
-      try visitor.visitSingularStringField(value: self.runtimeKey, fieldNumber: 2)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Core_V3_RuntimePercent, rhs: Envoy_Config_Core_V3_RuntimePercent) -> Bool {
-    if lhs._defaultValue != rhs._defaultValue {return false}
-    if lhs.runtimeKey != rhs.runtimeKey {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
 nonisolated extension Envoy_Config_Core_V3_RuntimeUInt32: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RuntimeUInt32"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}default_value\0\u{3}runtime_key\0")
@@ -5950,7 +5157,7 @@ nonisolated extension Envoy_Config_Core_V3_RuntimeUInt32: SwiftProtobuf.Message,
 
 nonisolated extension Envoy_Config_Core_V3_SchemeHeaderTransformation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".SchemeHeaderTransformation"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}scheme_to_overwrite\0\u{3}match_upstream\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}scheme_to_overwrite\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5966,7 +5173,6 @@ nonisolated extension Envoy_Config_Core_V3_SchemeHeaderTransformation: SwiftProt
           self.transformation = .schemeToOverwrite(v)
         }
       }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.matchUpstream) }()
       default: break
       }
     }
@@ -5980,15 +5186,11 @@ nonisolated extension Envoy_Config_Core_V3_SchemeHeaderTransformation: SwiftProt
     try { if case .schemeToOverwrite(let v)? = self.transformation {
       try visitor.visitSingularStringField(value: v, fieldNumber: 1)
     } }()
-    if self.matchUpstream != false {
-      try visitor.visitSingularBoolField(value: self.matchUpstream, fieldNumber: 2)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_SchemeHeaderTransformation, rhs: Envoy_Config_Core_V3_SchemeHeaderTransformation) -> Bool {
     if lhs.transformation != rhs.transformation {return false}
-    if lhs.matchUpstream != rhs.matchUpstream {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5996,7 +5198,7 @@ nonisolated extension Envoy_Config_Core_V3_SchemeHeaderTransformation: SwiftProt
 
 nonisolated extension Envoy_Config_Core_V3_SocketAddress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".SocketAddress"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}address\0\u{3}port_value\0\u{3}named_port\0\u{3}resolver_name\0\u{3}ipv4_compat\0\u{3}network_namespace_filepath\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}protocol\0\u{1}address\0\u{3}port_value\0\u{3}named_port\0\u{4}\u{2}ipv4_compat\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6022,9 +5224,7 @@ nonisolated extension Envoy_Config_Core_V3_SocketAddress: SwiftProtobuf.Message,
           self.portSpecifier = .namedPort(v)
         }
       }()
-      case 5: try { try decoder.decodeSingularStringField(value: &self.resolverName) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.ipv4Compat) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self.networkNamespaceFilepath) }()
       default: break
       }
     }
@@ -6052,14 +5252,8 @@ nonisolated extension Envoy_Config_Core_V3_SocketAddress: SwiftProtobuf.Message,
     }()
     case nil: break
     }
-    if !self.resolverName.isEmpty {
-      try visitor.visitSingularStringField(value: self.resolverName, fieldNumber: 5)
-    }
     if self.ipv4Compat != false {
       try visitor.visitSingularBoolField(value: self.ipv4Compat, fieldNumber: 6)
-    }
-    if !self.networkNamespaceFilepath.isEmpty {
-      try visitor.visitSingularStringField(value: self.networkNamespaceFilepath, fieldNumber: 7)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -6068,9 +5262,7 @@ nonisolated extension Envoy_Config_Core_V3_SocketAddress: SwiftProtobuf.Message,
     if lhs.`protocol` != rhs.`protocol` {return false}
     if lhs.address != rhs.address {return false}
     if lhs.portSpecifier != rhs.portSpecifier {return false}
-    if lhs.resolverName != rhs.resolverName {return false}
     if lhs.ipv4Compat != rhs.ipv4Compat {return false}
-    if lhs.networkNamespaceFilepath != rhs.networkNamespaceFilepath {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6275,7 +5467,7 @@ nonisolated extension Envoy_Config_Core_V3_SocketOptionsOverride: SwiftProtobuf.
 
 nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".SubstitutionFormatString"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}text_format\0\u{3}json_format\0\u{3}omit_empty_values\0\u{3}content_type\0\u{3}text_format_source\0\u{1}formatters\0\u{3}json_format_options\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}text_format\0\u{3}json_format\0\u{3}omit_empty_values\0\u{3}content_type\0\u{3}text_format_source\0\u{4}\u{2}json_format_options\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6319,7 +5511,6 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
           self.format = .textFormatSource(v)
         }
       }()
-      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.formatters) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._jsonFormatOptions) }()
       default: break
       }
@@ -6351,9 +5542,6 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
     try { if case .textFormatSource(let v)? = self.format {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     } }()
-    if !self.formatters.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.formatters, fieldNumber: 6)
-    }
     try { if let v = self._jsonFormatOptions {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
@@ -6364,7 +5552,6 @@ nonisolated extension Envoy_Config_Core_V3_SubstitutionFormatString: SwiftProtob
     if lhs.format != rhs.format {return false}
     if lhs.omitEmptyValues != rhs.omitEmptyValues {return false}
     if lhs.contentType != rhs.contentType {return false}
-    if lhs.formatters != rhs.formatters {return false}
     if lhs._jsonFormatOptions != rhs._jsonFormatOptions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -6417,7 +5604,7 @@ nonisolated extension Envoy_Config_Core_V3_TcpKeepalive: SwiftProtobuf.Message, 
 
 nonisolated extension Envoy_Config_Core_V3_TlvEntry: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".TlvEntry"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}type\0\u{1}value\0\u{3}format_string\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}type\0\u{1}value\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6427,33 +5614,24 @@ nonisolated extension Envoy_Config_Core_V3_TlvEntry: SwiftProtobuf.Message, Swif
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.type) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.value) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._formatString) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
     if self.type != 0 {
       try visitor.visitSingularUInt32Field(value: self.type, fieldNumber: 1)
     }
     if !self.value.isEmpty {
       try visitor.visitSingularBytesField(value: self.value, fieldNumber: 2)
     }
-    try { if let v = self._formatString {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_TlvEntry, rhs: Envoy_Config_Core_V3_TlvEntry) -> Bool {
     if lhs.type != rhs.type {return false}
     if lhs.value != rhs.value {return false}
-    if lhs._formatString != rhs._formatString {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6551,7 +5729,7 @@ nonisolated extension Envoy_Config_Core_V3_TypedExtensionConfig: SwiftProtobuf.M
 
 nonisolated extension Envoy_Config_Core_V3_UpstreamHttpProtocolOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".UpstreamHttpProtocolOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}auto_sni\0\u{3}auto_san_validation\0\u{3}override_auto_sni_header\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}auto_sni\0\u{3}auto_san_validation\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6561,7 +5739,6 @@ nonisolated extension Envoy_Config_Core_V3_UpstreamHttpProtocolOptions: SwiftPro
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.autoSni) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.autoSanValidation) }()
-      case 3: try { try decoder.decodeSingularStringField(value: &self.overrideAutoSniHeader) }()
       default: break
       }
     }
@@ -6574,16 +5751,12 @@ nonisolated extension Envoy_Config_Core_V3_UpstreamHttpProtocolOptions: SwiftPro
     if self.autoSanValidation != false {
       try visitor.visitSingularBoolField(value: self.autoSanValidation, fieldNumber: 2)
     }
-    if !self.overrideAutoSniHeader.isEmpty {
-      try visitor.visitSingularStringField(value: self.overrideAutoSniHeader, fieldNumber: 3)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Core_V3_UpstreamHttpProtocolOptions, rhs: Envoy_Config_Core_V3_UpstreamHttpProtocolOptions) -> Bool {
     if lhs.autoSni != rhs.autoSni {return false}
     if lhs.autoSanValidation != rhs.autoSanValidation {return false}
-    if lhs.overrideAutoSniHeader != rhs.overrideAutoSniHeader {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -29,8 +29,6 @@ public nonisolated struct Envoy_Config_Endpoint_V3_ClusterLoadAssignment: Sendab
 
   public var endpoints: [Envoy_Config_Endpoint_V3_LocalityLbEndpoints] = []
 
-  public var namedEndpoints: Dictionary<String,Envoy_Config_Endpoint_V3_Endpoint> = [:]
-
   public var policy: Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy {
     get {_policy ?? Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy()}
     set {_policy = newValue}
@@ -46,8 +44,6 @@ public nonisolated struct Envoy_Config_Endpoint_V3_ClusterLoadAssignment: Sendab
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
-
-    public var dropOverloads: [Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy.DropOverload] = []
 
     public var overprovisioningFactor: SwiftProtobuf.Google_Protobuf_UInt32Value {
       get {_overprovisioningFactor ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
@@ -67,32 +63,7 @@ public nonisolated struct Envoy_Config_Endpoint_V3_ClusterLoadAssignment: Sendab
     /// Clears the value of `endpointStaleAfter`. Subsequent reads from it will return its default value.
     public mutating func clearEndpointStaleAfter() {self._endpointStaleAfter = nil}
 
-    public var weightedPriorityHealth: Bool = false
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-    public nonisolated struct DropOverload: Sendable {
-      // SwiftProtobuf.Message conformance is added in an extension below. See the
-      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-      // methods supported on all messages.
-
-      public var category: String = String()
-
-      public var dropPercentage: Envoy_Type_V3_FractionalPercent {
-        get {_dropPercentage ?? Envoy_Type_V3_FractionalPercent()}
-        set {_dropPercentage = newValue}
-      }
-      /// Returns true if `dropPercentage` has been explicitly set.
-      public var hasDropPercentage: Bool {self._dropPercentage != nil}
-      /// Clears the value of `dropPercentage`. Subsequent reads from it will return its default value.
-      public mutating func clearDropPercentage() {self._dropPercentage = nil}
-
-      public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-      public init() {}
-
-      fileprivate var _dropPercentage: Envoy_Type_V3_FractionalPercent? = nil
-    }
 
     public init() {}
 
@@ -105,38 +76,30 @@ public nonisolated struct Envoy_Config_Endpoint_V3_ClusterLoadAssignment: Sendab
   fileprivate var _policy: Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy? = nil
 }
 
-public nonisolated struct Envoy_Config_Endpoint_V3_Endpoint: @unchecked Sendable {
+public nonisolated struct Envoy_Config_Endpoint_V3_Endpoint: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var address: Envoy_Config_Core_V3_Address {
-    get {_storage._address ?? Envoy_Config_Core_V3_Address()}
-    set {_uniqueStorage()._address = newValue}
+    get {_address ?? Envoy_Config_Core_V3_Address()}
+    set {_address = newValue}
   }
   /// Returns true if `address` has been explicitly set.
-  public var hasAddress: Bool {_storage._address != nil}
+  public var hasAddress: Bool {self._address != nil}
   /// Clears the value of `address`. Subsequent reads from it will return its default value.
-  public mutating func clearAddress() {_uniqueStorage()._address = nil}
+  public mutating func clearAddress() {self._address = nil}
 
   public var healthCheckConfig: Envoy_Config_Endpoint_V3_Endpoint.HealthCheckConfig {
-    get {_storage._healthCheckConfig ?? Envoy_Config_Endpoint_V3_Endpoint.HealthCheckConfig()}
-    set {_uniqueStorage()._healthCheckConfig = newValue}
+    get {_healthCheckConfig ?? Envoy_Config_Endpoint_V3_Endpoint.HealthCheckConfig()}
+    set {_healthCheckConfig = newValue}
   }
   /// Returns true if `healthCheckConfig` has been explicitly set.
-  public var hasHealthCheckConfig: Bool {_storage._healthCheckConfig != nil}
+  public var hasHealthCheckConfig: Bool {self._healthCheckConfig != nil}
   /// Clears the value of `healthCheckConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearHealthCheckConfig() {_uniqueStorage()._healthCheckConfig = nil}
+  public mutating func clearHealthCheckConfig() {self._healthCheckConfig = nil}
 
-  public var hostname: String {
-    get {_storage._hostname}
-    set {_uniqueStorage()._hostname = newValue}
-  }
-
-  public var additionalAddresses: [Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress] {
-    get {_storage._additionalAddresses}
-    set {_uniqueStorage()._additionalAddresses = newValue}
-  }
+  public var hostname: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -167,30 +130,10 @@ public nonisolated struct Envoy_Config_Endpoint_V3_Endpoint: @unchecked Sendable
     fileprivate var _address: Envoy_Config_Core_V3_Address? = nil
   }
 
-  public nonisolated struct AdditionalAddress: Sendable {
-    // SwiftProtobuf.Message conformance is added in an extension below. See the
-    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-    // methods supported on all messages.
-
-    public var address: Envoy_Config_Core_V3_Address {
-      get {_address ?? Envoy_Config_Core_V3_Address()}
-      set {_address = newValue}
-    }
-    /// Returns true if `address` has been explicitly set.
-    public var hasAddress: Bool {self._address != nil}
-    /// Clears the value of `address`. Subsequent reads from it will return its default value.
-    public mutating func clearAddress() {self._address = nil}
-
-    public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-    public init() {}
-
-    fileprivate var _address: Envoy_Config_Core_V3_Address? = nil
-  }
-
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _address: Envoy_Config_Core_V3_Address? = nil
+  fileprivate var _healthCheckConfig: Envoy_Config_Endpoint_V3_Endpoint.HealthCheckConfig? = nil
 }
 
 public nonisolated struct Envoy_Config_Endpoint_V3_LbEndpoint: Sendable {
@@ -264,15 +207,6 @@ public nonisolated struct Envoy_Config_Endpoint_V3_LocalityLbEndpoints: Sendable
   /// Clears the value of `locality`. Subsequent reads from it will return its default value.
   public mutating func clearLocality() {self._locality = nil}
 
-  public var metadata: Envoy_Config_Core_V3_Metadata {
-    get {_metadata ?? Envoy_Config_Core_V3_Metadata()}
-    set {_metadata = newValue}
-  }
-  /// Returns true if `metadata` has been explicitly set.
-  public var hasMetadata: Bool {self._metadata != nil}
-  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadata() {self._metadata = nil}
-
   public var lbEndpoints: [Envoy_Config_Endpoint_V3_LbEndpoint] = []
 
   public var lbConfig: Envoy_Config_Endpoint_V3_LocalityLbEndpoints.OneOf_LbConfig? = nil
@@ -304,15 +238,6 @@ public nonisolated struct Envoy_Config_Endpoint_V3_LocalityLbEndpoints: Sendable
 
   public var priority: UInt32 = 0
 
-  public var proximity: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_proximity ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_proximity = newValue}
-  }
-  /// Returns true if `proximity` has been explicitly set.
-  public var hasProximity: Bool {self._proximity != nil}
-  /// Clears the value of `proximity`. Subsequent reads from it will return its default value.
-  public mutating func clearProximity() {self._proximity = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_LbConfig: Equatable, Sendable {
@@ -336,9 +261,7 @@ public nonisolated struct Envoy_Config_Endpoint_V3_LocalityLbEndpoints: Sendable
   public init() {}
 
   fileprivate var _locality: Envoy_Config_Core_V3_Locality? = nil
-  fileprivate var _metadata: Envoy_Config_Core_V3_Metadata? = nil
   fileprivate var _loadBalancingWeight: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-  fileprivate var _proximity: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -347,7 +270,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.endpoint.v3"
 
 nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ClusterLoadAssignment"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_name\0\u{1}endpoints\0\u{2}\u{2}policy\0\u{3}named_endpoints\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_name\0\u{1}endpoints\0\u{2}\u{2}policy\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -358,7 +281,6 @@ nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment: SwiftProto
       case 1: try { try decoder.decodeSingularStringField(value: &self.clusterName) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.endpoints) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._policy) }()
-      case 5: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Envoy_Config_Endpoint_V3_Endpoint>.self, value: &self.namedEndpoints) }()
       default: break
       }
     }
@@ -378,16 +300,12 @@ nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment: SwiftProto
     try { if let v = self._policy {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
-    if !self.namedEndpoints.isEmpty {
-      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Envoy_Config_Endpoint_V3_Endpoint>.self, value: self.namedEndpoints, fieldNumber: 5)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Endpoint_V3_ClusterLoadAssignment, rhs: Envoy_Config_Endpoint_V3_ClusterLoadAssignment) -> Bool {
     if lhs.clusterName != rhs.clusterName {return false}
     if lhs.endpoints != rhs.endpoints {return false}
-    if lhs.namedEndpoints != rhs.namedEndpoints {return false}
     if lhs._policy != rhs._policy {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -396,7 +314,7 @@ nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment: SwiftProto
 
 nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Endpoint_V3_ClusterLoadAssignment.protoMessageName + ".Policy"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}drop_overloads\0\u{3}overprovisioning_factor\0\u{3}endpoint_stale_after\0\u{4}\u{2}weighted_priority_health\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{3}overprovisioning_factor\0\u{3}endpoint_stale_after\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -404,10 +322,8 @@ nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy: Swi
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.dropOverloads) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._overprovisioningFactor) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._endpointStaleAfter) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.weightedPriorityHealth) }()
       default: break
       }
     }
@@ -418,65 +334,18 @@ nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy: Swi
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.dropOverloads.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.dropOverloads, fieldNumber: 2)
-    }
     try { if let v = self._overprovisioningFactor {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
     try { if let v = self._endpointStaleAfter {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
-    if self.weightedPriorityHealth != false {
-      try visitor.visitSingularBoolField(value: self.weightedPriorityHealth, fieldNumber: 6)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy, rhs: Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy) -> Bool {
-    if lhs.dropOverloads != rhs.dropOverloads {return false}
     if lhs._overprovisioningFactor != rhs._overprovisioningFactor {return false}
     if lhs._endpointStaleAfter != rhs._endpointStaleAfter {return false}
-    if lhs.weightedPriorityHealth != rhs.weightedPriorityHealth {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy.DropOverload: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy.protoMessageName + ".DropOverload"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}category\0\u{3}drop_percentage\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.category) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._dropPercentage) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.category.isEmpty {
-      try visitor.visitSingularStringField(value: self.category, fieldNumber: 1)
-    }
-    try { if let v = self._dropPercentage {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy.DropOverload, rhs: Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy.DropOverload) -> Bool {
-    if lhs.category != rhs.category {return false}
-    if lhs._dropPercentage != rhs._dropPercentage {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -484,90 +353,43 @@ nonisolated extension Envoy_Config_Endpoint_V3_ClusterLoadAssignment.Policy.Drop
 
 nonisolated extension Envoy_Config_Endpoint_V3_Endpoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Endpoint"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{3}health_check_config\0\u{1}hostname\0\u{3}additional_addresses\0")
-
-  fileprivate class _StorageClass {
-    var _address: Envoy_Config_Core_V3_Address? = nil
-    var _healthCheckConfig: Envoy_Config_Endpoint_V3_Endpoint.HealthCheckConfig? = nil
-    var _hostname: String = String()
-    var _additionalAddresses: [Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress] = []
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _address = source._address
-      _healthCheckConfig = source._healthCheckConfig
-      _hostname = source._hostname
-      _additionalAddresses = source._additionalAddresses
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{3}health_check_config\0\u{1}hostname\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._address) }()
-        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._healthCheckConfig) }()
-        case 3: try { try decoder.decodeSingularStringField(value: &_storage._hostname) }()
-        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._additionalAddresses) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._address) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._healthCheckConfig) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.hostname) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      try { if let v = _storage._address {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-      } }()
-      try { if let v = _storage._healthCheckConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      } }()
-      if !_storage._hostname.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._hostname, fieldNumber: 3)
-      }
-      if !_storage._additionalAddresses.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._additionalAddresses, fieldNumber: 4)
-      }
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._address {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._healthCheckConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.hostname.isEmpty {
+      try visitor.visitSingularStringField(value: self.hostname, fieldNumber: 3)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Endpoint_V3_Endpoint, rhs: Envoy_Config_Endpoint_V3_Endpoint) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._address != rhs_storage._address {return false}
-        if _storage._healthCheckConfig != rhs_storage._healthCheckConfig {return false}
-        if _storage._hostname != rhs_storage._hostname {return false}
-        if _storage._additionalAddresses != rhs_storage._additionalAddresses {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs._address != rhs._address {return false}
+    if lhs._healthCheckConfig != rhs._healthCheckConfig {return false}
+    if lhs.hostname != rhs.hostname {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -617,40 +439,6 @@ nonisolated extension Envoy_Config_Endpoint_V3_Endpoint.HealthCheckConfig: Swift
     if lhs.hostname != rhs.hostname {return false}
     if lhs._address != rhs._address {return false}
     if lhs.disableActiveHealthCheck != rhs.disableActiveHealthCheck {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = Envoy_Config_Endpoint_V3_Endpoint.protoMessageName + ".AdditionalAddress"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._address) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._address {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress, rhs: Envoy_Config_Endpoint_V3_Endpoint.AdditionalAddress) -> Bool {
-    if lhs._address != rhs._address {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -730,7 +518,7 @@ nonisolated extension Envoy_Config_Endpoint_V3_LbEndpoint: SwiftProtobuf.Message
 
 nonisolated extension Envoy_Config_Endpoint_V3_LocalityLbEndpoints: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".LocalityLbEndpoints"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}locality\0\u{3}lb_endpoints\0\u{3}load_balancing_weight\0\u{2}\u{2}priority\0\u{1}proximity\0\u{3}load_balancer_endpoints\0\u{3}leds_cluster_locality_config\0\u{1}metadata\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}locality\0\u{3}lb_endpoints\0\u{3}load_balancing_weight\0\u{2}\u{2}priority\0\u{4}\u{2}load_balancer_endpoints\0\u{3}leds_cluster_locality_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -742,7 +530,6 @@ nonisolated extension Envoy_Config_Endpoint_V3_LocalityLbEndpoints: SwiftProtobu
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.lbEndpoints) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._loadBalancingWeight) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.priority) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._proximity) }()
       case 7: try {
         var v: Envoy_Config_Endpoint_V3_LocalityLbEndpoints.LbEndpointList?
         var hadOneofValue = false
@@ -769,7 +556,6 @@ nonisolated extension Envoy_Config_Endpoint_V3_LocalityLbEndpoints: SwiftProtobu
           self.lbConfig = .ledsClusterLocalityConfig(v)
         }
       }()
-      case 9: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
       default: break
       }
     }
@@ -792,9 +578,6 @@ nonisolated extension Envoy_Config_Endpoint_V3_LocalityLbEndpoints: SwiftProtobu
     if self.priority != 0 {
       try visitor.visitSingularUInt32Field(value: self.priority, fieldNumber: 5)
     }
-    try { if let v = self._proximity {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
     switch self.lbConfig {
     case .loadBalancerEndpoints?: try {
       guard case .loadBalancerEndpoints(let v)? = self.lbConfig else { preconditionFailure() }
@@ -806,20 +589,15 @@ nonisolated extension Envoy_Config_Endpoint_V3_LocalityLbEndpoints: SwiftProtobu
     }()
     case nil: break
     }
-    try { if let v = self._metadata {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Endpoint_V3_LocalityLbEndpoints, rhs: Envoy_Config_Endpoint_V3_LocalityLbEndpoints) -> Bool {
     if lhs._locality != rhs._locality {return false}
-    if lhs._metadata != rhs._metadata {return false}
     if lhs.lbEndpoints != rhs.lbEndpoints {return false}
     if lhs.lbConfig != rhs.lbConfig {return false}
     if lhs._loadBalancingWeight != rhs._loadBalancingWeight {return false}
     if lhs.priority != rhs.priority {return false}
-    if lhs._proximity != rhs._proximity {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -87,71 +87,49 @@ public nonisolated struct Envoy_Config_Listener_V3_Filter: Sendable {
   public init() {}
 }
 
-public nonisolated struct Envoy_Config_Listener_V3_FilterChain: @unchecked Sendable {
+public nonisolated struct Envoy_Config_Listener_V3_FilterChain: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch {
-    get {_storage._filterChainMatch ?? Envoy_Config_Listener_V3_FilterChainMatch()}
-    set {_uniqueStorage()._filterChainMatch = newValue}
+    get {_filterChainMatch ?? Envoy_Config_Listener_V3_FilterChainMatch()}
+    set {_filterChainMatch = newValue}
   }
   /// Returns true if `filterChainMatch` has been explicitly set.
-  public var hasFilterChainMatch: Bool {_storage._filterChainMatch != nil}
+  public var hasFilterChainMatch: Bool {self._filterChainMatch != nil}
   /// Clears the value of `filterChainMatch`. Subsequent reads from it will return its default value.
-  public mutating func clearFilterChainMatch() {_uniqueStorage()._filterChainMatch = nil}
+  public mutating func clearFilterChainMatch() {self._filterChainMatch = nil}
 
-  public var filters: [Envoy_Config_Listener_V3_Filter] {
-    get {_storage._filters}
-    set {_uniqueStorage()._filters = newValue}
-  }
-
-  public var useProxyProto: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_storage._useProxyProto ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_uniqueStorage()._useProxyProto = newValue}
-  }
-  /// Returns true if `useProxyProto` has been explicitly set.
-  public var hasUseProxyProto: Bool {_storage._useProxyProto != nil}
-  /// Clears the value of `useProxyProto`. Subsequent reads from it will return its default value.
-  public mutating func clearUseProxyProto() {_uniqueStorage()._useProxyProto = nil}
-
-  public var metadata: Envoy_Config_Core_V3_Metadata {
-    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
-    set {_uniqueStorage()._metadata = newValue}
-  }
-  /// Returns true if `metadata` has been explicitly set.
-  public var hasMetadata: Bool {_storage._metadata != nil}
-  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
+  public var filters: [Envoy_Config_Listener_V3_Filter] = []
 
   public var transportSocket: Envoy_Config_Core_V3_TransportSocket {
-    get {_storage._transportSocket ?? Envoy_Config_Core_V3_TransportSocket()}
-    set {_uniqueStorage()._transportSocket = newValue}
+    get {_transportSocket ?? Envoy_Config_Core_V3_TransportSocket()}
+    set {_transportSocket = newValue}
   }
   /// Returns true if `transportSocket` has been explicitly set.
-  public var hasTransportSocket: Bool {_storage._transportSocket != nil}
+  public var hasTransportSocket: Bool {self._transportSocket != nil}
   /// Clears the value of `transportSocket`. Subsequent reads from it will return its default value.
-  public mutating func clearTransportSocket() {_uniqueStorage()._transportSocket = nil}
+  public mutating func clearTransportSocket() {self._transportSocket = nil}
 
   public var transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_storage._transportSocketConnectTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_uniqueStorage()._transportSocketConnectTimeout = newValue}
+    get {_transportSocketConnectTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_transportSocketConnectTimeout = newValue}
   }
   /// Returns true if `transportSocketConnectTimeout` has been explicitly set.
-  public var hasTransportSocketConnectTimeout: Bool {_storage._transportSocketConnectTimeout != nil}
+  public var hasTransportSocketConnectTimeout: Bool {self._transportSocketConnectTimeout != nil}
   /// Clears the value of `transportSocketConnectTimeout`. Subsequent reads from it will return its default value.
-  public mutating func clearTransportSocketConnectTimeout() {_uniqueStorage()._transportSocketConnectTimeout = nil}
+  public mutating func clearTransportSocketConnectTimeout() {self._transportSocketConnectTimeout = nil}
 
-  public var name: String {
-    get {_storage._name}
-    set {_uniqueStorage()._name = newValue}
-  }
+  public var name: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch? = nil
+  fileprivate var _transportSocket: Envoy_Config_Core_V3_TransportSocket? = nil
+  fileprivate var _transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
 public nonisolated struct Envoy_Config_Listener_V3_FilterChainMatch: Sendable {
@@ -169,17 +147,6 @@ public nonisolated struct Envoy_Config_Listener_V3_FilterChainMatch: Sendable {
   public mutating func clearDestinationPort() {self._destinationPort = nil}
 
   public var prefixRanges: [Envoy_Config_Core_V3_CidrRange] = []
-
-  public var addressSuffix: String = String()
-
-  public var suffixLen: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_suffixLen ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_suffixLen = newValue}
-  }
-  /// Returns true if `suffixLen` has been explicitly set.
-  public var hasSuffixLen: Bool {self._suffixLen != nil}
-  /// Clears the value of `suffixLen`. Subsequent reads from it will return its default value.
-  public mutating func clearSuffixLen() {self._suffixLen = nil}
 
   public var directSourcePrefixRanges: [Envoy_Config_Core_V3_CidrRange] = []
 
@@ -238,7 +205,6 @@ public nonisolated struct Envoy_Config_Listener_V3_FilterChainMatch: Sendable {
   public init() {}
 
   fileprivate var _destinationPort: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-  fileprivate var _suffixLen: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
 public nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendable {
@@ -275,24 +241,6 @@ public nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendable
     set {_uniqueStorage()._filterChains = newValue}
   }
 
-  public var fcdsConfig: Outrider_Unmodelled {
-    get {_storage._fcdsConfig ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._fcdsConfig = newValue}
-  }
-  /// Returns true if `fcdsConfig` has been explicitly set.
-  public var hasFcdsConfig: Bool {_storage._fcdsConfig != nil}
-  /// Clears the value of `fcdsConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearFcdsConfig() {_uniqueStorage()._fcdsConfig = nil}
-
-  public var filterChainMatcher: Outrider_Unmodelled {
-    get {_storage._filterChainMatcher ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._filterChainMatcher = newValue}
-  }
-  /// Returns true if `filterChainMatcher` has been explicitly set.
-  public var hasFilterChainMatcher: Bool {_storage._filterChainMatcher != nil}
-  /// Clears the value of `filterChainMatcher`. Subsequent reads from it will return its default value.
-  public mutating func clearFilterChainMatcher() {_uniqueStorage()._filterChainMatcher = nil}
-
   public var useOriginalDst: SwiftProtobuf.Google_Protobuf_BoolValue {
     get {_storage._useOriginalDst ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
     set {_uniqueStorage()._useOriginalDst = newValue}
@@ -319,15 +267,6 @@ public nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendable
   public var hasPerConnectionBufferLimitBytes: Bool {_storage._perConnectionBufferLimitBytes != nil}
   /// Clears the value of `perConnectionBufferLimitBytes`. Subsequent reads from it will return its default value.
   public mutating func clearPerConnectionBufferLimitBytes() {_uniqueStorage()._perConnectionBufferLimitBytes = nil}
-
-  public var metadata: Envoy_Config_Core_V3_Metadata {
-    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
-    set {_uniqueStorage()._metadata = newValue}
-  }
-  /// Returns true if `metadata` has been explicitly set.
-  public var hasMetadata: Bool {_storage._metadata != nil}
-  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
 
   public var deprecatedV1: Envoy_Config_Listener_V3_Listener.DeprecatedV1 {
     get {_storage._deprecatedV1 ?? Envoy_Config_Listener_V3_Listener.DeprecatedV1()}
@@ -399,33 +338,6 @@ public nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendable
     set {_uniqueStorage()._trafficDirection = newValue}
   }
 
-  public var udpListenerConfig: Outrider_Unmodelled {
-    get {_storage._udpListenerConfig ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._udpListenerConfig = newValue}
-  }
-  /// Returns true if `udpListenerConfig` has been explicitly set.
-  public var hasUdpListenerConfig: Bool {_storage._udpListenerConfig != nil}
-  /// Clears the value of `udpListenerConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearUdpListenerConfig() {_uniqueStorage()._udpListenerConfig = nil}
-
-  public var apiListener: Outrider_Unmodelled {
-    get {_storage._apiListener ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._apiListener = newValue}
-  }
-  /// Returns true if `apiListener` has been explicitly set.
-  public var hasApiListener: Bool {_storage._apiListener != nil}
-  /// Clears the value of `apiListener`. Subsequent reads from it will return its default value.
-  public mutating func clearApiListener() {_uniqueStorage()._apiListener = nil}
-
-  public var connectionBalanceConfig: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig {
-    get {_storage._connectionBalanceConfig ?? Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig()}
-    set {_uniqueStorage()._connectionBalanceConfig = newValue}
-  }
-  /// Returns true if `connectionBalanceConfig` has been explicitly set.
-  public var hasConnectionBalanceConfig: Bool {_storage._connectionBalanceConfig != nil}
-  /// Clears the value of `connectionBalanceConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearConnectionBalanceConfig() {_uniqueStorage()._connectionBalanceConfig = nil}
-
   public var reusePort: Bool {
     get {_storage._reusePort}
     set {_uniqueStorage()._reusePort = newValue}
@@ -472,40 +384,7 @@ public nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendable
   /// Clears the value of `bindToPort`. Subsequent reads from it will return its default value.
   public mutating func clearBindToPort() {_uniqueStorage()._bindToPort = nil}
 
-  public var listenerSpecifier: OneOf_ListenerSpecifier? {
-    get {return _storage._listenerSpecifier}
-    set {_uniqueStorage()._listenerSpecifier = newValue}
-  }
-
-  public var internalListener: Outrider_Unmodelled {
-    get {
-      if case .internalListener(let v)? = _storage._listenerSpecifier {return v}
-      return Outrider_Unmodelled()
-    }
-    set {_uniqueStorage()._listenerSpecifier = .internalListener(newValue)}
-  }
-
-  public var enableMptcp: Bool {
-    get {_storage._enableMptcp}
-    set {_uniqueStorage()._enableMptcp = newValue}
-  }
-
-  public var ignoreGlobalConnLimit: Bool {
-    get {_storage._ignoreGlobalConnLimit}
-    set {_uniqueStorage()._ignoreGlobalConnLimit = newValue}
-  }
-
-  public var bypassOverloadManager: Bool {
-    get {_storage._bypassOverloadManager}
-    set {_uniqueStorage()._bypassOverloadManager = newValue}
-  }
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public nonisolated enum OneOf_ListenerSpecifier: Equatable, Sendable {
-    case internalListener(Outrider_Unmodelled)
-
-  }
 
   public nonisolated enum DrainType: SwiftProtobuf.Enum, Swift.CaseIterable {
     public typealias RawValue = Int
@@ -560,50 +439,6 @@ public nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendable
     public init() {}
 
     fileprivate var _bindToPort: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  }
-
-  public nonisolated struct ConnectionBalanceConfig: Sendable {
-    // SwiftProtobuf.Message conformance is added in an extension below. See the
-    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-    // methods supported on all messages.
-
-    public var balanceType: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.OneOf_BalanceType? = nil
-
-    public var exactBalance: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.ExactBalance {
-      get {
-        if case .exactBalance(let v)? = balanceType {return v}
-        return Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.ExactBalance()
-      }
-      set {balanceType = .exactBalance(newValue)}
-    }
-
-    public var extendBalance: Envoy_Config_Core_V3_TypedExtensionConfig {
-      get {
-        if case .extendBalance(let v)? = balanceType {return v}
-        return Envoy_Config_Core_V3_TypedExtensionConfig()
-      }
-      set {balanceType = .extendBalance(newValue)}
-    }
-
-    public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-    public nonisolated enum OneOf_BalanceType: Equatable, Sendable {
-      case exactBalance(Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.ExactBalance)
-      case extendBalance(Envoy_Config_Core_V3_TypedExtensionConfig)
-
-    }
-
-    public nonisolated struct ExactBalance: Sendable {
-      // SwiftProtobuf.Message conformance is added in an extension below. See the
-      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-      // methods supported on all messages.
-
-      public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-      public init() {}
-    }
-
-    public init() {}
   }
 
   public init() {}
@@ -853,111 +688,53 @@ nonisolated extension Envoy_Config_Listener_V3_Filter: SwiftProtobuf.Message, Sw
 
 nonisolated extension Envoy_Config_Listener_V3_FilterChain: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".FilterChain"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}filter_chain_match\0\u{2}\u{2}filters\0\u{3}use_proxy_proto\0\u{1}metadata\0\u{3}transport_socket\0\u{1}name\0\u{4}\u{2}transport_socket_connect_timeout\0")
-
-  fileprivate class _StorageClass {
-    var _filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch? = nil
-    var _filters: [Envoy_Config_Listener_V3_Filter] = []
-    var _useProxyProto: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
-    var _transportSocket: Envoy_Config_Core_V3_TransportSocket? = nil
-    var _transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
-    var _name: String = String()
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _filterChainMatch = source._filterChainMatch
-      _filters = source._filters
-      _useProxyProto = source._useProxyProto
-      _metadata = source._metadata
-      _transportSocket = source._transportSocket
-      _transportSocketConnectTimeout = source._transportSocketConnectTimeout
-      _name = source._name
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}filter_chain_match\0\u{2}\u{2}filters\0\u{4}\u{3}transport_socket\0\u{1}name\0\u{4}\u{2}transport_socket_connect_timeout\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._filterChainMatch) }()
-        case 3: try { try decoder.decodeRepeatedMessageField(value: &_storage._filters) }()
-        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._useProxyProto) }()
-        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
-        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocket) }()
-        case 7: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
-        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocketConnectTimeout) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._filterChainMatch) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.filters) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._transportSocket) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._transportSocketConnectTimeout) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      try { if let v = _storage._filterChainMatch {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-      } }()
-      if !_storage._filters.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._filters, fieldNumber: 3)
-      }
-      try { if let v = _storage._useProxyProto {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      } }()
-      try { if let v = _storage._metadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-      } }()
-      try { if let v = _storage._transportSocket {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-      } }()
-      if !_storage._name.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 7)
-      }
-      try { if let v = _storage._transportSocketConnectTimeout {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-      } }()
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._filterChainMatch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.filters.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.filters, fieldNumber: 3)
     }
+    try { if let v = self._transportSocket {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 7)
+    }
+    try { if let v = self._transportSocketConnectTimeout {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Listener_V3_FilterChain, rhs: Envoy_Config_Listener_V3_FilterChain) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._filterChainMatch != rhs_storage._filterChainMatch {return false}
-        if _storage._filters != rhs_storage._filters {return false}
-        if _storage._useProxyProto != rhs_storage._useProxyProto {return false}
-        if _storage._metadata != rhs_storage._metadata {return false}
-        if _storage._transportSocket != rhs_storage._transportSocket {return false}
-        if _storage._transportSocketConnectTimeout != rhs_storage._transportSocketConnectTimeout {return false}
-        if _storage._name != rhs_storage._name {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs._filterChainMatch != rhs._filterChainMatch {return false}
+    if lhs.filters != rhs.filters {return false}
+    if lhs._transportSocket != rhs._transportSocket {return false}
+    if lhs._transportSocketConnectTimeout != rhs._transportSocketConnectTimeout {return false}
+    if lhs.name != rhs.name {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -965,7 +742,7 @@ nonisolated extension Envoy_Config_Listener_V3_FilterChain: SwiftProtobuf.Messag
 
 nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".FilterChainMatch"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{3}prefix_ranges\0\u{3}address_suffix\0\u{3}suffix_len\0\u{3}source_prefix_ranges\0\u{3}source_ports\0\u{3}destination_port\0\u{3}transport_protocol\0\u{3}application_protocols\0\u{3}server_names\0\u{3}source_type\0\u{3}direct_source_prefix_ranges\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{3}prefix_ranges\0\u{4}\u{3}source_prefix_ranges\0\u{3}source_ports\0\u{3}destination_port\0\u{3}transport_protocol\0\u{3}application_protocols\0\u{3}server_names\0\u{3}source_type\0\u{3}direct_source_prefix_ranges\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -974,8 +751,6 @@ nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch: SwiftProtobuf.M
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.prefixRanges) }()
-      case 4: try { try decoder.decodeSingularStringField(value: &self.addressSuffix) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._suffixLen) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.sourcePrefixRanges) }()
       case 7: try { try decoder.decodeRepeatedUInt32Field(value: &self.sourcePorts) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._destinationPort) }()
@@ -997,12 +772,6 @@ nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch: SwiftProtobuf.M
     if !self.prefixRanges.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.prefixRanges, fieldNumber: 3)
     }
-    if !self.addressSuffix.isEmpty {
-      try visitor.visitSingularStringField(value: self.addressSuffix, fieldNumber: 4)
-    }
-    try { if let v = self._suffixLen {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
     if !self.sourcePrefixRanges.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.sourcePrefixRanges, fieldNumber: 6)
     }
@@ -1033,8 +802,6 @@ nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch: SwiftProtobuf.M
   public static func ==(lhs: Envoy_Config_Listener_V3_FilterChainMatch, rhs: Envoy_Config_Listener_V3_FilterChainMatch) -> Bool {
     if lhs._destinationPort != rhs._destinationPort {return false}
     if lhs.prefixRanges != rhs.prefixRanges {return false}
-    if lhs.addressSuffix != rhs.addressSuffix {return false}
-    if lhs._suffixLen != rhs._suffixLen {return false}
     if lhs.directSourcePrefixRanges != rhs.directSourcePrefixRanges {return false}
     if lhs.sourceType != rhs.sourceType {return false}
     if lhs.sourcePrefixRanges != rhs.sourcePrefixRanges {return false}
@@ -1053,7 +820,7 @@ nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch.ConnectionSource
 
 nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Listener"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}address\0\u{3}filter_chains\0\u{3}use_original_dst\0\u{3}per_connection_buffer_limit_bytes\0\u{1}metadata\0\u{3}deprecated_v1\0\u{3}drain_type\0\u{3}listener_filters\0\u{1}transparent\0\u{1}freebind\0\u{3}tcp_fast_open_queue_length\0\u{3}socket_options\0\u{4}\u{2}listener_filters_timeout\0\u{3}traffic_direction\0\u{3}continue_on_listener_filters_timeout\0\u{3}udp_listener_config\0\u{3}api_listener\0\u{3}connection_balance_config\0\u{3}reuse_port\0\u{3}access_log\0\u{4}\u{2}tcp_backlog_size\0\u{3}default_filter_chain\0\u{3}bind_to_port\0\u{3}internal_listener\0\u{3}stat_prefix\0\u{3}enable_reuse_port\0\u{3}enable_mptcp\0\u{3}ignore_global_conn_limit\0\u{3}filter_chain_matcher\0\u{3}additional_addresses\0\u{3}max_connections_to_accept_per_socket_event\0\u{3}bypass_overload_manager\0\u{3}fcds_config\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}address\0\u{3}filter_chains\0\u{3}use_original_dst\0\u{3}per_connection_buffer_limit_bytes\0\u{4}\u{2}deprecated_v1\0\u{3}drain_type\0\u{3}listener_filters\0\u{1}transparent\0\u{1}freebind\0\u{3}tcp_fast_open_queue_length\0\u{3}socket_options\0\u{4}\u{2}listener_filters_timeout\0\u{3}traffic_direction\0\u{3}continue_on_listener_filters_timeout\0\u{4}\u{4}reuse_port\0\u{3}access_log\0\u{4}\u{2}tcp_backlog_size\0\u{3}default_filter_chain\0\u{3}bind_to_port\0\u{4}\u{2}stat_prefix\0\u{3}enable_reuse_port\0\u{4}\u{4}additional_addresses\0\u{3}max_connections_to_accept_per_socket_event\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -1061,12 +828,9 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
     var _additionalAddresses: [Envoy_Config_Listener_V3_AdditionalAddress] = []
     var _statPrefix: String = String()
     var _filterChains: [Envoy_Config_Listener_V3_FilterChain] = []
-    var _fcdsConfig: Outrider_Unmodelled? = nil
-    var _filterChainMatcher: Outrider_Unmodelled? = nil
     var _useOriginalDst: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _defaultFilterChain: Envoy_Config_Listener_V3_FilterChain? = nil
     var _perConnectionBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
     var _deprecatedV1: Envoy_Config_Listener_V3_Listener.DeprecatedV1? = nil
     var _drainType: Envoy_Config_Listener_V3_Listener.DrainType = .default
     var _listenerFilters: [Envoy_Config_Listener_V3_ListenerFilter] = []
@@ -1077,19 +841,12 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
     var _socketOptions: [Envoy_Config_Core_V3_SocketOption] = []
     var _tcpFastOpenQueueLength: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _trafficDirection: Envoy_Config_Core_V3_TrafficDirection = .unspecified
-    var _udpListenerConfig: Outrider_Unmodelled? = nil
-    var _apiListener: Outrider_Unmodelled? = nil
-    var _connectionBalanceConfig: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig? = nil
     var _reusePort: Bool = false
     var _enableReusePort: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
     var _tcpBacklogSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _maxConnectionsToAcceptPerSocketEvent: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _bindToPort: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _listenerSpecifier: Envoy_Config_Listener_V3_Listener.OneOf_ListenerSpecifier?
-    var _enableMptcp: Bool = false
-    var _ignoreGlobalConnLimit: Bool = false
-    var _bypassOverloadManager: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1105,12 +862,9 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       _additionalAddresses = source._additionalAddresses
       _statPrefix = source._statPrefix
       _filterChains = source._filterChains
-      _fcdsConfig = source._fcdsConfig
-      _filterChainMatcher = source._filterChainMatcher
       _useOriginalDst = source._useOriginalDst
       _defaultFilterChain = source._defaultFilterChain
       _perConnectionBufferLimitBytes = source._perConnectionBufferLimitBytes
-      _metadata = source._metadata
       _deprecatedV1 = source._deprecatedV1
       _drainType = source._drainType
       _listenerFilters = source._listenerFilters
@@ -1121,19 +875,12 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       _socketOptions = source._socketOptions
       _tcpFastOpenQueueLength = source._tcpFastOpenQueueLength
       _trafficDirection = source._trafficDirection
-      _udpListenerConfig = source._udpListenerConfig
-      _apiListener = source._apiListener
-      _connectionBalanceConfig = source._connectionBalanceConfig
       _reusePort = source._reusePort
       _enableReusePort = source._enableReusePort
       _accessLog = source._accessLog
       _tcpBacklogSize = source._tcpBacklogSize
       _maxConnectionsToAcceptPerSocketEvent = source._maxConnectionsToAcceptPerSocketEvent
       _bindToPort = source._bindToPort
-      _listenerSpecifier = source._listenerSpecifier
-      _enableMptcp = source._enableMptcp
-      _ignoreGlobalConnLimit = source._ignoreGlobalConnLimit
-      _bypassOverloadManager = source._bypassOverloadManager
     }
   }
 
@@ -1157,7 +904,6 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
         case 3: try { try decoder.decodeRepeatedMessageField(value: &_storage._filterChains) }()
         case 4: try { try decoder.decodeSingularMessageField(value: &_storage._useOriginalDst) }()
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._perConnectionBufferLimitBytes) }()
-        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._deprecatedV1) }()
         case 8: try { try decoder.decodeSingularEnumField(value: &_storage._drainType) }()
         case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._listenerFilters) }()
@@ -1168,36 +914,15 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._listenerFiltersTimeout) }()
         case 16: try { try decoder.decodeSingularEnumField(value: &_storage._trafficDirection) }()
         case 17: try { try decoder.decodeSingularBoolField(value: &_storage._continueOnListenerFiltersTimeout) }()
-        case 18: try { try decoder.decodeSingularMessageField(value: &_storage._udpListenerConfig) }()
-        case 19: try { try decoder.decodeSingularMessageField(value: &_storage._apiListener) }()
-        case 20: try { try decoder.decodeSingularMessageField(value: &_storage._connectionBalanceConfig) }()
         case 21: try { try decoder.decodeSingularBoolField(value: &_storage._reusePort) }()
         case 22: try { try decoder.decodeRepeatedMessageField(value: &_storage._accessLog) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._tcpBacklogSize) }()
         case 25: try { try decoder.decodeSingularMessageField(value: &_storage._defaultFilterChain) }()
         case 26: try { try decoder.decodeSingularMessageField(value: &_storage._bindToPort) }()
-        case 27: try {
-          var v: Outrider_Unmodelled?
-          var hadOneofValue = false
-          if let current = _storage._listenerSpecifier {
-            hadOneofValue = true
-            if case .internalListener(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._listenerSpecifier = .internalListener(v)
-          }
-        }()
         case 28: try { try decoder.decodeSingularStringField(value: &_storage._statPrefix) }()
         case 29: try { try decoder.decodeSingularMessageField(value: &_storage._enableReusePort) }()
-        case 30: try { try decoder.decodeSingularBoolField(value: &_storage._enableMptcp) }()
-        case 31: try { try decoder.decodeSingularBoolField(value: &_storage._ignoreGlobalConnLimit) }()
-        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._filterChainMatcher) }()
         case 33: try { try decoder.decodeRepeatedMessageField(value: &_storage._additionalAddresses) }()
         case 34: try { try decoder.decodeSingularMessageField(value: &_storage._maxConnectionsToAcceptPerSocketEvent) }()
-        case 35: try { try decoder.decodeSingularBoolField(value: &_storage._bypassOverloadManager) }()
-        case 36: try { try decoder.decodeSingularMessageField(value: &_storage._fcdsConfig) }()
         default: break
         }
       }
@@ -1224,9 +949,6 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       } }()
       try { if let v = _storage._perConnectionBufferLimitBytes {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-      } }()
-      try { if let v = _storage._metadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
       } }()
       try { if let v = _storage._deprecatedV1 {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
@@ -1258,15 +980,6 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       if _storage._continueOnListenerFiltersTimeout != false {
         try visitor.visitSingularBoolField(value: _storage._continueOnListenerFiltersTimeout, fieldNumber: 17)
       }
-      try { if let v = _storage._udpListenerConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
-      } }()
-      try { if let v = _storage._apiListener {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
-      } }()
-      try { if let v = _storage._connectionBalanceConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
-      } }()
       if _storage._reusePort != false {
         try visitor.visitSingularBoolField(value: _storage._reusePort, fieldNumber: 21)
       }
@@ -1282,35 +995,17 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
       try { if let v = _storage._bindToPort {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
       } }()
-      try { if case .internalListener(let v)? = _storage._listenerSpecifier {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
-      } }()
       if !_storage._statPrefix.isEmpty {
         try visitor.visitSingularStringField(value: _storage._statPrefix, fieldNumber: 28)
       }
       try { if let v = _storage._enableReusePort {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 29)
       } }()
-      if _storage._enableMptcp != false {
-        try visitor.visitSingularBoolField(value: _storage._enableMptcp, fieldNumber: 30)
-      }
-      if _storage._ignoreGlobalConnLimit != false {
-        try visitor.visitSingularBoolField(value: _storage._ignoreGlobalConnLimit, fieldNumber: 31)
-      }
-      try { if let v = _storage._filterChainMatcher {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
-      } }()
       if !_storage._additionalAddresses.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._additionalAddresses, fieldNumber: 33)
       }
       try { if let v = _storage._maxConnectionsToAcceptPerSocketEvent {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
-      } }()
-      if _storage._bypassOverloadManager != false {
-        try visitor.visitSingularBoolField(value: _storage._bypassOverloadManager, fieldNumber: 35)
-      }
-      try { if let v = _storage._fcdsConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
       } }()
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1326,12 +1021,9 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
         if _storage._additionalAddresses != rhs_storage._additionalAddresses {return false}
         if _storage._statPrefix != rhs_storage._statPrefix {return false}
         if _storage._filterChains != rhs_storage._filterChains {return false}
-        if _storage._fcdsConfig != rhs_storage._fcdsConfig {return false}
-        if _storage._filterChainMatcher != rhs_storage._filterChainMatcher {return false}
         if _storage._useOriginalDst != rhs_storage._useOriginalDst {return false}
         if _storage._defaultFilterChain != rhs_storage._defaultFilterChain {return false}
         if _storage._perConnectionBufferLimitBytes != rhs_storage._perConnectionBufferLimitBytes {return false}
-        if _storage._metadata != rhs_storage._metadata {return false}
         if _storage._deprecatedV1 != rhs_storage._deprecatedV1 {return false}
         if _storage._drainType != rhs_storage._drainType {return false}
         if _storage._listenerFilters != rhs_storage._listenerFilters {return false}
@@ -1342,19 +1034,12 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
         if _storage._socketOptions != rhs_storage._socketOptions {return false}
         if _storage._tcpFastOpenQueueLength != rhs_storage._tcpFastOpenQueueLength {return false}
         if _storage._trafficDirection != rhs_storage._trafficDirection {return false}
-        if _storage._udpListenerConfig != rhs_storage._udpListenerConfig {return false}
-        if _storage._apiListener != rhs_storage._apiListener {return false}
-        if _storage._connectionBalanceConfig != rhs_storage._connectionBalanceConfig {return false}
         if _storage._reusePort != rhs_storage._reusePort {return false}
         if _storage._enableReusePort != rhs_storage._enableReusePort {return false}
         if _storage._accessLog != rhs_storage._accessLog {return false}
         if _storage._tcpBacklogSize != rhs_storage._tcpBacklogSize {return false}
         if _storage._maxConnectionsToAcceptPerSocketEvent != rhs_storage._maxConnectionsToAcceptPerSocketEvent {return false}
         if _storage._bindToPort != rhs_storage._bindToPort {return false}
-        if _storage._listenerSpecifier != rhs_storage._listenerSpecifier {return false}
-        if _storage._enableMptcp != rhs_storage._enableMptcp {return false}
-        if _storage._ignoreGlobalConnLimit != rhs_storage._ignoreGlobalConnLimit {return false}
-        if _storage._bypassOverloadManager != rhs_storage._bypassOverloadManager {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1397,92 +1082,6 @@ nonisolated extension Envoy_Config_Listener_V3_Listener.DeprecatedV1: SwiftProto
 
   public static func ==(lhs: Envoy_Config_Listener_V3_Listener.DeprecatedV1, rhs: Envoy_Config_Listener_V3_Listener.DeprecatedV1) -> Bool {
     if lhs._bindToPort != rhs._bindToPort {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = Envoy_Config_Listener_V3_Listener.protoMessageName + ".ConnectionBalanceConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}exact_balance\0\u{3}extend_balance\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try {
-        var v: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.ExactBalance?
-        var hadOneofValue = false
-        if let current = self.balanceType {
-          hadOneofValue = true
-          if case .exactBalance(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.balanceType = .exactBalance(v)
-        }
-      }()
-      case 2: try {
-        var v: Envoy_Config_Core_V3_TypedExtensionConfig?
-        var hadOneofValue = false
-        if let current = self.balanceType {
-          hadOneofValue = true
-          if case .extendBalance(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.balanceType = .extendBalance(v)
-        }
-      }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    switch self.balanceType {
-    case .exactBalance?: try {
-      guard case .exactBalance(let v)? = self.balanceType else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    }()
-    case .extendBalance?: try {
-      guard case .extendBalance(let v)? = self.balanceType else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    }()
-    case nil: break
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig, rhs: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig) -> Bool {
-    if lhs.balanceType != rhs.balanceType {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.ExactBalance: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.protoMessageName + ".ExactBalance"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    // Load everything into unknown fields
-    while try decoder.nextFieldNumber() != nil {}
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.ExactBalance, rhs: Envoy_Config_Listener_V3_Listener.ConnectionBalanceConfig.ExactBalance) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

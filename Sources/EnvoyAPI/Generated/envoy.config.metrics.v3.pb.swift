@@ -36,21 +36,11 @@ public nonisolated struct Envoy_Config_Metrics_V3_HistogramBucketSettings: Senda
 
   public var buckets: [Double] = []
 
-  public var bins: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_bins ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_bins = newValue}
-  }
-  /// Returns true if `bins` has been explicitly set.
-  public var hasBins: Bool {self._bins != nil}
-  /// Clears the value of `bins`. Subsequent reads from it will return its default value.
-  public mutating func clearBins() {self._bins = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _match: Envoy_Type_Matcher_V3_StringMatcher? = nil
-  fileprivate var _bins: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
 public nonisolated struct Envoy_Config_Metrics_V3_StatsConfig: Sendable {
@@ -173,7 +163,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.config.metrics.v3"
 
 nonisolated extension Envoy_Config_Metrics_V3_HistogramBucketSettings: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HistogramBucketSettings"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}buckets\0\u{1}bins\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}buckets\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -183,7 +173,6 @@ nonisolated extension Envoy_Config_Metrics_V3_HistogramBucketSettings: SwiftProt
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._match) }()
       case 2: try { try decoder.decodeRepeatedDoubleField(value: &self.buckets) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._bins) }()
       default: break
       }
     }
@@ -200,16 +189,12 @@ nonisolated extension Envoy_Config_Metrics_V3_HistogramBucketSettings: SwiftProt
     if !self.buckets.isEmpty {
       try visitor.visitPackedDoubleField(value: self.buckets, fieldNumber: 2)
     }
-    try { if let v = self._bins {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Metrics_V3_HistogramBucketSettings, rhs: Envoy_Config_Metrics_V3_HistogramBucketSettings) -> Bool {
     if lhs._match != rhs._match {return false}
     if lhs.buckets != rhs.buckets {return false}
-    if lhs._bins != rhs._bins {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

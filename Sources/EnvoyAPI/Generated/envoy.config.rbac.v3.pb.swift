@@ -188,40 +188,9 @@ public nonisolated struct Envoy_Config_Rbac_V3_Policy: Sendable {
 
   public var principals: [Envoy_Config_Rbac_V3_Principal] = []
 
-  public var condition: Outrider_Unmodelled {
-    get {_condition ?? Outrider_Unmodelled()}
-    set {_condition = newValue}
-  }
-  /// Returns true if `condition` has been explicitly set.
-  public var hasCondition: Bool {self._condition != nil}
-  /// Clears the value of `condition`. Subsequent reads from it will return its default value.
-  public mutating func clearCondition() {self._condition = nil}
-
-  public var checkedCondition: Outrider_Unmodelled {
-    get {_checkedCondition ?? Outrider_Unmodelled()}
-    set {_checkedCondition = newValue}
-  }
-  /// Returns true if `checkedCondition` has been explicitly set.
-  public var hasCheckedCondition: Bool {self._checkedCondition != nil}
-  /// Clears the value of `checkedCondition`. Subsequent reads from it will return its default value.
-  public mutating func clearCheckedCondition() {self._checkedCondition = nil}
-
-  public var celConfig: Outrider_Unmodelled {
-    get {_celConfig ?? Outrider_Unmodelled()}
-    set {_celConfig = newValue}
-  }
-  /// Returns true if `celConfig` has been explicitly set.
-  public var hasCelConfig: Bool {self._celConfig != nil}
-  /// Clears the value of `celConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearCelConfig() {self._celConfig = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
-
-  fileprivate var _condition: Outrider_Unmodelled? = nil
-  fileprivate var _checkedCondition: Outrider_Unmodelled? = nil
-  fileprivate var _celConfig: Outrider_Unmodelled? = nil
 }
 
 public nonisolated struct Envoy_Config_Rbac_V3_Principal: @unchecked Sendable {
@@ -413,15 +382,6 @@ public nonisolated struct Envoy_Config_Rbac_V3_RBAC: Sendable {
 
   public var policies: Dictionary<String,Envoy_Config_Rbac_V3_Policy> = [:]
 
-  public var auditLoggingOptions: Outrider_Unmodelled {
-    get {_auditLoggingOptions ?? Outrider_Unmodelled()}
-    set {_auditLoggingOptions = newValue}
-  }
-  /// Returns true if `auditLoggingOptions` has been explicitly set.
-  public var hasAuditLoggingOptions: Bool {self._auditLoggingOptions != nil}
-  /// Clears the value of `auditLoggingOptions`. Subsequent reads from it will return its default value.
-  public mutating func clearAuditLoggingOptions() {self._auditLoggingOptions = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum Action: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -463,8 +423,6 @@ public nonisolated struct Envoy_Config_Rbac_V3_RBAC: Sendable {
   }
 
   public init() {}
-
-  fileprivate var _auditLoggingOptions: Outrider_Unmodelled? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -800,7 +758,7 @@ nonisolated extension Envoy_Config_Rbac_V3_Permission.Set: SwiftProtobuf.Message
 
 nonisolated extension Envoy_Config_Rbac_V3_Policy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Policy"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}permissions\0\u{1}principals\0\u{1}condition\0\u{3}checked_condition\0\u{3}cel_config\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}permissions\0\u{1}principals\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -810,43 +768,24 @@ nonisolated extension Envoy_Config_Rbac_V3_Policy: SwiftProtobuf.Message, SwiftP
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.permissions) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.principals) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._condition) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._checkedCondition) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._celConfig) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.permissions.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.permissions, fieldNumber: 1)
     }
     if !self.principals.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.principals, fieldNumber: 2)
     }
-    try { if let v = self._condition {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    try { if let v = self._checkedCondition {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    try { if let v = self._celConfig {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Rbac_V3_Policy, rhs: Envoy_Config_Rbac_V3_Policy) -> Bool {
     if lhs.permissions != rhs.permissions {return false}
     if lhs.principals != rhs.principals {return false}
-    if lhs._condition != rhs._condition {return false}
-    if lhs._checkedCondition != rhs._checkedCondition {return false}
-    if lhs._celConfig != rhs._celConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1220,7 +1159,7 @@ nonisolated extension Envoy_Config_Rbac_V3_Principal.Authenticated: SwiftProtobu
 
 nonisolated extension Envoy_Config_Rbac_V3_RBAC: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RBAC"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}action\0\u{1}policies\0\u{3}audit_logging_options\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}action\0\u{1}policies\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1230,33 +1169,24 @@ nonisolated extension Envoy_Config_Rbac_V3_RBAC: SwiftProtobuf.Message, SwiftPro
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularEnumField(value: &self.action) }()
       case 2: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Envoy_Config_Rbac_V3_Policy>.self, value: &self.policies) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._auditLoggingOptions) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
     if self.action != .allow {
       try visitor.visitSingularEnumField(value: self.action, fieldNumber: 1)
     }
     if !self.policies.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Envoy_Config_Rbac_V3_Policy>.self, value: self.policies, fieldNumber: 2)
     }
-    try { if let v = self._auditLoggingOptions {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Rbac_V3_RBAC, rhs: Envoy_Config_Rbac_V3_RBAC) -> Bool {
     if lhs.action != rhs.action {return false}
     if lhs.policies != rhs.policies {return false}
-    if lhs._auditLoggingOptions != rhs._auditLoggingOptions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -59,21 +59,11 @@ public nonisolated struct Envoy_Config_Route_V3_DirectResponseAction: Sendable {
   /// Clears the value of `body`. Subsequent reads from it will return its default value.
   public mutating func clearBody() {self._body = nil}
 
-  public var bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString {
-    get {_bodyFormat ?? Envoy_Config_Core_V3_SubstitutionFormatString()}
-    set {_bodyFormat = newValue}
-  }
-  /// Returns true if `bodyFormat` has been explicitly set.
-  public var hasBodyFormat: Bool {self._bodyFormat != nil}
-  /// Clears the value of `bodyFormat`. Subsequent reads from it will return its default value.
-  public mutating func clearBodyFormat() {self._bodyFormat = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _body: Envoy_Config_Core_V3_DataSource? = nil
-  fileprivate var _bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
 public nonisolated struct Envoy_Config_Route_V3_FilterConfig: Sendable {
@@ -89,8 +79,6 @@ public nonisolated struct Envoy_Config_Route_V3_FilterConfig: Sendable {
   public var hasConfig: Bool {self._config != nil}
   /// Clears the value of `config`. Subsequent reads from it will return its default value.
   public mutating func clearConfig() {self._config = nil}
-
-  public var isOptional: Bool = false
 
   public var disabled: Bool = false
 
@@ -255,29 +243,7 @@ public nonisolated struct Envoy_Config_Route_V3_RateLimit: Sendable {
   /// Clears the value of `stage`. Subsequent reads from it will return its default value.
   public mutating func clearStage() {self._stage = nil}
 
-  public var disableKey: String = String()
-
   public var actions: [Envoy_Config_Route_V3_RateLimit.Action] = []
-
-  public var limit: Outrider_Unmodelled {
-    get {_limit ?? Outrider_Unmodelled()}
-    set {_limit = newValue}
-  }
-  /// Returns true if `limit` has been explicitly set.
-  public var hasLimit: Bool {self._limit != nil}
-  /// Clears the value of `limit`. Subsequent reads from it will return its default value.
-  public mutating func clearLimit() {self._limit = nil}
-
-  public var hitsAddend: Outrider_Unmodelled {
-    get {_hitsAddend ?? Outrider_Unmodelled()}
-    set {_hitsAddend = newValue}
-  }
-  /// Returns true if `hitsAddend` has been explicitly set.
-  public var hasHitsAddend: Bool {self._hitsAddend != nil}
-  /// Clears the value of `hitsAddend`. Subsequent reads from it will return its default value.
-  public mutating func clearHitsAddend() {self._hitsAddend = nil}
-
-  public var applyOnStreamDone: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -569,8 +535,6 @@ public nonisolated struct Envoy_Config_Route_V3_RateLimit: Sendable {
   public init() {}
 
   fileprivate var _stage: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-  fileprivate var _limit: Outrider_Unmodelled? = nil
-  fileprivate var _hitsAddend: Outrider_Unmodelled? = nil
 }
 
 public nonisolated struct Envoy_Config_Route_V3_RedirectAction: Sendable {
@@ -731,23 +695,9 @@ public nonisolated struct Envoy_Config_Route_V3_RetryPolicy: @unchecked Sendable
   /// Clears the value of `perTryIdleTimeout`. Subsequent reads from it will return its default value.
   public mutating func clearPerTryIdleTimeout() {_uniqueStorage()._perTryIdleTimeout = nil}
 
-  public var retryPriority: Outrider_Unmodelled {
-    get {_storage._retryPriority ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._retryPriority = newValue}
-  }
-  /// Returns true if `retryPriority` has been explicitly set.
-  public var hasRetryPriority: Bool {_storage._retryPriority != nil}
-  /// Clears the value of `retryPriority`. Subsequent reads from it will return its default value.
-  public mutating func clearRetryPriority() {_uniqueStorage()._retryPriority = nil}
-
   public var retryHostPredicate: [Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate] {
     get {_storage._retryHostPredicate}
     set {_uniqueStorage()._retryHostPredicate = newValue}
-  }
-
-  public var retryOptionsPredicates: [Envoy_Config_Core_V3_TypedExtensionConfig] {
-    get {_storage._retryOptionsPredicates}
-    set {_uniqueStorage()._retryOptionsPredicates = newValue}
   }
 
   public var hostSelectionRetryMaxAttempts: Int64 {
@@ -988,15 +938,6 @@ public nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
     set {_uniqueStorage()._action = .nonForwardingAction(newValue)}
   }
 
-  public var metadata: Envoy_Config_Core_V3_Metadata {
-    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
-    set {_uniqueStorage()._metadata = newValue}
-  }
-  /// Returns true if `metadata` has been explicitly set.
-  public var hasMetadata: Bool {_storage._metadata != nil}
-  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
-
   public var decorator: Envoy_Config_Route_V3_Decorator {
     get {_storage._decorator ?? Envoy_Config_Route_V3_Decorator()}
     set {_uniqueStorage()._decorator = newValue}
@@ -1134,15 +1075,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
     set {_uniqueStorage()._clusterNotFoundResponseCode = newValue}
   }
 
-  public var metadataMatch: Envoy_Config_Core_V3_Metadata {
-    get {_storage._metadataMatch ?? Envoy_Config_Core_V3_Metadata()}
-    set {_uniqueStorage()._metadataMatch = newValue}
-  }
-  /// Returns true if `metadataMatch` has been explicitly set.
-  public var hasMetadataMatch: Bool {_storage._metadataMatch != nil}
-  /// Clears the value of `metadataMatch`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadataMatch() {_uniqueStorage()._metadataMatch = nil}
-
   public var prefixRewrite: String {
     get {_storage._prefixRewrite}
     set {_uniqueStorage()._prefixRewrite = newValue}
@@ -1156,15 +1088,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
   public var hasRegexRewrite: Bool {_storage._regexRewrite != nil}
   /// Clears the value of `regexRewrite`. Subsequent reads from it will return its default value.
   public mutating func clearRegexRewrite() {_uniqueStorage()._regexRewrite = nil}
-
-  public var pathRewritePolicy: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._pathRewritePolicy ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._pathRewritePolicy = newValue}
-  }
-  /// Returns true if `pathRewritePolicy` has been explicitly set.
-  public var hasPathRewritePolicy: Bool {_storage._pathRewritePolicy != nil}
-  /// Clears the value of `pathRewritePolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearPathRewritePolicy() {_uniqueStorage()._pathRewritePolicy = nil}
 
   public var pathRewrite: String {
     get {_storage._pathRewrite}
@@ -1248,15 +1171,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
   /// Clears the value of `flushTimeout`. Subsequent reads from it will return its default value.
   public mutating func clearFlushTimeout() {_uniqueStorage()._flushTimeout = nil}
 
-  public var earlyDataPolicy: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._earlyDataPolicy ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._earlyDataPolicy = newValue}
-  }
-  /// Returns true if `earlyDataPolicy` has been explicitly set.
-  public var hasEarlyDataPolicy: Bool {_storage._earlyDataPolicy != nil}
-  /// Clears the value of `earlyDataPolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearEarlyDataPolicy() {_uniqueStorage()._earlyDataPolicy = nil}
-
   public var retryPolicy: Envoy_Config_Route_V3_RetryPolicy {
     get {_storage._retryPolicy ?? Envoy_Config_Route_V3_RetryPolicy()}
     set {_uniqueStorage()._retryPolicy = newValue}
@@ -1265,20 +1179,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
   public var hasRetryPolicy: Bool {_storage._retryPolicy != nil}
   /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
   public mutating func clearRetryPolicy() {_uniqueStorage()._retryPolicy = nil}
-
-  public var retryPolicyTypedConfig: SwiftProtobuf.Google_Protobuf_Any {
-    get {_storage._retryPolicyTypedConfig ?? SwiftProtobuf.Google_Protobuf_Any()}
-    set {_uniqueStorage()._retryPolicyTypedConfig = newValue}
-  }
-  /// Returns true if `retryPolicyTypedConfig` has been explicitly set.
-  public var hasRetryPolicyTypedConfig: Bool {_storage._retryPolicyTypedConfig != nil}
-  /// Clears the value of `retryPolicyTypedConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearRetryPolicyTypedConfig() {_uniqueStorage()._retryPolicyTypedConfig = nil}
-
-  public var requestMirrorPolicies: [Outrider_Unmodelled] {
-    get {_storage._requestMirrorPolicies}
-    set {_uniqueStorage()._requestMirrorPolicies = newValue}
-  }
 
   public var priority: Envoy_Config_Core_V3_RoutingPriority {
     get {_storage._priority}
@@ -1304,15 +1204,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
     set {_uniqueStorage()._hashPolicy = newValue}
   }
 
-  public var cors: Outrider_Unmodelled {
-    get {_storage._cors ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._cors = newValue}
-  }
-  /// Returns true if `cors` has been explicitly set.
-  public var hasCors: Bool {_storage._cors != nil}
-  /// Clears the value of `cors`. Subsequent reads from it will return its default value.
-  public mutating func clearCors() {_uniqueStorage()._cors = nil}
-
   public var maxGrpcTimeout: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._maxGrpcTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._maxGrpcTimeout = newValue}
@@ -1335,38 +1226,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
     get {_storage._upgradeConfigs}
     set {_uniqueStorage()._upgradeConfigs = newValue}
   }
-
-  public var internalRedirectPolicy: Outrider_Unmodelled {
-    get {_storage._internalRedirectPolicy ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._internalRedirectPolicy = newValue}
-  }
-  /// Returns true if `internalRedirectPolicy` has been explicitly set.
-  public var hasInternalRedirectPolicy: Bool {_storage._internalRedirectPolicy != nil}
-  /// Clears the value of `internalRedirectPolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearInternalRedirectPolicy() {_uniqueStorage()._internalRedirectPolicy = nil}
-
-  public var internalRedirectAction: Envoy_Config_Route_V3_RouteAction.InternalRedirectAction {
-    get {_storage._internalRedirectAction}
-    set {_uniqueStorage()._internalRedirectAction = newValue}
-  }
-
-  public var maxInternalRedirects: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_storage._maxInternalRedirects ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_uniqueStorage()._maxInternalRedirects = newValue}
-  }
-  /// Returns true if `maxInternalRedirects` has been explicitly set.
-  public var hasMaxInternalRedirects: Bool {_storage._maxInternalRedirects != nil}
-  /// Clears the value of `maxInternalRedirects`. Subsequent reads from it will return its default value.
-  public mutating func clearMaxInternalRedirects() {_uniqueStorage()._maxInternalRedirects = nil}
-
-  public var hedgePolicy: Outrider_Unmodelled {
-    get {_storage._hedgePolicy ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._hedgePolicy = newValue}
-  }
-  /// Returns true if `hedgePolicy` has been explicitly set.
-  public var hasHedgePolicy: Bool {_storage._hedgePolicy != nil}
-  /// Clears the value of `hedgePolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearHedgePolicy() {_uniqueStorage()._hedgePolicy = nil}
 
   public var maxStreamDuration: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration {
     get {_storage._maxStreamDuration ?? Envoy_Config_Route_V3_RouteAction.MaxStreamDuration()}
@@ -1431,40 +1290,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
       .serviceUnavailable,
       .notFound,
       .internalServerError,
-    ]
-
-  }
-
-  public nonisolated enum InternalRedirectAction: SwiftProtobuf.Enum, Swift.CaseIterable {
-    public typealias RawValue = Int
-    case passThroughInternalRedirect // = 0
-    case handleInternalRedirect // = 1
-    case UNRECOGNIZED(Int)
-
-    public init() {
-      self = .passThroughInternalRedirect
-    }
-
-    public init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .passThroughInternalRedirect
-      case 1: self = .handleInternalRedirect
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    public var rawValue: Int {
-      switch self {
-      case .passThroughInternalRedirect: return 0
-      case .handleInternalRedirect: return 1
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    public static let allCases: [Envoy_Config_Route_V3_RouteAction.InternalRedirectAction] = [
-      .passThroughInternalRedirect,
-      .handleInternalRedirect,
     ]
 
   }
@@ -1622,8 +1447,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
       // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
       // methods supported on all messages.
 
-      public var key: String = String()
-
       public var unknownFields = SwiftProtobuf.UnknownStorage()
 
       public init() {}
@@ -1664,22 +1487,9 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
       // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
       // methods supported on all messages.
 
-      public var proxyProtocolConfig: Envoy_Config_Core_V3_ProxyProtocolConfig {
-        get {_proxyProtocolConfig ?? Envoy_Config_Core_V3_ProxyProtocolConfig()}
-        set {_proxyProtocolConfig = newValue}
-      }
-      /// Returns true if `proxyProtocolConfig` has been explicitly set.
-      public var hasProxyProtocolConfig: Bool {self._proxyProtocolConfig != nil}
-      /// Clears the value of `proxyProtocolConfig`. Subsequent reads from it will return its default value.
-      public mutating func clearProxyProtocolConfig() {self._proxyProtocolConfig = nil}
-
-      public var allowPost: Bool = false
-
       public var unknownFields = SwiftProtobuf.UnknownStorage()
 
       public init() {}
-
-      fileprivate var _proxyProtocolConfig: Envoy_Config_Core_V3_ProxyProtocolConfig? = nil
     }
 
     public init() {}
@@ -1734,122 +1544,57 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-public nonisolated struct Envoy_Config_Route_V3_RouteConfiguration: @unchecked Sendable {
+public nonisolated struct Envoy_Config_Route_V3_RouteConfiguration: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var name: String {
-    get {_storage._name}
-    set {_uniqueStorage()._name = newValue}
-  }
+  public var name: String = String()
 
-  public var virtualHosts: [Envoy_Config_Route_V3_VirtualHost] {
-    get {_storage._virtualHosts}
-    set {_uniqueStorage()._virtualHosts = newValue}
-  }
+  public var virtualHosts: [Envoy_Config_Route_V3_VirtualHost] = []
 
-  public var vhds: Outrider_Unmodelled {
-    get {_storage._vhds ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._vhds = newValue}
-  }
-  /// Returns true if `vhds` has been explicitly set.
-  public var hasVhds: Bool {_storage._vhds != nil}
-  /// Clears the value of `vhds`. Subsequent reads from it will return its default value.
-  public mutating func clearVhds() {_uniqueStorage()._vhds = nil}
+  public var internalOnlyHeaders: [String] = []
 
-  public var internalOnlyHeaders: [String] {
-    get {_storage._internalOnlyHeaders}
-    set {_uniqueStorage()._internalOnlyHeaders = newValue}
-  }
+  public var responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
 
-  public var responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] {
-    get {_storage._responseHeadersToAdd}
-    set {_uniqueStorage()._responseHeadersToAdd = newValue}
-  }
+  public var responseHeadersToRemove: [String] = []
 
-  public var responseHeadersToRemove: [String] {
-    get {_storage._responseHeadersToRemove}
-    set {_uniqueStorage()._responseHeadersToRemove = newValue}
-  }
+  public var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
 
-  public var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] {
-    get {_storage._requestHeadersToAdd}
-    set {_uniqueStorage()._requestHeadersToAdd = newValue}
-  }
+  public var requestHeadersToRemove: [String] = []
 
-  public var requestHeadersToRemove: [String] {
-    get {_storage._requestHeadersToRemove}
-    set {_uniqueStorage()._requestHeadersToRemove = newValue}
-  }
-
-  public var mostSpecificHeaderMutationsWins: Bool {
-    get {_storage._mostSpecificHeaderMutationsWins}
-    set {_uniqueStorage()._mostSpecificHeaderMutationsWins = newValue}
-  }
+  public var mostSpecificHeaderMutationsWins: Bool = false
 
   public var validateClusters: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_storage._validateClusters ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_uniqueStorage()._validateClusters = newValue}
+    get {_validateClusters ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_validateClusters = newValue}
   }
   /// Returns true if `validateClusters` has been explicitly set.
-  public var hasValidateClusters: Bool {_storage._validateClusters != nil}
+  public var hasValidateClusters: Bool {self._validateClusters != nil}
   /// Clears the value of `validateClusters`. Subsequent reads from it will return its default value.
-  public mutating func clearValidateClusters() {_uniqueStorage()._validateClusters = nil}
+  public mutating func clearValidateClusters() {self._validateClusters = nil}
 
   public var maxDirectResponseBodySizeBytes: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_storage._maxDirectResponseBodySizeBytes ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_uniqueStorage()._maxDirectResponseBodySizeBytes = newValue}
+    get {_maxDirectResponseBodySizeBytes ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_maxDirectResponseBodySizeBytes = newValue}
   }
   /// Returns true if `maxDirectResponseBodySizeBytes` has been explicitly set.
-  public var hasMaxDirectResponseBodySizeBytes: Bool {_storage._maxDirectResponseBodySizeBytes != nil}
+  public var hasMaxDirectResponseBodySizeBytes: Bool {self._maxDirectResponseBodySizeBytes != nil}
   /// Clears the value of `maxDirectResponseBodySizeBytes`. Subsequent reads from it will return its default value.
-  public mutating func clearMaxDirectResponseBodySizeBytes() {_uniqueStorage()._maxDirectResponseBodySizeBytes = nil}
+  public mutating func clearMaxDirectResponseBodySizeBytes() {self._maxDirectResponseBodySizeBytes = nil}
 
-  public var clusterSpecifierPlugins: [Outrider_Unmodelled] {
-    get {_storage._clusterSpecifierPlugins}
-    set {_uniqueStorage()._clusterSpecifierPlugins = newValue}
-  }
+  public var ignorePortInHostMatching: Bool = false
 
-  public var requestMirrorPolicies: [Outrider_Unmodelled] {
-    get {_storage._requestMirrorPolicies}
-    set {_uniqueStorage()._requestMirrorPolicies = newValue}
-  }
+  public var ignorePathParametersInPathMatching: Bool = false
 
-  public var ignorePortInHostMatching: Bool {
-    get {_storage._ignorePortInHostMatching}
-    set {_uniqueStorage()._ignorePortInHostMatching = newValue}
-  }
-
-  public var vhostHeader: String {
-    get {_storage._vhostHeader}
-    set {_uniqueStorage()._vhostHeader = newValue}
-  }
-
-  public var ignorePathParametersInPathMatching: Bool {
-    get {_storage._ignorePathParametersInPathMatching}
-    set {_uniqueStorage()._ignorePathParametersInPathMatching = newValue}
-  }
-
-  public var typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> {
-    get {_storage._typedPerFilterConfig}
-    set {_uniqueStorage()._typedPerFilterConfig = newValue}
-  }
-
-  public var metadata: Envoy_Config_Core_V3_Metadata {
-    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
-    set {_uniqueStorage()._metadata = newValue}
-  }
-  /// Returns true if `metadata` has been explicitly set.
-  public var hasMetadata: Bool {_storage._metadata != nil}
-  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
+  public var typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _validateClusters: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  fileprivate var _maxDirectResponseBodySizeBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
 public nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
@@ -1946,10 +1691,6 @@ public nonisolated struct Envoy_Config_Route_V3_RouteMatch: Sendable {
   public var hasTlsContext: Bool {self._tlsContext != nil}
   /// Clears the value of `tlsContext`. Subsequent reads from it will return its default value.
   public mutating func clearTlsContext() {self._tlsContext = nil}
-
-  public var dynamicMetadata: [Outrider_Unmodelled] = []
-
-  public var filterState: [Outrider_Unmodelled] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2103,15 +1844,6 @@ public nonisolated struct Envoy_Config_Route_V3_VirtualHost: @unchecked Sendable
     set {_uniqueStorage()._routes = newValue}
   }
 
-  public var matcher: Outrider_Unmodelled {
-    get {_storage._matcher ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._matcher = newValue}
-  }
-  /// Returns true if `matcher` has been explicitly set.
-  public var hasMatcher: Bool {_storage._matcher != nil}
-  /// Clears the value of `matcher`. Subsequent reads from it will return its default value.
-  public mutating func clearMatcher() {_uniqueStorage()._matcher = nil}
-
   public var requireTls: Envoy_Config_Route_V3_VirtualHost.TlsRequirementType {
     get {_storage._requireTls}
     set {_uniqueStorage()._requireTls = newValue}
@@ -2147,15 +1879,6 @@ public nonisolated struct Envoy_Config_Route_V3_VirtualHost: @unchecked Sendable
     set {_uniqueStorage()._responseHeadersToRemove = newValue}
   }
 
-  public var cors: Outrider_Unmodelled {
-    get {_storage._cors ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._cors = newValue}
-  }
-  /// Returns true if `cors` has been explicitly set.
-  public var hasCors: Bool {_storage._cors != nil}
-  /// Clears the value of `cors`. Subsequent reads from it will return its default value.
-  public mutating func clearCors() {_uniqueStorage()._cors = nil}
-
   public var typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> {
     get {_storage._typedPerFilterConfig}
     set {_uniqueStorage()._typedPerFilterConfig = newValue}
@@ -2180,24 +1903,6 @@ public nonisolated struct Envoy_Config_Route_V3_VirtualHost: @unchecked Sendable
   /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
   public mutating func clearRetryPolicy() {_uniqueStorage()._retryPolicy = nil}
 
-  public var retryPolicyTypedConfig: SwiftProtobuf.Google_Protobuf_Any {
-    get {_storage._retryPolicyTypedConfig ?? SwiftProtobuf.Google_Protobuf_Any()}
-    set {_uniqueStorage()._retryPolicyTypedConfig = newValue}
-  }
-  /// Returns true if `retryPolicyTypedConfig` has been explicitly set.
-  public var hasRetryPolicyTypedConfig: Bool {_storage._retryPolicyTypedConfig != nil}
-  /// Clears the value of `retryPolicyTypedConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearRetryPolicyTypedConfig() {_uniqueStorage()._retryPolicyTypedConfig = nil}
-
-  public var hedgePolicy: Outrider_Unmodelled {
-    get {_storage._hedgePolicy ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._hedgePolicy = newValue}
-  }
-  /// Returns true if `hedgePolicy` has been explicitly set.
-  public var hasHedgePolicy: Bool {_storage._hedgePolicy != nil}
-  /// Clears the value of `hedgePolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearHedgePolicy() {_uniqueStorage()._hedgePolicy = nil}
-
   public var includeIsTimeoutRetryHeader: Bool {
     get {_storage._includeIsTimeoutRetryHeader}
     set {_uniqueStorage()._includeIsTimeoutRetryHeader = newValue}
@@ -2220,20 +1925,6 @@ public nonisolated struct Envoy_Config_Route_V3_VirtualHost: @unchecked Sendable
   public var hasRequestBodyBufferLimit: Bool {_storage._requestBodyBufferLimit != nil}
   /// Clears the value of `requestBodyBufferLimit`. Subsequent reads from it will return its default value.
   public mutating func clearRequestBodyBufferLimit() {_uniqueStorage()._requestBodyBufferLimit = nil}
-
-  public var requestMirrorPolicies: [Outrider_Unmodelled] {
-    get {_storage._requestMirrorPolicies}
-    set {_uniqueStorage()._requestMirrorPolicies = newValue}
-  }
-
-  public var metadata: Envoy_Config_Core_V3_Metadata {
-    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
-    set {_uniqueStorage()._metadata = newValue}
-  }
-  /// Returns true if `metadata` has been explicitly set.
-  public var hasMetadata: Bool {_storage._metadata != nil}
-  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2287,42 +1978,7 @@ public nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
 
   public var clusters: [Envoy_Config_Route_V3_WeightedCluster.ClusterWeight] = []
 
-  public var totalWeight: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_totalWeight ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_totalWeight = newValue}
-  }
-  /// Returns true if `totalWeight` has been explicitly set.
-  public var hasTotalWeight: Bool {self._totalWeight != nil}
-  /// Clears the value of `totalWeight`. Subsequent reads from it will return its default value.
-  public mutating func clearTotalWeight() {self._totalWeight = nil}
-
-  public var runtimeKeyPrefix: String = String()
-
-  public var randomValueSpecifier: Envoy_Config_Route_V3_WeightedCluster.OneOf_RandomValueSpecifier? = nil
-
-  public var headerName: String {
-    get {
-      if case .headerName(let v)? = randomValueSpecifier {return v}
-      return String()
-    }
-    set {randomValueSpecifier = .headerName(newValue)}
-  }
-
-  public var useHashPolicy: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {
-      if case .useHashPolicy(let v)? = randomValueSpecifier {return v}
-      return SwiftProtobuf.Google_Protobuf_BoolValue()
-    }
-    set {randomValueSpecifier = .useHashPolicy(newValue)}
-  }
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public nonisolated enum OneOf_RandomValueSpecifier: Equatable, Sendable {
-    case headerName(String)
-    case useHashPolicy(SwiftProtobuf.Google_Protobuf_BoolValue)
-
-  }
 
   public nonisolated struct ClusterWeight: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -2341,15 +1997,6 @@ public nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
     public var hasWeight: Bool {self._weight != nil}
     /// Clears the value of `weight`. Subsequent reads from it will return its default value.
     public mutating func clearWeight() {self._weight = nil}
-
-    public var metadataMatch: Envoy_Config_Core_V3_Metadata {
-      get {_metadataMatch ?? Envoy_Config_Core_V3_Metadata()}
-      set {_metadataMatch = newValue}
-    }
-    /// Returns true if `metadataMatch` has been explicitly set.
-    public var hasMetadataMatch: Bool {self._metadataMatch != nil}
-    /// Clears the value of `metadataMatch`. Subsequent reads from it will return its default value.
-    public mutating func clearMetadataMatch() {self._metadataMatch = nil}
 
     public var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
 
@@ -2381,12 +2028,9 @@ public nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
     public init() {}
 
     fileprivate var _weight: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-    fileprivate var _metadataMatch: Envoy_Config_Core_V3_Metadata? = nil
   }
 
   public init() {}
-
-  fileprivate var _totalWeight: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -2434,7 +2078,7 @@ nonisolated extension Envoy_Config_Route_V3_Decorator: SwiftProtobuf.Message, Sw
 
 nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".DirectResponseAction"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}body\0\u{3}body_format\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}body\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2444,7 +2088,6 @@ nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.status) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._body) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._bodyFormat) }()
       default: break
       }
     }
@@ -2461,16 +2104,12 @@ nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.
     try { if let v = self._body {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    try { if let v = self._bodyFormat {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Route_V3_DirectResponseAction, rhs: Envoy_Config_Route_V3_DirectResponseAction) -> Bool {
     if lhs.status != rhs.status {return false}
     if lhs._body != rhs._body {return false}
-    if lhs._bodyFormat != rhs._bodyFormat {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2478,7 +2117,7 @@ nonisolated extension Envoy_Config_Route_V3_DirectResponseAction: SwiftProtobuf.
 
 nonisolated extension Envoy_Config_Route_V3_FilterConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".FilterConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}config\0\u{3}is_optional\0\u{1}disabled\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}config\0\u{2}\u{2}disabled\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2487,7 +2126,6 @@ nonisolated extension Envoy_Config_Route_V3_FilterConfig: SwiftProtobuf.Message,
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._config) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.isOptional) }()
       case 3: try { try decoder.decodeSingularBoolField(value: &self.disabled) }()
       default: break
       }
@@ -2502,9 +2140,6 @@ nonisolated extension Envoy_Config_Route_V3_FilterConfig: SwiftProtobuf.Message,
     try { if let v = self._config {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
-    if self.isOptional != false {
-      try visitor.visitSingularBoolField(value: self.isOptional, fieldNumber: 2)
-    }
     if self.disabled != false {
       try visitor.visitSingularBoolField(value: self.disabled, fieldNumber: 3)
     }
@@ -2513,7 +2148,6 @@ nonisolated extension Envoy_Config_Route_V3_FilterConfig: SwiftProtobuf.Message,
 
   public static func ==(lhs: Envoy_Config_Route_V3_FilterConfig, rhs: Envoy_Config_Route_V3_FilterConfig) -> Bool {
     if lhs._config != rhs._config {return false}
-    if lhs.isOptional != rhs.isOptional {return false}
     if lhs.disabled != rhs.disabled {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2770,7 +2404,7 @@ nonisolated extension Envoy_Config_Route_V3_QueryParameterMatcher: SwiftProtobuf
 
 nonisolated extension Envoy_Config_Route_V3_RateLimit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RateLimit"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}stage\0\u{3}disable_key\0\u{1}actions\0\u{1}limit\0\u{3}hits_addend\0\u{3}apply_on_stream_done\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}stage\0\u{2}\u{2}actions\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2779,11 +2413,7 @@ nonisolated extension Envoy_Config_Route_V3_RateLimit: SwiftProtobuf.Message, Sw
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._stage) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.disableKey) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.actions) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._limit) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._hitsAddend) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.applyOnStreamDone) }()
       default: break
       }
     }
@@ -2797,31 +2427,15 @@ nonisolated extension Envoy_Config_Route_V3_RateLimit: SwiftProtobuf.Message, Sw
     try { if let v = self._stage {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
-    if !self.disableKey.isEmpty {
-      try visitor.visitSingularStringField(value: self.disableKey, fieldNumber: 2)
-    }
     if !self.actions.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.actions, fieldNumber: 3)
-    }
-    try { if let v = self._limit {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    try { if let v = self._hitsAddend {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
-    if self.applyOnStreamDone != false {
-      try visitor.visitSingularBoolField(value: self.applyOnStreamDone, fieldNumber: 6)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Route_V3_RateLimit, rhs: Envoy_Config_Route_V3_RateLimit) -> Bool {
     if lhs._stage != rhs._stage {return false}
-    if lhs.disableKey != rhs.disableKey {return false}
     if lhs.actions != rhs.actions {return false}
-    if lhs._limit != rhs._limit {return false}
-    if lhs._hitsAddend != rhs._hitsAddend {return false}
-    if lhs.applyOnStreamDone != rhs.applyOnStreamDone {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3490,16 +3104,14 @@ nonisolated extension Envoy_Config_Route_V3_RedirectAction.RedirectResponseCode:
 
 nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RetryPolicy"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}retry_on\0\u{3}num_retries\0\u{3}per_try_timeout\0\u{3}retry_priority\0\u{3}retry_host_predicate\0\u{3}host_selection_retry_max_attempts\0\u{3}retriable_status_codes\0\u{3}retry_back_off\0\u{3}retriable_headers\0\u{3}retriable_request_headers\0\u{3}rate_limited_retry_back_off\0\u{3}retry_options_predicates\0\u{3}per_try_idle_timeout\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}retry_on\0\u{3}num_retries\0\u{3}per_try_timeout\0\u{4}\u{2}retry_host_predicate\0\u{3}host_selection_retry_max_attempts\0\u{3}retriable_status_codes\0\u{3}retry_back_off\0\u{3}retriable_headers\0\u{3}retriable_request_headers\0\u{3}rate_limited_retry_back_off\0\u{4}\u{2}per_try_idle_timeout\0")
 
   fileprivate class _StorageClass {
     var _retryOn: String = String()
     var _numRetries: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _perTryTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _perTryIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
-    var _retryPriority: Outrider_Unmodelled? = nil
     var _retryHostPredicate: [Envoy_Config_Route_V3_RetryPolicy.RetryHostPredicate] = []
-    var _retryOptionsPredicates: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
     var _hostSelectionRetryMaxAttempts: Int64 = 0
     var _retriableStatusCodes: [UInt32] = []
     var _retryBackOff: Envoy_Config_Route_V3_RetryPolicy.RetryBackOff? = nil
@@ -3520,9 +3132,7 @@ nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, 
       _numRetries = source._numRetries
       _perTryTimeout = source._perTryTimeout
       _perTryIdleTimeout = source._perTryIdleTimeout
-      _retryPriority = source._retryPriority
       _retryHostPredicate = source._retryHostPredicate
-      _retryOptionsPredicates = source._retryOptionsPredicates
       _hostSelectionRetryMaxAttempts = source._hostSelectionRetryMaxAttempts
       _retriableStatusCodes = source._retriableStatusCodes
       _retryBackOff = source._retryBackOff
@@ -3550,7 +3160,6 @@ nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, 
         case 1: try { try decoder.decodeSingularStringField(value: &_storage._retryOn) }()
         case 2: try { try decoder.decodeSingularMessageField(value: &_storage._numRetries) }()
         case 3: try { try decoder.decodeSingularMessageField(value: &_storage._perTryTimeout) }()
-        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._retryPriority) }()
         case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._retryHostPredicate) }()
         case 6: try { try decoder.decodeSingularInt64Field(value: &_storage._hostSelectionRetryMaxAttempts) }()
         case 7: try { try decoder.decodeRepeatedUInt32Field(value: &_storage._retriableStatusCodes) }()
@@ -3558,7 +3167,6 @@ nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, 
         case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._retriableHeaders) }()
         case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._retriableRequestHeaders) }()
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._rateLimitedRetryBackOff) }()
-        case 12: try { try decoder.decodeRepeatedMessageField(value: &_storage._retryOptionsPredicates) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._perTryIdleTimeout) }()
         default: break
         }
@@ -3581,9 +3189,6 @@ nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, 
       try { if let v = _storage._perTryTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
       } }()
-      try { if let v = _storage._retryPriority {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      } }()
       if !_storage._retryHostPredicate.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._retryHostPredicate, fieldNumber: 5)
       }
@@ -3605,9 +3210,6 @@ nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, 
       try { if let v = _storage._rateLimitedRetryBackOff {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
       } }()
-      if !_storage._retryOptionsPredicates.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._retryOptionsPredicates, fieldNumber: 12)
-      }
       try { if let v = _storage._perTryIdleTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
       } }()
@@ -3624,9 +3226,7 @@ nonisolated extension Envoy_Config_Route_V3_RetryPolicy: SwiftProtobuf.Message, 
         if _storage._numRetries != rhs_storage._numRetries {return false}
         if _storage._perTryTimeout != rhs_storage._perTryTimeout {return false}
         if _storage._perTryIdleTimeout != rhs_storage._perTryIdleTimeout {return false}
-        if _storage._retryPriority != rhs_storage._retryPriority {return false}
         if _storage._retryHostPredicate != rhs_storage._retryHostPredicate {return false}
-        if _storage._retryOptionsPredicates != rhs_storage._retryOptionsPredicates {return false}
         if _storage._hostSelectionRetryMaxAttempts != rhs_storage._hostSelectionRetryMaxAttempts {return false}
         if _storage._retriableStatusCodes != rhs_storage._retriableStatusCodes {return false}
         if _storage._retryBackOff != rhs_storage._retryBackOff {return false}
@@ -3812,13 +3412,12 @@ nonisolated extension Envoy_Config_Route_V3_RetryPolicy.RateLimitedRetryBackOff:
 
 nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Route"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}route\0\u{1}redirect\0\u{1}metadata\0\u{1}decorator\0\u{4}\u{2}direct_response\0\u{4}\u{2}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_remove\0\u{3}typed_per_filter_config\0\u{1}name\0\u{1}tracing\0\u{3}per_request_buffer_limit_bytes\0\u{3}filter_action\0\u{3}non_forwarding_action\0\u{3}stat_prefix\0\u{3}request_body_buffer_limit\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}route\0\u{1}redirect\0\u{2}\u{2}decorator\0\u{4}\u{2}direct_response\0\u{4}\u{2}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_remove\0\u{3}typed_per_filter_config\0\u{1}name\0\u{1}tracing\0\u{3}per_request_buffer_limit_bytes\0\u{3}filter_action\0\u{3}non_forwarding_action\0\u{3}stat_prefix\0\u{3}request_body_buffer_limit\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
     var _match: Envoy_Config_Route_V3_RouteMatch? = nil
     var _action: Envoy_Config_Route_V3_Route.OneOf_Action?
-    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
     var _decorator: Envoy_Config_Route_V3_Decorator? = nil
     var _typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
     var _requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
@@ -3842,7 +3441,6 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
       _name = source._name
       _match = source._match
       _action = source._action
-      _metadata = source._metadata
       _decorator = source._decorator
       _typedPerFilterConfig = source._typedPerFilterConfig
       _requestHeadersToAdd = source._requestHeadersToAdd
@@ -3898,7 +3496,6 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
             _storage._action = .redirect(v)
           }
         }()
-        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._decorator) }()
         case 7: try {
           var v: Envoy_Config_Route_V3_DirectResponseAction?
@@ -3975,9 +3572,6 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
       }()
       default: break
       }
-      try { if let v = _storage._metadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      } }()
       try { if let v = _storage._decorator {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
       } }()
@@ -4037,7 +3631,6 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
         if _storage._name != rhs_storage._name {return false}
         if _storage._match != rhs_storage._match {return false}
         if _storage._action != rhs_storage._action {return false}
-        if _storage._metadata != rhs_storage._metadata {return false}
         if _storage._decorator != rhs_storage._decorator {return false}
         if _storage._typedPerFilterConfig != rhs_storage._typedPerFilterConfig {return false}
         if _storage._requestHeadersToAdd != rhs_storage._requestHeadersToAdd {return false}
@@ -4059,37 +3652,27 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RouteAction"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{3}cluster_header\0\u{3}weighted_clusters\0\u{3}metadata_match\0\u{3}prefix_rewrite\0\u{3}host_rewrite_literal\0\u{3}auto_host_rewrite\0\u{1}timeout\0\u{3}retry_policy\0\u{2}\u{2}priority\0\u{4}\u{2}rate_limits\0\u{3}include_vh_rate_limits\0\u{3}hash_policy\0\u{2}\u{2}cors\0\u{4}\u{3}cluster_not_found_response_code\0\u{4}\u{3}max_grpc_timeout\0\u{3}idle_timeout\0\u{3}upgrade_configs\0\u{3}internal_redirect_action\0\u{3}hedge_policy\0\u{3}grpc_timeout_offset\0\u{3}host_rewrite_header\0\u{3}request_mirror_policies\0\u{3}max_internal_redirects\0\u{3}regex_rewrite\0\u{3}retry_policy_typed_config\0\u{3}internal_redirect_policy\0\u{3}host_rewrite_path_regex\0\u{3}max_stream_duration\0\u{3}cluster_specifier_plugin\0\u{3}append_x_forwarded_host\0\u{3}inline_cluster_specifier_plugin\0\u{3}early_data_policy\0\u{3}path_rewrite_policy\0\u{3}flush_timeout\0\u{4}\u{2}host_rewrite\0\u{3}path_rewrite\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cluster\0\u{3}cluster_header\0\u{3}weighted_clusters\0\u{4}\u{2}prefix_rewrite\0\u{3}host_rewrite_literal\0\u{3}auto_host_rewrite\0\u{1}timeout\0\u{3}retry_policy\0\u{2}\u{2}priority\0\u{4}\u{2}rate_limits\0\u{3}include_vh_rate_limits\0\u{3}hash_policy\0\u{4}\u{5}cluster_not_found_response_code\0\u{4}\u{3}max_grpc_timeout\0\u{3}idle_timeout\0\u{3}upgrade_configs\0\u{4}\u{3}grpc_timeout_offset\0\u{3}host_rewrite_header\0\u{4}\u{3}regex_rewrite\0\u{4}\u{3}host_rewrite_path_regex\0\u{3}max_stream_duration\0\u{3}cluster_specifier_plugin\0\u{3}append_x_forwarded_host\0\u{3}inline_cluster_specifier_plugin\0\u{4}\u{3}flush_timeout\0\u{4}\u{2}host_rewrite\0\u{3}path_rewrite\0")
 
   fileprivate class _StorageClass {
     var _clusterSpecifier: Envoy_Config_Route_V3_RouteAction.OneOf_ClusterSpecifier?
     var _clusterNotFoundResponseCode: Envoy_Config_Route_V3_RouteAction.ClusterNotFoundResponseCode = .serviceUnavailable
-    var _metadataMatch: Envoy_Config_Core_V3_Metadata? = nil
     var _prefixRewrite: String = String()
     var _regexRewrite: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute? = nil
-    var _pathRewritePolicy: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
     var _pathRewrite: String = String()
     var _hostRewriteSpecifier: Envoy_Config_Route_V3_RouteAction.OneOf_HostRewriteSpecifier?
     var _appendXForwardedHost: Bool = false
     var _timeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _idleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _flushTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
-    var _earlyDataPolicy: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
     var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
-    var _retryPolicyTypedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
-    var _requestMirrorPolicies: [Outrider_Unmodelled] = []
     var _priority: Envoy_Config_Core_V3_RoutingPriority = .default
     var _rateLimits: [Envoy_Config_Route_V3_RateLimit] = []
     var _includeVhRateLimits: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] = []
-    var _cors: Outrider_Unmodelled? = nil
     var _maxGrpcTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _grpcTimeoutOffset: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _upgradeConfigs: [Envoy_Config_Route_V3_RouteAction.UpgradeConfig] = []
-    var _internalRedirectPolicy: Outrider_Unmodelled? = nil
-    var _internalRedirectAction: Envoy_Config_Route_V3_RouteAction.InternalRedirectAction = .passThroughInternalRedirect
-    var _maxInternalRedirects: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-    var _hedgePolicy: Outrider_Unmodelled? = nil
     var _maxStreamDuration: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration? = nil
 
       // This property is used as the initial default value for new instances of the type.
@@ -4103,32 +3686,22 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
     init(copying source: _StorageClass) {
       _clusterSpecifier = source._clusterSpecifier
       _clusterNotFoundResponseCode = source._clusterNotFoundResponseCode
-      _metadataMatch = source._metadataMatch
       _prefixRewrite = source._prefixRewrite
       _regexRewrite = source._regexRewrite
-      _pathRewritePolicy = source._pathRewritePolicy
       _pathRewrite = source._pathRewrite
       _hostRewriteSpecifier = source._hostRewriteSpecifier
       _appendXForwardedHost = source._appendXForwardedHost
       _timeout = source._timeout
       _idleTimeout = source._idleTimeout
       _flushTimeout = source._flushTimeout
-      _earlyDataPolicy = source._earlyDataPolicy
       _retryPolicy = source._retryPolicy
-      _retryPolicyTypedConfig = source._retryPolicyTypedConfig
-      _requestMirrorPolicies = source._requestMirrorPolicies
       _priority = source._priority
       _rateLimits = source._rateLimits
       _includeVhRateLimits = source._includeVhRateLimits
       _hashPolicy = source._hashPolicy
-      _cors = source._cors
       _maxGrpcTimeout = source._maxGrpcTimeout
       _grpcTimeoutOffset = source._grpcTimeoutOffset
       _upgradeConfigs = source._upgradeConfigs
-      _internalRedirectPolicy = source._internalRedirectPolicy
-      _internalRedirectAction = source._internalRedirectAction
-      _maxInternalRedirects = source._maxInternalRedirects
-      _hedgePolicy = source._hedgePolicy
       _maxStreamDuration = source._maxStreamDuration
     }
   }
@@ -4177,7 +3750,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
             _storage._clusterSpecifier = .weightedClusters(v)
           }
         }()
-        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._metadataMatch) }()
         case 5: try { try decoder.decodeSingularStringField(value: &_storage._prefixRewrite) }()
         case 6: try {
           var v: String?
@@ -4206,13 +3778,10 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
         case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._rateLimits) }()
         case 14: try { try decoder.decodeSingularMessageField(value: &_storage._includeVhRateLimits) }()
         case 15: try { try decoder.decodeRepeatedMessageField(value: &_storage._hashPolicy) }()
-        case 17: try { try decoder.decodeSingularMessageField(value: &_storage._cors) }()
         case 20: try { try decoder.decodeSingularEnumField(value: &_storage._clusterNotFoundResponseCode) }()
         case 23: try { try decoder.decodeSingularMessageField(value: &_storage._maxGrpcTimeout) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._idleTimeout) }()
         case 25: try { try decoder.decodeRepeatedMessageField(value: &_storage._upgradeConfigs) }()
-        case 26: try { try decoder.decodeSingularEnumField(value: &_storage._internalRedirectAction) }()
-        case 27: try { try decoder.decodeSingularMessageField(value: &_storage._hedgePolicy) }()
         case 28: try { try decoder.decodeSingularMessageField(value: &_storage._grpcTimeoutOffset) }()
         case 29: try {
           var v: String?
@@ -4222,11 +3791,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
             _storage._hostRewriteSpecifier = .hostRewriteHeader(v)
           }
         }()
-        case 30: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestMirrorPolicies) }()
-        case 31: try { try decoder.decodeSingularMessageField(value: &_storage._maxInternalRedirects) }()
         case 32: try { try decoder.decodeSingularMessageField(value: &_storage._regexRewrite) }()
-        case 33: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicyTypedConfig) }()
-        case 34: try { try decoder.decodeSingularMessageField(value: &_storage._internalRedirectPolicy) }()
         case 35: try {
           var v: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute?
           var hadOneofValue = false
@@ -4263,8 +3828,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
             _storage._clusterSpecifier = .inlineClusterSpecifierPlugin(v)
           }
         }()
-        case 40: try { try decoder.decodeSingularMessageField(value: &_storage._earlyDataPolicy) }()
-        case 41: try { try decoder.decodeSingularMessageField(value: &_storage._pathRewritePolicy) }()
         case 42: try { try decoder.decodeSingularMessageField(value: &_storage._flushTimeout) }()
         case 44: try {
           var v: String?
@@ -4302,9 +3865,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       }()
       default: break
       }
-      try { if let v = _storage._metadataMatch {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      } }()
       if !_storage._prefixRewrite.isEmpty {
         try visitor.visitSingularStringField(value: _storage._prefixRewrite, fieldNumber: 5)
       }
@@ -4337,9 +3897,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       if !_storage._hashPolicy.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._hashPolicy, fieldNumber: 15)
       }
-      try { if let v = _storage._cors {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
-      } }()
       if _storage._clusterNotFoundResponseCode != .serviceUnavailable {
         try visitor.visitSingularEnumField(value: _storage._clusterNotFoundResponseCode, fieldNumber: 20)
       }
@@ -4352,32 +3909,14 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       if !_storage._upgradeConfigs.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._upgradeConfigs, fieldNumber: 25)
       }
-      if _storage._internalRedirectAction != .passThroughInternalRedirect {
-        try visitor.visitSingularEnumField(value: _storage._internalRedirectAction, fieldNumber: 26)
-      }
-      try { if let v = _storage._hedgePolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
-      } }()
       try { if let v = _storage._grpcTimeoutOffset {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 28)
       } }()
       try { if case .hostRewriteHeader(let v)? = _storage._hostRewriteSpecifier {
         try visitor.visitSingularStringField(value: v, fieldNumber: 29)
       } }()
-      if !_storage._requestMirrorPolicies.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._requestMirrorPolicies, fieldNumber: 30)
-      }
-      try { if let v = _storage._maxInternalRedirects {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 31)
-      } }()
       try { if let v = _storage._regexRewrite {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
-      } }()
-      try { if let v = _storage._retryPolicyTypedConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
-      } }()
-      try { if let v = _storage._internalRedirectPolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
       } }()
       try { if case .hostRewritePathRegex(let v)? = _storage._hostRewriteSpecifier {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
@@ -4393,12 +3932,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
       }
       try { if case .inlineClusterSpecifierPlugin(let v)? = _storage._clusterSpecifier {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 39)
-      } }()
-      try { if let v = _storage._earlyDataPolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
-      } }()
-      try { if let v = _storage._pathRewritePolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
       } }()
       try { if let v = _storage._flushTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
@@ -4420,32 +3953,22 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
         let rhs_storage = _args.1
         if _storage._clusterSpecifier != rhs_storage._clusterSpecifier {return false}
         if _storage._clusterNotFoundResponseCode != rhs_storage._clusterNotFoundResponseCode {return false}
-        if _storage._metadataMatch != rhs_storage._metadataMatch {return false}
         if _storage._prefixRewrite != rhs_storage._prefixRewrite {return false}
         if _storage._regexRewrite != rhs_storage._regexRewrite {return false}
-        if _storage._pathRewritePolicy != rhs_storage._pathRewritePolicy {return false}
         if _storage._pathRewrite != rhs_storage._pathRewrite {return false}
         if _storage._hostRewriteSpecifier != rhs_storage._hostRewriteSpecifier {return false}
         if _storage._appendXForwardedHost != rhs_storage._appendXForwardedHost {return false}
         if _storage._timeout != rhs_storage._timeout {return false}
         if _storage._idleTimeout != rhs_storage._idleTimeout {return false}
         if _storage._flushTimeout != rhs_storage._flushTimeout {return false}
-        if _storage._earlyDataPolicy != rhs_storage._earlyDataPolicy {return false}
         if _storage._retryPolicy != rhs_storage._retryPolicy {return false}
-        if _storage._retryPolicyTypedConfig != rhs_storage._retryPolicyTypedConfig {return false}
-        if _storage._requestMirrorPolicies != rhs_storage._requestMirrorPolicies {return false}
         if _storage._priority != rhs_storage._priority {return false}
         if _storage._rateLimits != rhs_storage._rateLimits {return false}
         if _storage._includeVhRateLimits != rhs_storage._includeVhRateLimits {return false}
         if _storage._hashPolicy != rhs_storage._hashPolicy {return false}
-        if _storage._cors != rhs_storage._cors {return false}
         if _storage._maxGrpcTimeout != rhs_storage._maxGrpcTimeout {return false}
         if _storage._grpcTimeoutOffset != rhs_storage._grpcTimeoutOffset {return false}
         if _storage._upgradeConfigs != rhs_storage._upgradeConfigs {return false}
-        if _storage._internalRedirectPolicy != rhs_storage._internalRedirectPolicy {return false}
-        if _storage._internalRedirectAction != rhs_storage._internalRedirectAction {return false}
-        if _storage._maxInternalRedirects != rhs_storage._maxInternalRedirects {return false}
-        if _storage._hedgePolicy != rhs_storage._hedgePolicy {return false}
         if _storage._maxStreamDuration != rhs_storage._maxStreamDuration {return false}
         return true
       }
@@ -4458,10 +3981,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message, 
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction.ClusterNotFoundResponseCode: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SERVICE_UNAVAILABLE\0\u{1}NOT_FOUND\0\u{1}INTERNAL_SERVER_ERROR\0")
-}
-
-nonisolated extension Envoy_Config_Route_V3_RouteAction.InternalRedirectAction: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PASS_THROUGH_INTERNAL_REDIRECT\0\u{1}HANDLE_INTERNAL_REDIRECT\0")
 }
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction.HashPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -4775,29 +4294,18 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction.HashPolicy.QueryParamete
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction.HashPolicy.FilterState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.HashPolicy.protoMessageName + ".FilterState"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.key) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.key.isEmpty {
-      try visitor.visitSingularStringField(value: self.key, fieldNumber: 1)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.FilterState, rhs: Envoy_Config_Route_V3_RouteAction.HashPolicy.FilterState) -> Bool {
-    if lhs.key != rhs.key {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4849,38 +4357,18 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction.UpgradeConfig: SwiftProt
 
 nonisolated extension Envoy_Config_Route_V3_RouteAction.UpgradeConfig.ConnectConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Route_V3_RouteAction.UpgradeConfig.protoMessageName + ".ConnectConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}proxy_protocol_config\0\u{3}allow_post\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._proxyProtocolConfig) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.allowPost) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._proxyProtocolConfig {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    if self.allowPost != false {
-      try visitor.visitSingularBoolField(value: self.allowPost, fieldNumber: 2)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Route_V3_RouteAction.UpgradeConfig.ConnectConfig, rhs: Envoy_Config_Route_V3_RouteAction.UpgradeConfig.ConnectConfig) -> Bool {
-    if lhs._proxyProtocolConfig != rhs._proxyProtocolConfig {return false}
-    if lhs.allowPost != rhs.allowPost {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4932,188 +4420,93 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction.MaxStreamDuration: Swift
 
 nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RouteConfiguration"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}virtual_hosts\0\u{3}internal_only_headers\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_add\0\u{3}validate_clusters\0\u{3}request_headers_to_remove\0\u{1}vhds\0\u{3}most_specific_header_mutations_wins\0\u{3}max_direct_response_body_size_bytes\0\u{3}cluster_specifier_plugins\0\u{3}request_mirror_policies\0\u{3}ignore_port_in_host_matching\0\u{3}ignore_path_parameters_in_path_matching\0\u{3}typed_per_filter_config\0\u{1}metadata\0\u{3}vhost_header\0")
-
-  fileprivate class _StorageClass {
-    var _name: String = String()
-    var _virtualHosts: [Envoy_Config_Route_V3_VirtualHost] = []
-    var _vhds: Outrider_Unmodelled? = nil
-    var _internalOnlyHeaders: [String] = []
-    var _responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
-    var _responseHeadersToRemove: [String] = []
-    var _requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
-    var _requestHeadersToRemove: [String] = []
-    var _mostSpecificHeaderMutationsWins: Bool = false
-    var _validateClusters: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _maxDirectResponseBodySizeBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-    var _clusterSpecifierPlugins: [Outrider_Unmodelled] = []
-    var _requestMirrorPolicies: [Outrider_Unmodelled] = []
-    var _ignorePortInHostMatching: Bool = false
-    var _vhostHeader: String = String()
-    var _ignorePathParametersInPathMatching: Bool = false
-    var _typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
-    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _name = source._name
-      _virtualHosts = source._virtualHosts
-      _vhds = source._vhds
-      _internalOnlyHeaders = source._internalOnlyHeaders
-      _responseHeadersToAdd = source._responseHeadersToAdd
-      _responseHeadersToRemove = source._responseHeadersToRemove
-      _requestHeadersToAdd = source._requestHeadersToAdd
-      _requestHeadersToRemove = source._requestHeadersToRemove
-      _mostSpecificHeaderMutationsWins = source._mostSpecificHeaderMutationsWins
-      _validateClusters = source._validateClusters
-      _maxDirectResponseBodySizeBytes = source._maxDirectResponseBodySizeBytes
-      _clusterSpecifierPlugins = source._clusterSpecifierPlugins
-      _requestMirrorPolicies = source._requestMirrorPolicies
-      _ignorePortInHostMatching = source._ignorePortInHostMatching
-      _vhostHeader = source._vhostHeader
-      _ignorePathParametersInPathMatching = source._ignorePathParametersInPathMatching
-      _typedPerFilterConfig = source._typedPerFilterConfig
-      _metadata = source._metadata
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}virtual_hosts\0\u{3}internal_only_headers\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{3}request_headers_to_add\0\u{3}validate_clusters\0\u{3}request_headers_to_remove\0\u{4}\u{2}most_specific_header_mutations_wins\0\u{3}max_direct_response_body_size_bytes\0\u{4}\u{3}ignore_port_in_host_matching\0\u{3}ignore_path_parameters_in_path_matching\0\u{3}typed_per_filter_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
-        case 2: try { try decoder.decodeRepeatedMessageField(value: &_storage._virtualHosts) }()
-        case 3: try { try decoder.decodeRepeatedStringField(value: &_storage._internalOnlyHeaders) }()
-        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._responseHeadersToAdd) }()
-        case 5: try { try decoder.decodeRepeatedStringField(value: &_storage._responseHeadersToRemove) }()
-        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestHeadersToAdd) }()
-        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._validateClusters) }()
-        case 8: try { try decoder.decodeRepeatedStringField(value: &_storage._requestHeadersToRemove) }()
-        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._vhds) }()
-        case 10: try { try decoder.decodeSingularBoolField(value: &_storage._mostSpecificHeaderMutationsWins) }()
-        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._maxDirectResponseBodySizeBytes) }()
-        case 12: try { try decoder.decodeRepeatedMessageField(value: &_storage._clusterSpecifierPlugins) }()
-        case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestMirrorPolicies) }()
-        case 14: try { try decoder.decodeSingularBoolField(value: &_storage._ignorePortInHostMatching) }()
-        case 15: try { try decoder.decodeSingularBoolField(value: &_storage._ignorePathParametersInPathMatching) }()
-        case 16: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: &_storage._typedPerFilterConfig) }()
-        case 17: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
-        case 18: try { try decoder.decodeSingularStringField(value: &_storage._vhostHeader) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.virtualHosts) }()
+      case 3: try { try decoder.decodeRepeatedStringField(value: &self.internalOnlyHeaders) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.responseHeadersToAdd) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToRemove) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.requestHeadersToAdd) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._validateClusters) }()
+      case 8: try { try decoder.decodeRepeatedStringField(value: &self.requestHeadersToRemove) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.mostSpecificHeaderMutationsWins) }()
+      case 11: try { try decoder.decodeSingularMessageField(value: &self._maxDirectResponseBodySizeBytes) }()
+      case 14: try { try decoder.decodeSingularBoolField(value: &self.ignorePortInHostMatching) }()
+      case 15: try { try decoder.decodeSingularBoolField(value: &self.ignorePathParametersInPathMatching) }()
+      case 16: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: &self.typedPerFilterConfig) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      if !_storage._name.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 1)
-      }
-      if !_storage._virtualHosts.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._virtualHosts, fieldNumber: 2)
-      }
-      if !_storage._internalOnlyHeaders.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._internalOnlyHeaders, fieldNumber: 3)
-      }
-      if !_storage._responseHeadersToAdd.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._responseHeadersToAdd, fieldNumber: 4)
-      }
-      if !_storage._responseHeadersToRemove.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._responseHeadersToRemove, fieldNumber: 5)
-      }
-      if !_storage._requestHeadersToAdd.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._requestHeadersToAdd, fieldNumber: 6)
-      }
-      try { if let v = _storage._validateClusters {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-      } }()
-      if !_storage._requestHeadersToRemove.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._requestHeadersToRemove, fieldNumber: 8)
-      }
-      try { if let v = _storage._vhds {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-      } }()
-      if _storage._mostSpecificHeaderMutationsWins != false {
-        try visitor.visitSingularBoolField(value: _storage._mostSpecificHeaderMutationsWins, fieldNumber: 10)
-      }
-      try { if let v = _storage._maxDirectResponseBodySizeBytes {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-      } }()
-      if !_storage._clusterSpecifierPlugins.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._clusterSpecifierPlugins, fieldNumber: 12)
-      }
-      if !_storage._requestMirrorPolicies.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._requestMirrorPolicies, fieldNumber: 13)
-      }
-      if _storage._ignorePortInHostMatching != false {
-        try visitor.visitSingularBoolField(value: _storage._ignorePortInHostMatching, fieldNumber: 14)
-      }
-      if _storage._ignorePathParametersInPathMatching != false {
-        try visitor.visitSingularBoolField(value: _storage._ignorePathParametersInPathMatching, fieldNumber: 15)
-      }
-      if !_storage._typedPerFilterConfig.isEmpty {
-        try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: _storage._typedPerFilterConfig, fieldNumber: 16)
-      }
-      try { if let v = _storage._metadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
-      } }()
-      if !_storage._vhostHeader.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._vhostHeader, fieldNumber: 18)
-      }
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    if !self.virtualHosts.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.virtualHosts, fieldNumber: 2)
+    }
+    if !self.internalOnlyHeaders.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.internalOnlyHeaders, fieldNumber: 3)
+    }
+    if !self.responseHeadersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.responseHeadersToAdd, fieldNumber: 4)
+    }
+    if !self.responseHeadersToRemove.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.responseHeadersToRemove, fieldNumber: 5)
+    }
+    if !self.requestHeadersToAdd.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.requestHeadersToAdd, fieldNumber: 6)
+    }
+    try { if let v = self._validateClusters {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    if !self.requestHeadersToRemove.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.requestHeadersToRemove, fieldNumber: 8)
+    }
+    if self.mostSpecificHeaderMutationsWins != false {
+      try visitor.visitSingularBoolField(value: self.mostSpecificHeaderMutationsWins, fieldNumber: 10)
+    }
+    try { if let v = self._maxDirectResponseBodySizeBytes {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    } }()
+    if self.ignorePortInHostMatching != false {
+      try visitor.visitSingularBoolField(value: self.ignorePortInHostMatching, fieldNumber: 14)
+    }
+    if self.ignorePathParametersInPathMatching != false {
+      try visitor.visitSingularBoolField(value: self.ignorePathParametersInPathMatching, fieldNumber: 15)
+    }
+    if !self.typedPerFilterConfig.isEmpty {
+      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: self.typedPerFilterConfig, fieldNumber: 16)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Route_V3_RouteConfiguration, rhs: Envoy_Config_Route_V3_RouteConfiguration) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._name != rhs_storage._name {return false}
-        if _storage._virtualHosts != rhs_storage._virtualHosts {return false}
-        if _storage._vhds != rhs_storage._vhds {return false}
-        if _storage._internalOnlyHeaders != rhs_storage._internalOnlyHeaders {return false}
-        if _storage._responseHeadersToAdd != rhs_storage._responseHeadersToAdd {return false}
-        if _storage._responseHeadersToRemove != rhs_storage._responseHeadersToRemove {return false}
-        if _storage._requestHeadersToAdd != rhs_storage._requestHeadersToAdd {return false}
-        if _storage._requestHeadersToRemove != rhs_storage._requestHeadersToRemove {return false}
-        if _storage._mostSpecificHeaderMutationsWins != rhs_storage._mostSpecificHeaderMutationsWins {return false}
-        if _storage._validateClusters != rhs_storage._validateClusters {return false}
-        if _storage._maxDirectResponseBodySizeBytes != rhs_storage._maxDirectResponseBodySizeBytes {return false}
-        if _storage._clusterSpecifierPlugins != rhs_storage._clusterSpecifierPlugins {return false}
-        if _storage._requestMirrorPolicies != rhs_storage._requestMirrorPolicies {return false}
-        if _storage._ignorePortInHostMatching != rhs_storage._ignorePortInHostMatching {return false}
-        if _storage._vhostHeader != rhs_storage._vhostHeader {return false}
-        if _storage._ignorePathParametersInPathMatching != rhs_storage._ignorePathParametersInPathMatching {return false}
-        if _storage._typedPerFilterConfig != rhs_storage._typedPerFilterConfig {return false}
-        if _storage._metadata != rhs_storage._metadata {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs.name != rhs.name {return false}
+    if lhs.virtualHosts != rhs.virtualHosts {return false}
+    if lhs.internalOnlyHeaders != rhs.internalOnlyHeaders {return false}
+    if lhs.responseHeadersToAdd != rhs.responseHeadersToAdd {return false}
+    if lhs.responseHeadersToRemove != rhs.responseHeadersToRemove {return false}
+    if lhs.requestHeadersToAdd != rhs.requestHeadersToAdd {return false}
+    if lhs.requestHeadersToRemove != rhs.requestHeadersToRemove {return false}
+    if lhs.mostSpecificHeaderMutationsWins != rhs.mostSpecificHeaderMutationsWins {return false}
+    if lhs._validateClusters != rhs._validateClusters {return false}
+    if lhs._maxDirectResponseBodySizeBytes != rhs._maxDirectResponseBodySizeBytes {return false}
+    if lhs.ignorePortInHostMatching != rhs.ignorePortInHostMatching {return false}
+    if lhs.ignorePathParametersInPathMatching != rhs.ignorePathParametersInPathMatching {return false}
+    if lhs.typedPerFilterConfig != rhs.typedPerFilterConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5121,7 +4514,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteConfiguration: SwiftProtobuf.Me
 
 nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RouteMatch"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}prefix\0\u{1}path\0\u{4}\u{2}case_sensitive\0\u{2}\u{2}headers\0\u{3}query_parameters\0\u{1}grpc\0\u{3}runtime_fraction\0\u{3}safe_regex\0\u{3}tls_context\0\u{3}connect_matcher\0\u{3}dynamic_metadata\0\u{3}path_separated_prefix\0\u{3}path_match_policy\0\u{3}filter_state\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}prefix\0\u{1}path\0\u{4}\u{2}case_sensitive\0\u{2}\u{2}headers\0\u{3}query_parameters\0\u{1}grpc\0\u{3}runtime_fraction\0\u{3}safe_regex\0\u{3}tls_context\0\u{3}connect_matcher\0\u{4}\u{2}path_separated_prefix\0\u{3}path_match_policy\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5177,7 +4570,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
           self.pathSpecifier = .connectMatcher(v)
         }
       }()
-      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.dynamicMetadata) }()
       case 14: try {
         var v: String?
         try decoder.decodeSingularStringField(value: &v)
@@ -5199,7 +4591,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
           self.pathSpecifier = .pathMatchPolicy(v)
         }
       }()
-      case 16: try { try decoder.decodeRepeatedMessageField(value: &self.filterState) }()
       default: break
       }
     }
@@ -5242,13 +4633,11 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
     try { if let v = self._tlsContext {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     } }()
-    try { if case .connectMatcher(let v)? = self.pathSpecifier {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-    } }()
-    if !self.dynamicMetadata.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.dynamicMetadata, fieldNumber: 13)
-    }
     switch self.pathSpecifier {
+    case .connectMatcher?: try {
+      guard case .connectMatcher(let v)? = self.pathSpecifier else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
     case .pathSeparatedPrefix?: try {
       guard case .pathSeparatedPrefix(let v)? = self.pathSpecifier else { preconditionFailure() }
       try visitor.visitSingularStringField(value: v, fieldNumber: 14)
@@ -5258,9 +4647,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
       try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
     default: break
-    }
-    if !self.filterState.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.filterState, fieldNumber: 16)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5273,8 +4659,6 @@ nonisolated extension Envoy_Config_Route_V3_RouteMatch: SwiftProtobuf.Message, S
     if lhs.queryParameters != rhs.queryParameters {return false}
     if lhs._grpc != rhs._grpc {return false}
     if lhs._tlsContext != rhs._tlsContext {return false}
-    if lhs.dynamicMetadata != rhs.dynamicMetadata {return false}
-    if lhs.filterState != rhs.filterState {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5453,13 +4837,12 @@ nonisolated extension Envoy_Config_Route_V3_VirtualCluster: SwiftProtobuf.Messag
 
 nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".VirtualHost"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}domains\0\u{1}routes\0\u{3}require_tls\0\u{3}virtual_clusters\0\u{3}rate_limits\0\u{3}request_headers_to_add\0\u{1}cors\0\u{4}\u{2}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{2}request_headers_to_remove\0\u{3}include_request_attempt_count\0\u{3}typed_per_filter_config\0\u{3}retry_policy\0\u{3}hedge_policy\0\u{3}per_request_buffer_limit_bytes\0\u{3}include_attempt_count_in_response\0\u{3}retry_policy_typed_config\0\u{1}matcher\0\u{3}request_mirror_policies\0\u{3}include_is_timeout_retry_header\0\u{1}metadata\0\u{3}request_body_buffer_limit\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}domains\0\u{1}routes\0\u{3}require_tls\0\u{3}virtual_clusters\0\u{3}rate_limits\0\u{3}request_headers_to_add\0\u{4}\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{2}request_headers_to_remove\0\u{3}include_request_attempt_count\0\u{3}typed_per_filter_config\0\u{3}retry_policy\0\u{4}\u{2}per_request_buffer_limit_bytes\0\u{3}include_attempt_count_in_response\0\u{4}\u{4}include_is_timeout_retry_header\0\u{4}\u{2}request_body_buffer_limit\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
     var _domains: [String] = []
     var _routes: [Envoy_Config_Route_V3_Route] = []
-    var _matcher: Outrider_Unmodelled? = nil
     var _requireTls: Envoy_Config_Route_V3_VirtualHost.TlsRequirementType = .none
     var _virtualClusters: [Envoy_Config_Route_V3_VirtualCluster] = []
     var _rateLimits: [Envoy_Config_Route_V3_RateLimit] = []
@@ -5467,18 +4850,13 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
     var _requestHeadersToRemove: [String] = []
     var _responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
     var _responseHeadersToRemove: [String] = []
-    var _cors: Outrider_Unmodelled? = nil
     var _typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
     var _includeRequestAttemptCount: Bool = false
     var _includeAttemptCountInResponse: Bool = false
     var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
-    var _retryPolicyTypedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
-    var _hedgePolicy: Outrider_Unmodelled? = nil
     var _includeIsTimeoutRetryHeader: Bool = false
     var _perRequestBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _requestBodyBufferLimit: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
-    var _requestMirrorPolicies: [Outrider_Unmodelled] = []
-    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5492,7 +4870,6 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
       _name = source._name
       _domains = source._domains
       _routes = source._routes
-      _matcher = source._matcher
       _requireTls = source._requireTls
       _virtualClusters = source._virtualClusters
       _rateLimits = source._rateLimits
@@ -5500,18 +4877,13 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
       _requestHeadersToRemove = source._requestHeadersToRemove
       _responseHeadersToAdd = source._responseHeadersToAdd
       _responseHeadersToRemove = source._responseHeadersToRemove
-      _cors = source._cors
       _typedPerFilterConfig = source._typedPerFilterConfig
       _includeRequestAttemptCount = source._includeRequestAttemptCount
       _includeAttemptCountInResponse = source._includeAttemptCountInResponse
       _retryPolicy = source._retryPolicy
-      _retryPolicyTypedConfig = source._retryPolicyTypedConfig
-      _hedgePolicy = source._hedgePolicy
       _includeIsTimeoutRetryHeader = source._includeIsTimeoutRetryHeader
       _perRequestBufferLimitBytes = source._perRequestBufferLimitBytes
       _requestBodyBufferLimit = source._requestBodyBufferLimit
-      _requestMirrorPolicies = source._requestMirrorPolicies
-      _metadata = source._metadata
     }
   }
 
@@ -5537,21 +4909,15 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
         case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._virtualClusters) }()
         case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._rateLimits) }()
         case 7: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestHeadersToAdd) }()
-        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._cors) }()
         case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._responseHeadersToAdd) }()
         case 11: try { try decoder.decodeRepeatedStringField(value: &_storage._responseHeadersToRemove) }()
         case 13: try { try decoder.decodeRepeatedStringField(value: &_storage._requestHeadersToRemove) }()
         case 14: try { try decoder.decodeSingularBoolField(value: &_storage._includeRequestAttemptCount) }()
         case 15: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.Google_Protobuf_Any>.self, value: &_storage._typedPerFilterConfig) }()
         case 16: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicy) }()
-        case 17: try { try decoder.decodeSingularMessageField(value: &_storage._hedgePolicy) }()
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._perRequestBufferLimitBytes) }()
         case 19: try { try decoder.decodeSingularBoolField(value: &_storage._includeAttemptCountInResponse) }()
-        case 20: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicyTypedConfig) }()
-        case 21: try { try decoder.decodeSingularMessageField(value: &_storage._matcher) }()
-        case 22: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestMirrorPolicies) }()
         case 23: try { try decoder.decodeSingularBoolField(value: &_storage._includeIsTimeoutRetryHeader) }()
-        case 24: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 25: try { try decoder.decodeSingularMessageField(value: &_storage._requestBodyBufferLimit) }()
         default: break
         }
@@ -5586,9 +4952,6 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
       if !_storage._requestHeadersToAdd.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestHeadersToAdd, fieldNumber: 7)
       }
-      try { if let v = _storage._cors {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-      } }()
       if !_storage._responseHeadersToAdd.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._responseHeadersToAdd, fieldNumber: 10)
       }
@@ -5607,30 +4970,15 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
       try { if let v = _storage._retryPolicy {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
       } }()
-      try { if let v = _storage._hedgePolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
-      } }()
       try { if let v = _storage._perRequestBufferLimitBytes {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
       } }()
       if _storage._includeAttemptCountInResponse != false {
         try visitor.visitSingularBoolField(value: _storage._includeAttemptCountInResponse, fieldNumber: 19)
       }
-      try { if let v = _storage._retryPolicyTypedConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
-      } }()
-      try { if let v = _storage._matcher {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
-      } }()
-      if !_storage._requestMirrorPolicies.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._requestMirrorPolicies, fieldNumber: 22)
-      }
       if _storage._includeIsTimeoutRetryHeader != false {
         try visitor.visitSingularBoolField(value: _storage._includeIsTimeoutRetryHeader, fieldNumber: 23)
       }
-      try { if let v = _storage._metadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
-      } }()
       try { if let v = _storage._requestBodyBufferLimit {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
       } }()
@@ -5646,7 +4994,6 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
         if _storage._name != rhs_storage._name {return false}
         if _storage._domains != rhs_storage._domains {return false}
         if _storage._routes != rhs_storage._routes {return false}
-        if _storage._matcher != rhs_storage._matcher {return false}
         if _storage._requireTls != rhs_storage._requireTls {return false}
         if _storage._virtualClusters != rhs_storage._virtualClusters {return false}
         if _storage._rateLimits != rhs_storage._rateLimits {return false}
@@ -5654,18 +5001,13 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message, 
         if _storage._requestHeadersToRemove != rhs_storage._requestHeadersToRemove {return false}
         if _storage._responseHeadersToAdd != rhs_storage._responseHeadersToAdd {return false}
         if _storage._responseHeadersToRemove != rhs_storage._responseHeadersToRemove {return false}
-        if _storage._cors != rhs_storage._cors {return false}
         if _storage._typedPerFilterConfig != rhs_storage._typedPerFilterConfig {return false}
         if _storage._includeRequestAttemptCount != rhs_storage._includeRequestAttemptCount {return false}
         if _storage._includeAttemptCountInResponse != rhs_storage._includeAttemptCountInResponse {return false}
         if _storage._retryPolicy != rhs_storage._retryPolicy {return false}
-        if _storage._retryPolicyTypedConfig != rhs_storage._retryPolicyTypedConfig {return false}
-        if _storage._hedgePolicy != rhs_storage._hedgePolicy {return false}
         if _storage._includeIsTimeoutRetryHeader != rhs_storage._includeIsTimeoutRetryHeader {return false}
         if _storage._perRequestBufferLimitBytes != rhs_storage._perRequestBufferLimitBytes {return false}
         if _storage._requestBodyBufferLimit != rhs_storage._requestBodyBufferLimit {return false}
-        if _storage._requestMirrorPolicies != rhs_storage._requestMirrorPolicies {return false}
-        if _storage._metadata != rhs_storage._metadata {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5681,7 +5023,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost.TlsRequirementType: Swif
 
 nonisolated extension Envoy_Config_Route_V3_WeightedCluster: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".WeightedCluster"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}clusters\0\u{3}runtime_key_prefix\0\u{3}total_weight\0\u{3}header_name\0\u{3}use_hash_policy\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}clusters\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5690,67 +5032,20 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster: SwiftProtobuf.Messa
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.clusters) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.runtimeKeyPrefix) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._totalWeight) }()
-      case 4: try {
-        var v: String?
-        try decoder.decodeSingularStringField(value: &v)
-        if let v = v {
-          if self.randomValueSpecifier != nil {try decoder.handleConflictingOneOf()}
-          self.randomValueSpecifier = .headerName(v)
-        }
-      }()
-      case 5: try {
-        var v: SwiftProtobuf.Google_Protobuf_BoolValue?
-        var hadOneofValue = false
-        if let current = self.randomValueSpecifier {
-          hadOneofValue = true
-          if case .useHashPolicy(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.randomValueSpecifier = .useHashPolicy(v)
-        }
-      }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.clusters.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.clusters, fieldNumber: 1)
-    }
-    if !self.runtimeKeyPrefix.isEmpty {
-      try visitor.visitSingularStringField(value: self.runtimeKeyPrefix, fieldNumber: 2)
-    }
-    try { if let v = self._totalWeight {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    switch self.randomValueSpecifier {
-    case .headerName?: try {
-      guard case .headerName(let v)? = self.randomValueSpecifier else { preconditionFailure() }
-      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
-    }()
-    case .useHashPolicy?: try {
-      guard case .useHashPolicy(let v)? = self.randomValueSpecifier else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    }()
-    case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Config_Route_V3_WeightedCluster, rhs: Envoy_Config_Route_V3_WeightedCluster) -> Bool {
     if lhs.clusters != rhs.clusters {return false}
-    if lhs._totalWeight != rhs._totalWeight {return false}
-    if lhs.runtimeKeyPrefix != rhs.runtimeKeyPrefix {return false}
-    if lhs.randomValueSpecifier != rhs.randomValueSpecifier {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5758,7 +5053,7 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster: SwiftProtobuf.Messa
 
 nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Config_Route_V3_WeightedCluster.protoMessageName + ".ClusterWeight"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}weight\0\u{3}metadata_match\0\u{3}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{3}request_headers_to_remove\0\u{3}typed_per_filter_config\0\u{3}host_rewrite_literal\0\u{3}cluster_header\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}weight\0\u{4}\u{2}request_headers_to_add\0\u{3}response_headers_to_add\0\u{3}response_headers_to_remove\0\u{4}\u{3}request_headers_to_remove\0\u{3}typed_per_filter_config\0\u{3}host_rewrite_literal\0\u{3}cluster_header\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5768,7 +5063,6 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._weight) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._metadataMatch) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.requestHeadersToAdd) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.responseHeadersToAdd) }()
       case 6: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToRemove) }()
@@ -5799,9 +5093,6 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
     try { if let v = self._weight {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    try { if let v = self._metadataMatch {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     if !self.requestHeadersToAdd.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.requestHeadersToAdd, fieldNumber: 4)
     }
@@ -5830,7 +5121,6 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
     if lhs.name != rhs.name {return false}
     if lhs.clusterHeader != rhs.clusterHeader {return false}
     if lhs._weight != rhs._weight {return false}
-    if lhs._metadataMatch != rhs._metadataMatch {return false}
     if lhs.requestHeadersToAdd != rhs.requestHeadersToAdd {return false}
     if lhs.requestHeadersToRemove != rhs.requestHeadersToRemove {return false}
     if lhs.responseHeadersToAdd != rhs.responseHeadersToAdd {return false}

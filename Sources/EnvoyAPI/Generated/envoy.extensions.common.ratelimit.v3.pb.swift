@@ -120,26 +120,6 @@ public nonisolated struct Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescript
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var entries: [Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor.Entry] = []
-
-  public var limit: Outrider_Unmodelled {
-    get {_limit ?? Outrider_Unmodelled()}
-    set {_limit = newValue}
-  }
-  /// Returns true if `limit` has been explicitly set.
-  public var hasLimit: Bool {self._limit != nil}
-  /// Clears the value of `limit`. Subsequent reads from it will return its default value.
-  public mutating func clearLimit() {self._limit = nil}
-
-  public var hitsAddend: SwiftProtobuf.Google_Protobuf_UInt64Value {
-    get {_hitsAddend ?? SwiftProtobuf.Google_Protobuf_UInt64Value()}
-    set {_hitsAddend = newValue}
-  }
-  /// Returns true if `hitsAddend` has been explicitly set.
-  public var hasHitsAddend: Bool {self._hitsAddend != nil}
-  /// Clears the value of `hitsAddend`. Subsequent reads from it will return its default value.
-  public mutating func clearHitsAddend() {self._hitsAddend = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated struct Entry: Sendable {
@@ -157,9 +137,6 @@ public nonisolated struct Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescript
   }
 
   public init() {}
-
-  fileprivate var _limit: Outrider_Unmodelled? = nil
-  fileprivate var _hitsAddend: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -215,43 +192,18 @@ nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_LocalRateLimitDescrip
 
 nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RateLimitDescriptor"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entries\0\u{1}limit\0\u{3}hits_addend\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._limit) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._hitsAddend) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.entries.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 1)
-    }
-    try { if let v = self._limit {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._hitsAddend {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor, rhs: Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor) -> Bool {
-    if lhs.entries != rhs.entries {return false}
-    if lhs._limit != rhs._limit {return false}
-    if lhs._hitsAddend != rhs._hitsAddend {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -84,15 +84,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_Authorizatio
   /// Clears the value of `allowedClientHeadersOnSuccess`. Subsequent reads from it will return its default value.
   public mutating func clearAllowedClientHeadersOnSuccess() {self._allowedClientHeadersOnSuccess = nil}
 
-  public var dynamicMetadataFromHeaders: Envoy_Type_Matcher_V3_ListStringMatcher {
-    get {_dynamicMetadataFromHeaders ?? Envoy_Type_Matcher_V3_ListStringMatcher()}
-    set {_dynamicMetadataFromHeaders = newValue}
-  }
-  /// Returns true if `dynamicMetadataFromHeaders` has been explicitly set.
-  public var hasDynamicMetadataFromHeaders: Bool {self._dynamicMetadataFromHeaders != nil}
-  /// Clears the value of `dynamicMetadataFromHeaders`. Subsequent reads from it will return its default value.
-  public mutating func clearDynamicMetadataFromHeaders() {self._dynamicMetadataFromHeaders = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -101,7 +92,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_Authorizatio
   fileprivate var _allowedUpstreamHeadersToAppend: Envoy_Type_Matcher_V3_ListStringMatcher? = nil
   fileprivate var _allowedClientHeaders: Envoy_Type_Matcher_V3_ListStringMatcher? = nil
   fileprivate var _allowedClientHeadersOnSuccess: Envoy_Type_Matcher_V3_ListStringMatcher? = nil
-  fileprivate var _dynamicMetadataFromHeaders: Envoy_Type_Matcher_V3_ListStringMatcher? = nil
 }
 
 public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings: Sendable {
@@ -138,31 +128,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSetting
   /// Clears the value of `withRequestBody`. Subsequent reads from it will return its default value.
   public mutating func clearWithRequestBody() {self._withRequestBody = nil}
 
-  public var serviceOverride: Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings.OneOf_ServiceOverride? = nil
-
-  public var grpcService: Envoy_Config_Core_V3_GrpcService {
-    get {
-      if case .grpcService(let v)? = serviceOverride {return v}
-      return Envoy_Config_Core_V3_GrpcService()
-    }
-    set {serviceOverride = .grpcService(newValue)}
-  }
-
-  public var httpService: Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService {
-    get {
-      if case .httpService(let v)? = serviceOverride {return v}
-      return Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService()
-    }
-    set {serviceOverride = .httpService(newValue)}
-  }
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public nonisolated enum OneOf_ServiceOverride: Equatable, Sendable {
-    case grpcService(Envoy_Config_Core_V3_GrpcService)
-    case httpService(Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService)
-
-  }
 
   public init() {}
 
@@ -233,31 +199,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: @u
   /// Clears the value of `statusOnError`. Subsequent reads from it will return its default value.
   public mutating func clearStatusOnError() {_uniqueStorage()._statusOnError = nil}
 
-  public var validateMutations: Bool {
-    get {_storage._validateMutations}
-    set {_uniqueStorage()._validateMutations = newValue}
-  }
-
-  public var metadataContextNamespaces: [String] {
-    get {_storage._metadataContextNamespaces}
-    set {_uniqueStorage()._metadataContextNamespaces = newValue}
-  }
-
-  public var typedMetadataContextNamespaces: [String] {
-    get {_storage._typedMetadataContextNamespaces}
-    set {_uniqueStorage()._typedMetadataContextNamespaces = newValue}
-  }
-
-  public var routeMetadataContextNamespaces: [String] {
-    get {_storage._routeMetadataContextNamespaces}
-    set {_uniqueStorage()._routeMetadataContextNamespaces = newValue}
-  }
-
-  public var routeTypedMetadataContextNamespaces: [String] {
-    get {_storage._routeTypedMetadataContextNamespaces}
-    set {_uniqueStorage()._routeTypedMetadataContextNamespaces = newValue}
-  }
-
   public var filterEnabled: Envoy_Config_Core_V3_RuntimeFractionalPercent {
     get {_storage._filterEnabled ?? Envoy_Config_Core_V3_RuntimeFractionalPercent()}
     set {_uniqueStorage()._filterEnabled = newValue}
@@ -266,15 +207,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: @u
   public var hasFilterEnabled: Bool {_storage._filterEnabled != nil}
   /// Clears the value of `filterEnabled`. Subsequent reads from it will return its default value.
   public mutating func clearFilterEnabled() {_uniqueStorage()._filterEnabled = nil}
-
-  public var filterEnabledMetadata: Outrider_Unmodelled {
-    get {_storage._filterEnabledMetadata ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._filterEnabledMetadata = newValue}
-  }
-  /// Returns true if `filterEnabledMetadata` has been explicitly set.
-  public var hasFilterEnabledMetadata: Bool {_storage._filterEnabledMetadata != nil}
-  /// Clears the value of `filterEnabledMetadata`. Subsequent reads from it will return its default value.
-  public mutating func clearFilterEnabledMetadata() {_uniqueStorage()._filterEnabledMetadata = nil}
 
   public var denyAtDisable: Envoy_Config_Core_V3_RuntimeFeatureFlag {
     get {_storage._denyAtDisable ?? Envoy_Config_Core_V3_RuntimeFeatureFlag()}
@@ -293,11 +225,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: @u
   public var statPrefix: String {
     get {_storage._statPrefix}
     set {_uniqueStorage()._statPrefix = newValue}
-  }
-
-  public var bootstrapMetadataLabelsKey: String {
-    get {_storage._bootstrapMetadataLabelsKey}
-    set {_uniqueStorage()._bootstrapMetadataLabelsKey = newValue}
   }
 
   public var allowedHeaders: Envoy_Type_Matcher_V3_ListStringMatcher {
@@ -332,20 +259,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: @u
   /// Clears the value of `chargeClusterResponseStats`. Subsequent reads from it will return its default value.
   public mutating func clearChargeClusterResponseStats() {_uniqueStorage()._chargeClusterResponseStats = nil}
 
-  public var encodeRawHeaders: Bool {
-    get {_storage._encodeRawHeaders}
-    set {_uniqueStorage()._encodeRawHeaders = newValue}
-  }
-
-  public var decoderHeaderMutationRules: Outrider_Unmodelled {
-    get {_storage._decoderHeaderMutationRules ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._decoderHeaderMutationRules = newValue}
-  }
-  /// Returns true if `decoderHeaderMutationRules` has been explicitly set.
-  public var hasDecoderHeaderMutationRules: Bool {_storage._decoderHeaderMutationRules != nil}
-  /// Clears the value of `decoderHeaderMutationRules`. Subsequent reads from it will return its default value.
-  public mutating func clearDecoderHeaderMutationRules() {_uniqueStorage()._decoderHeaderMutationRules = nil}
-
   public var enableDynamicMetadataIngestion: SwiftProtobuf.Google_Protobuf_BoolValue {
     get {_storage._enableDynamicMetadataIngestion ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
     set {_uniqueStorage()._enableDynamicMetadataIngestion = newValue}
@@ -354,30 +267,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: @u
   public var hasEnableDynamicMetadataIngestion: Bool {_storage._enableDynamicMetadataIngestion != nil}
   /// Clears the value of `enableDynamicMetadataIngestion`. Subsequent reads from it will return its default value.
   public mutating func clearEnableDynamicMetadataIngestion() {_uniqueStorage()._enableDynamicMetadataIngestion = nil}
-
-  public var filterMetadata: SwiftProtobuf.Google_Protobuf_Struct {
-    get {_storage._filterMetadata ?? SwiftProtobuf.Google_Protobuf_Struct()}
-    set {_uniqueStorage()._filterMetadata = newValue}
-  }
-  /// Returns true if `filterMetadata` has been explicitly set.
-  public var hasFilterMetadata: Bool {_storage._filterMetadata != nil}
-  /// Clears the value of `filterMetadata`. Subsequent reads from it will return its default value.
-  public mutating func clearFilterMetadata() {_uniqueStorage()._filterMetadata = nil}
-
-  public var emitFilterStateStats: Bool {
-    get {_storage._emitFilterStateStats}
-    set {_uniqueStorage()._emitFilterStateStats = newValue}
-  }
-
-  public var maxDeniedResponseBodyBytes: UInt32 {
-    get {_storage._maxDeniedResponseBodyBytes}
-    set {_uniqueStorage()._maxDeniedResponseBodyBytes = newValue}
-  }
-
-  public var enforceResponseHeaderLimits: Bool {
-    get {_storage._enforceResponseHeaderLimits}
-    set {_uniqueStorage()._enforceResponseHeaderLimits = newValue}
-  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -426,57 +315,47 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerR
   public init() {}
 }
 
-public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService: @unchecked Sendable {
+public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var serverUri: Envoy_Config_Core_V3_HttpUri {
-    get {_storage._serverUri ?? Envoy_Config_Core_V3_HttpUri()}
-    set {_uniqueStorage()._serverUri = newValue}
+    get {_serverUri ?? Envoy_Config_Core_V3_HttpUri()}
+    set {_serverUri = newValue}
   }
   /// Returns true if `serverUri` has been explicitly set.
-  public var hasServerUri: Bool {_storage._serverUri != nil}
+  public var hasServerUri: Bool {self._serverUri != nil}
   /// Clears the value of `serverUri`. Subsequent reads from it will return its default value.
-  public mutating func clearServerUri() {_uniqueStorage()._serverUri = nil}
+  public mutating func clearServerUri() {self._serverUri = nil}
 
-  public var pathPrefix: String {
-    get {_storage._pathPrefix}
-    set {_uniqueStorage()._pathPrefix = newValue}
-  }
+  public var pathPrefix: String = String()
 
   public var authorizationRequest: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest {
-    get {_storage._authorizationRequest ?? Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest()}
-    set {_uniqueStorage()._authorizationRequest = newValue}
+    get {_authorizationRequest ?? Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest()}
+    set {_authorizationRequest = newValue}
   }
   /// Returns true if `authorizationRequest` has been explicitly set.
-  public var hasAuthorizationRequest: Bool {_storage._authorizationRequest != nil}
+  public var hasAuthorizationRequest: Bool {self._authorizationRequest != nil}
   /// Clears the value of `authorizationRequest`. Subsequent reads from it will return its default value.
-  public mutating func clearAuthorizationRequest() {_uniqueStorage()._authorizationRequest = nil}
+  public mutating func clearAuthorizationRequest() {self._authorizationRequest = nil}
 
   public var authorizationResponse: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse {
-    get {_storage._authorizationResponse ?? Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse()}
-    set {_uniqueStorage()._authorizationResponse = newValue}
+    get {_authorizationResponse ?? Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse()}
+    set {_authorizationResponse = newValue}
   }
   /// Returns true if `authorizationResponse` has been explicitly set.
-  public var hasAuthorizationResponse: Bool {_storage._authorizationResponse != nil}
+  public var hasAuthorizationResponse: Bool {self._authorizationResponse != nil}
   /// Clears the value of `authorizationResponse`. Subsequent reads from it will return its default value.
-  public mutating func clearAuthorizationResponse() {_uniqueStorage()._authorizationResponse = nil}
-
-  public var retryPolicy: Envoy_Config_Core_V3_RetryPolicy {
-    get {_storage._retryPolicy ?? Envoy_Config_Core_V3_RetryPolicy()}
-    set {_uniqueStorage()._retryPolicy = newValue}
-  }
-  /// Returns true if `retryPolicy` has been explicitly set.
-  public var hasRetryPolicy: Bool {_storage._retryPolicy != nil}
-  /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearRetryPolicy() {_uniqueStorage()._retryPolicy = nil}
+  public mutating func clearAuthorizationResponse() {self._authorizationResponse = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _serverUri: Envoy_Config_Core_V3_HttpUri? = nil
+  fileprivate var _authorizationRequest: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest? = nil
+  fileprivate var _authorizationResponse: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -524,7 +403,7 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationReq
 
 nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".AuthorizationResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}allowed_upstream_headers\0\u{3}allowed_client_headers\0\u{3}allowed_upstream_headers_to_append\0\u{3}allowed_client_headers_on_success\0\u{3}dynamic_metadata_from_headers\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}allowed_upstream_headers\0\u{3}allowed_client_headers\0\u{3}allowed_upstream_headers_to_append\0\u{3}allowed_client_headers_on_success\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -536,7 +415,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRes
       case 2: try { try decoder.decodeSingularMessageField(value: &self._allowedClientHeaders) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._allowedUpstreamHeadersToAppend) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._allowedClientHeadersOnSuccess) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._dynamicMetadataFromHeaders) }()
       default: break
       }
     }
@@ -559,9 +437,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRes
     try { if let v = self._allowedClientHeadersOnSuccess {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
-    try { if let v = self._dynamicMetadataFromHeaders {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -570,7 +445,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRes
     if lhs._allowedUpstreamHeadersToAppend != rhs._allowedUpstreamHeadersToAppend {return false}
     if lhs._allowedClientHeaders != rhs._allowedClientHeaders {return false}
     if lhs._allowedClientHeadersOnSuccess != rhs._allowedClientHeadersOnSuccess {return false}
-    if lhs._dynamicMetadataFromHeaders != rhs._dynamicMetadataFromHeaders {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -618,7 +492,7 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings: 
 
 nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CheckSettings"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}context_extensions\0\u{3}disable_request_body_buffering\0\u{3}with_request_body\0\u{3}grpc_service\0\u{3}http_service\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}context_extensions\0\u{3}disable_request_body_buffering\0\u{3}with_request_body\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -629,32 +503,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings: S
       case 1: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.contextExtensions) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.disableRequestBodyBuffering) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._withRequestBody) }()
-      case 4: try {
-        var v: Envoy_Config_Core_V3_GrpcService?
-        var hadOneofValue = false
-        if let current = self.serviceOverride {
-          hadOneofValue = true
-          if case .grpcService(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.serviceOverride = .grpcService(v)
-        }
-      }()
-      case 5: try {
-        var v: Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService?
-        var hadOneofValue = false
-        if let current = self.serviceOverride {
-          hadOneofValue = true
-          if case .httpService(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.serviceOverride = .httpService(v)
-        }
-      }()
       default: break
       }
     }
@@ -674,17 +522,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings: S
     try { if let v = self._withRequestBody {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
-    switch self.serviceOverride {
-    case .grpcService?: try {
-      guard case .grpcService(let v)? = self.serviceOverride else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    }()
-    case .httpService?: try {
-      guard case .httpService(let v)? = self.serviceOverride else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    }()
-    case nil: break
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -692,7 +529,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings: S
     if lhs.contextExtensions != rhs.contextExtensions {return false}
     if lhs.disableRequestBodyBuffering != rhs.disableRequestBodyBuffering {return false}
     if lhs._withRequestBody != rhs._withRequestBody {return false}
-    if lhs.serviceOverride != rhs.serviceOverride {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -700,7 +536,7 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings: S
 
 nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ExtAuthz"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}grpc_service\0\u{3}failure_mode_allow\0\u{3}http_service\0\u{4}\u{2}with_request_body\0\u{3}clear_route_cache\0\u{3}status_on_error\0\u{3}metadata_context_namespaces\0\u{3}filter_enabled\0\u{3}include_peer_certificate\0\u{3}deny_at_disable\0\u{3}transport_api_version\0\u{3}stat_prefix\0\u{3}filter_enabled_metadata\0\u{3}bootstrap_metadata_labels_key\0\u{3}typed_metadata_context_namespaces\0\u{3}allowed_headers\0\u{3}include_tls_session\0\u{3}failure_mode_allow_header_add\0\u{3}charge_cluster_response_stats\0\u{3}route_metadata_context_namespaces\0\u{3}route_typed_metadata_context_namespaces\0\u{3}encode_raw_headers\0\u{3}validate_mutations\0\u{3}disallowed_headers\0\u{3}decoder_header_mutation_rules\0\u{3}enable_dynamic_metadata_ingestion\0\u{3}filter_metadata\0\u{3}emit_filter_state_stats\0\u{3}max_denied_response_body_bytes\0\u{3}enforce_response_header_limits\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}grpc_service\0\u{3}failure_mode_allow\0\u{3}http_service\0\u{4}\u{2}with_request_body\0\u{3}clear_route_cache\0\u{3}status_on_error\0\u{4}\u{2}filter_enabled\0\u{3}include_peer_certificate\0\u{3}deny_at_disable\0\u{3}transport_api_version\0\u{3}stat_prefix\0\u{4}\u{4}allowed_headers\0\u{3}include_tls_session\0\u{3}failure_mode_allow_header_add\0\u{3}charge_cluster_response_stats\0\u{4}\u{5}disallowed_headers\0\u{4}\u{2}enable_dynamic_metadata_ingestion\0")
 
   fileprivate class _StorageClass {
     var _services: Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz.OneOf_Services?
@@ -710,28 +546,15 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftP
     var _withRequestBody: Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings? = nil
     var _clearRouteCache_p: Bool = false
     var _statusOnError: Envoy_Type_V3_HttpStatus? = nil
-    var _validateMutations: Bool = false
-    var _metadataContextNamespaces: [String] = []
-    var _typedMetadataContextNamespaces: [String] = []
-    var _routeMetadataContextNamespaces: [String] = []
-    var _routeTypedMetadataContextNamespaces: [String] = []
     var _filterEnabled: Envoy_Config_Core_V3_RuntimeFractionalPercent? = nil
-    var _filterEnabledMetadata: Outrider_Unmodelled? = nil
     var _denyAtDisable: Envoy_Config_Core_V3_RuntimeFeatureFlag? = nil
     var _includePeerCertificate: Bool = false
     var _statPrefix: String = String()
-    var _bootstrapMetadataLabelsKey: String = String()
     var _allowedHeaders: Envoy_Type_Matcher_V3_ListStringMatcher? = nil
     var _disallowedHeaders: Envoy_Type_Matcher_V3_ListStringMatcher? = nil
     var _includeTlsSession: Bool = false
     var _chargeClusterResponseStats: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _encodeRawHeaders: Bool = false
-    var _decoderHeaderMutationRules: Outrider_Unmodelled? = nil
     var _enableDynamicMetadataIngestion: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _filterMetadata: SwiftProtobuf.Google_Protobuf_Struct? = nil
-    var _emitFilterStateStats: Bool = false
-    var _maxDeniedResponseBodyBytes: UInt32 = 0
-    var _enforceResponseHeaderLimits: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -749,28 +572,15 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftP
       _withRequestBody = source._withRequestBody
       _clearRouteCache_p = source._clearRouteCache_p
       _statusOnError = source._statusOnError
-      _validateMutations = source._validateMutations
-      _metadataContextNamespaces = source._metadataContextNamespaces
-      _typedMetadataContextNamespaces = source._typedMetadataContextNamespaces
-      _routeMetadataContextNamespaces = source._routeMetadataContextNamespaces
-      _routeTypedMetadataContextNamespaces = source._routeTypedMetadataContextNamespaces
       _filterEnabled = source._filterEnabled
-      _filterEnabledMetadata = source._filterEnabledMetadata
       _denyAtDisable = source._denyAtDisable
       _includePeerCertificate = source._includePeerCertificate
       _statPrefix = source._statPrefix
-      _bootstrapMetadataLabelsKey = source._bootstrapMetadataLabelsKey
       _allowedHeaders = source._allowedHeaders
       _disallowedHeaders = source._disallowedHeaders
       _includeTlsSession = source._includeTlsSession
       _chargeClusterResponseStats = source._chargeClusterResponseStats
-      _encodeRawHeaders = source._encodeRawHeaders
-      _decoderHeaderMutationRules = source._decoderHeaderMutationRules
       _enableDynamicMetadataIngestion = source._enableDynamicMetadataIngestion
-      _filterMetadata = source._filterMetadata
-      _emitFilterStateStats = source._emitFilterStateStats
-      _maxDeniedResponseBodyBytes = source._maxDeniedResponseBodyBytes
-      _enforceResponseHeaderLimits = source._enforceResponseHeaderLimits
     }
   }
 
@@ -819,30 +629,17 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftP
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._withRequestBody) }()
         case 6: try { try decoder.decodeSingularBoolField(value: &_storage._clearRouteCache_p) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._statusOnError) }()
-        case 8: try { try decoder.decodeRepeatedStringField(value: &_storage._metadataContextNamespaces) }()
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._filterEnabled) }()
         case 10: try { try decoder.decodeSingularBoolField(value: &_storage._includePeerCertificate) }()
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._denyAtDisable) }()
         case 12: try { try decoder.decodeSingularEnumField(value: &_storage._transportApiVersion) }()
         case 13: try { try decoder.decodeSingularStringField(value: &_storage._statPrefix) }()
-        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._filterEnabledMetadata) }()
-        case 15: try { try decoder.decodeSingularStringField(value: &_storage._bootstrapMetadataLabelsKey) }()
-        case 16: try { try decoder.decodeRepeatedStringField(value: &_storage._typedMetadataContextNamespaces) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._allowedHeaders) }()
         case 18: try { try decoder.decodeSingularBoolField(value: &_storage._includeTlsSession) }()
         case 19: try { try decoder.decodeSingularBoolField(value: &_storage._failureModeAllowHeaderAdd) }()
         case 20: try { try decoder.decodeSingularMessageField(value: &_storage._chargeClusterResponseStats) }()
-        case 21: try { try decoder.decodeRepeatedStringField(value: &_storage._routeMetadataContextNamespaces) }()
-        case 22: try { try decoder.decodeRepeatedStringField(value: &_storage._routeTypedMetadataContextNamespaces) }()
-        case 23: try { try decoder.decodeSingularBoolField(value: &_storage._encodeRawHeaders) }()
-        case 24: try { try decoder.decodeSingularBoolField(value: &_storage._validateMutations) }()
         case 25: try { try decoder.decodeSingularMessageField(value: &_storage._disallowedHeaders) }()
-        case 26: try { try decoder.decodeSingularMessageField(value: &_storage._decoderHeaderMutationRules) }()
         case 27: try { try decoder.decodeSingularMessageField(value: &_storage._enableDynamicMetadataIngestion) }()
-        case 28: try { try decoder.decodeSingularMessageField(value: &_storage._filterMetadata) }()
-        case 29: try { try decoder.decodeSingularBoolField(value: &_storage._emitFilterStateStats) }()
-        case 30: try { try decoder.decodeSingularUInt32Field(value: &_storage._maxDeniedResponseBodyBytes) }()
-        case 31: try { try decoder.decodeSingularBoolField(value: &_storage._enforceResponseHeaderLimits) }()
         default: break
         }
       }
@@ -873,9 +670,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftP
       try { if let v = _storage._statusOnError {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
       } }()
-      if !_storage._metadataContextNamespaces.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._metadataContextNamespaces, fieldNumber: 8)
-      }
       try { if let v = _storage._filterEnabled {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       } }()
@@ -891,15 +685,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftP
       if !_storage._statPrefix.isEmpty {
         try visitor.visitSingularStringField(value: _storage._statPrefix, fieldNumber: 13)
       }
-      try { if let v = _storage._filterEnabledMetadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
-      } }()
-      if !_storage._bootstrapMetadataLabelsKey.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._bootstrapMetadataLabelsKey, fieldNumber: 15)
-      }
-      if !_storage._typedMetadataContextNamespaces.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._typedMetadataContextNamespaces, fieldNumber: 16)
-      }
       try { if let v = _storage._allowedHeaders {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
       } }()
@@ -912,39 +697,12 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftP
       try { if let v = _storage._chargeClusterResponseStats {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
       } }()
-      if !_storage._routeMetadataContextNamespaces.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._routeMetadataContextNamespaces, fieldNumber: 21)
-      }
-      if !_storage._routeTypedMetadataContextNamespaces.isEmpty {
-        try visitor.visitRepeatedStringField(value: _storage._routeTypedMetadataContextNamespaces, fieldNumber: 22)
-      }
-      if _storage._encodeRawHeaders != false {
-        try visitor.visitSingularBoolField(value: _storage._encodeRawHeaders, fieldNumber: 23)
-      }
-      if _storage._validateMutations != false {
-        try visitor.visitSingularBoolField(value: _storage._validateMutations, fieldNumber: 24)
-      }
       try { if let v = _storage._disallowedHeaders {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
-      } }()
-      try { if let v = _storage._decoderHeaderMutationRules {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
       } }()
       try { if let v = _storage._enableDynamicMetadataIngestion {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
       } }()
-      try { if let v = _storage._filterMetadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 28)
-      } }()
-      if _storage._emitFilterStateStats != false {
-        try visitor.visitSingularBoolField(value: _storage._emitFilterStateStats, fieldNumber: 29)
-      }
-      if _storage._maxDeniedResponseBodyBytes != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._maxDeniedResponseBodyBytes, fieldNumber: 30)
-      }
-      if _storage._enforceResponseHeaderLimits != false {
-        try visitor.visitSingularBoolField(value: _storage._enforceResponseHeaderLimits, fieldNumber: 31)
-      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -961,28 +719,15 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftP
         if _storage._withRequestBody != rhs_storage._withRequestBody {return false}
         if _storage._clearRouteCache_p != rhs_storage._clearRouteCache_p {return false}
         if _storage._statusOnError != rhs_storage._statusOnError {return false}
-        if _storage._validateMutations != rhs_storage._validateMutations {return false}
-        if _storage._metadataContextNamespaces != rhs_storage._metadataContextNamespaces {return false}
-        if _storage._typedMetadataContextNamespaces != rhs_storage._typedMetadataContextNamespaces {return false}
-        if _storage._routeMetadataContextNamespaces != rhs_storage._routeMetadataContextNamespaces {return false}
-        if _storage._routeTypedMetadataContextNamespaces != rhs_storage._routeTypedMetadataContextNamespaces {return false}
         if _storage._filterEnabled != rhs_storage._filterEnabled {return false}
-        if _storage._filterEnabledMetadata != rhs_storage._filterEnabledMetadata {return false}
         if _storage._denyAtDisable != rhs_storage._denyAtDisable {return false}
         if _storage._includePeerCertificate != rhs_storage._includePeerCertificate {return false}
         if _storage._statPrefix != rhs_storage._statPrefix {return false}
-        if _storage._bootstrapMetadataLabelsKey != rhs_storage._bootstrapMetadataLabelsKey {return false}
         if _storage._allowedHeaders != rhs_storage._allowedHeaders {return false}
         if _storage._disallowedHeaders != rhs_storage._disallowedHeaders {return false}
         if _storage._includeTlsSession != rhs_storage._includeTlsSession {return false}
         if _storage._chargeClusterResponseStats != rhs_storage._chargeClusterResponseStats {return false}
-        if _storage._encodeRawHeaders != rhs_storage._encodeRawHeaders {return false}
-        if _storage._decoderHeaderMutationRules != rhs_storage._decoderHeaderMutationRules {return false}
         if _storage._enableDynamicMetadataIngestion != rhs_storage._enableDynamicMetadataIngestion {return false}
-        if _storage._filterMetadata != rhs_storage._filterMetadata {return false}
-        if _storage._emitFilterStateStats != rhs_storage._emitFilterStateStats {return false}
-        if _storage._maxDeniedResponseBodyBytes != rhs_storage._maxDeniedResponseBodyBytes {return false}
-        if _storage._enforceResponseHeaderLimits != rhs_storage._enforceResponseHeaderLimits {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1056,97 +801,48 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerRoute
 
 nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HttpService"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}server_uri\0\u{3}path_prefix\0\u{4}\u{5}authorization_request\0\u{3}authorization_response\0\u{3}retry_policy\0")
-
-  fileprivate class _StorageClass {
-    var _serverUri: Envoy_Config_Core_V3_HttpUri? = nil
-    var _pathPrefix: String = String()
-    var _authorizationRequest: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest? = nil
-    var _authorizationResponse: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse? = nil
-    var _retryPolicy: Envoy_Config_Core_V3_RetryPolicy? = nil
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _serverUri = source._serverUri
-      _pathPrefix = source._pathPrefix
-      _authorizationRequest = source._authorizationRequest
-      _authorizationResponse = source._authorizationResponse
-      _retryPolicy = source._retryPolicy
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}server_uri\0\u{3}path_prefix\0\u{4}\u{5}authorization_request\0\u{3}authorization_response\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._serverUri) }()
-        case 2: try { try decoder.decodeSingularStringField(value: &_storage._pathPrefix) }()
-        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._authorizationRequest) }()
-        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._authorizationResponse) }()
-        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicy) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._serverUri) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.pathPrefix) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._authorizationRequest) }()
+      case 8: try { try decoder.decodeSingularMessageField(value: &self._authorizationResponse) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      try { if let v = _storage._serverUri {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-      } }()
-      if !_storage._pathPrefix.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._pathPrefix, fieldNumber: 2)
-      }
-      try { if let v = _storage._authorizationRequest {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-      } }()
-      try { if let v = _storage._authorizationResponse {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-      } }()
-      try { if let v = _storage._retryPolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-      } }()
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._serverUri {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.pathPrefix.isEmpty {
+      try visitor.visitSingularStringField(value: self.pathPrefix, fieldNumber: 2)
     }
+    try { if let v = self._authorizationRequest {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    try { if let v = self._authorizationResponse {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService, rhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._serverUri != rhs_storage._serverUri {return false}
-        if _storage._pathPrefix != rhs_storage._pathPrefix {return false}
-        if _storage._authorizationRequest != rhs_storage._authorizationRequest {return false}
-        if _storage._authorizationResponse != rhs_storage._authorizationResponse {return false}
-        if _storage._retryPolicy != rhs_storage._retryPolicy {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs._serverUri != rhs._serverUri {return false}
+    if lhs.pathPrefix != rhs.pathPrefix {return false}
+    if lhs._authorizationRequest != rhs._authorizationRequest {return false}
+    if lhs._authorizationResponse != rhs._authorizationResponse {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -131,15 +131,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: @unc
   /// Clears the value of `maxActiveFaults`. Subsequent reads from it will return its default value.
   public mutating func clearMaxActiveFaults() {_uniqueStorage()._maxActiveFaults = nil}
 
-  public var responseRateLimit: Outrider_Unmodelled {
-    get {_storage._responseRateLimit ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._responseRateLimit = newValue}
-  }
-  /// Returns true if `responseRateLimit` has been explicitly set.
-  public var hasResponseRateLimit: Bool {_storage._responseRateLimit != nil}
-  /// Clears the value of `responseRateLimit`. Subsequent reads from it will return its default value.
-  public mutating func clearResponseRateLimit() {_uniqueStorage()._responseRateLimit = nil}
-
   public var delayPercentRuntime: String {
     get {_storage._delayPercentRuntime}
     set {_uniqueStorage()._delayPercentRuntime = newValue}
@@ -165,11 +156,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: @unc
     set {_uniqueStorage()._maxActiveFaultsRuntime = newValue}
   }
 
-  public var responseRateLimitPercentRuntime: String {
-    get {_storage._responseRateLimitPercentRuntime}
-    set {_uniqueStorage()._responseRateLimitPercentRuntime = newValue}
-  }
-
   public var abortGrpcStatusRuntime: String {
     get {_storage._abortGrpcStatusRuntime}
     set {_uniqueStorage()._abortGrpcStatusRuntime = newValue}
@@ -179,15 +165,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: @unc
     get {_storage._disableDownstreamClusterStats}
     set {_uniqueStorage()._disableDownstreamClusterStats = newValue}
   }
-
-  public var filterMetadata: SwiftProtobuf.Google_Protobuf_Struct {
-    get {_storage._filterMetadata ?? SwiftProtobuf.Google_Protobuf_Struct()}
-    set {_uniqueStorage()._filterMetadata = newValue}
-  }
-  /// Returns true if `filterMetadata` has been explicitly set.
-  public var hasFilterMetadata: Bool {_storage._filterMetadata != nil}
-  /// Clears the value of `filterMetadata`. Subsequent reads from it will return its default value.
-  public mutating func clearFilterMetadata() {_uniqueStorage()._filterMetadata = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -299,7 +276,7 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort.HeaderAb
 
 nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HTTPFault"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}delay\0\u{1}abort\0\u{3}upstream_cluster\0\u{1}headers\0\u{3}downstream_nodes\0\u{3}max_active_faults\0\u{3}response_rate_limit\0\u{3}delay_percent_runtime\0\u{3}abort_percent_runtime\0\u{3}delay_duration_runtime\0\u{3}abort_http_status_runtime\0\u{3}max_active_faults_runtime\0\u{3}response_rate_limit_percent_runtime\0\u{3}abort_grpc_status_runtime\0\u{3}disable_downstream_cluster_stats\0\u{3}filter_metadata\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}delay\0\u{1}abort\0\u{3}upstream_cluster\0\u{1}headers\0\u{3}downstream_nodes\0\u{3}max_active_faults\0\u{4}\u{2}delay_percent_runtime\0\u{3}abort_percent_runtime\0\u{3}delay_duration_runtime\0\u{3}abort_http_status_runtime\0\u{3}max_active_faults_runtime\0\u{4}\u{2}abort_grpc_status_runtime\0\u{3}disable_downstream_cluster_stats\0")
 
   fileprivate class _StorageClass {
     var _delay: Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay? = nil
@@ -308,16 +285,13 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftPro
     var _headers: [Envoy_Config_Route_V3_HeaderMatcher] = []
     var _downstreamNodes: [String] = []
     var _maxActiveFaults: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-    var _responseRateLimit: Outrider_Unmodelled? = nil
     var _delayPercentRuntime: String = String()
     var _abortPercentRuntime: String = String()
     var _delayDurationRuntime: String = String()
     var _abortHTTPStatusRuntime: String = String()
     var _maxActiveFaultsRuntime: String = String()
-    var _responseRateLimitPercentRuntime: String = String()
     var _abortGrpcStatusRuntime: String = String()
     var _disableDownstreamClusterStats: Bool = false
-    var _filterMetadata: SwiftProtobuf.Google_Protobuf_Struct? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -334,16 +308,13 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftPro
       _headers = source._headers
       _downstreamNodes = source._downstreamNodes
       _maxActiveFaults = source._maxActiveFaults
-      _responseRateLimit = source._responseRateLimit
       _delayPercentRuntime = source._delayPercentRuntime
       _abortPercentRuntime = source._abortPercentRuntime
       _delayDurationRuntime = source._delayDurationRuntime
       _abortHTTPStatusRuntime = source._abortHTTPStatusRuntime
       _maxActiveFaultsRuntime = source._maxActiveFaultsRuntime
-      _responseRateLimitPercentRuntime = source._responseRateLimitPercentRuntime
       _abortGrpcStatusRuntime = source._abortGrpcStatusRuntime
       _disableDownstreamClusterStats = source._disableDownstreamClusterStats
-      _filterMetadata = source._filterMetadata
     }
   }
 
@@ -368,16 +339,13 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftPro
         case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._headers) }()
         case 5: try { try decoder.decodeRepeatedStringField(value: &_storage._downstreamNodes) }()
         case 6: try { try decoder.decodeSingularMessageField(value: &_storage._maxActiveFaults) }()
-        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._responseRateLimit) }()
         case 8: try { try decoder.decodeSingularStringField(value: &_storage._delayPercentRuntime) }()
         case 9: try { try decoder.decodeSingularStringField(value: &_storage._abortPercentRuntime) }()
         case 10: try { try decoder.decodeSingularStringField(value: &_storage._delayDurationRuntime) }()
         case 11: try { try decoder.decodeSingularStringField(value: &_storage._abortHTTPStatusRuntime) }()
         case 12: try { try decoder.decodeSingularStringField(value: &_storage._maxActiveFaultsRuntime) }()
-        case 13: try { try decoder.decodeSingularStringField(value: &_storage._responseRateLimitPercentRuntime) }()
         case 14: try { try decoder.decodeSingularStringField(value: &_storage._abortGrpcStatusRuntime) }()
         case 15: try { try decoder.decodeSingularBoolField(value: &_storage._disableDownstreamClusterStats) }()
-        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._filterMetadata) }()
         default: break
         }
       }
@@ -408,9 +376,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftPro
       try { if let v = _storage._maxActiveFaults {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
       } }()
-      try { if let v = _storage._responseRateLimit {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-      } }()
       if !_storage._delayPercentRuntime.isEmpty {
         try visitor.visitSingularStringField(value: _storage._delayPercentRuntime, fieldNumber: 8)
       }
@@ -426,18 +391,12 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftPro
       if !_storage._maxActiveFaultsRuntime.isEmpty {
         try visitor.visitSingularStringField(value: _storage._maxActiveFaultsRuntime, fieldNumber: 12)
       }
-      if !_storage._responseRateLimitPercentRuntime.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._responseRateLimitPercentRuntime, fieldNumber: 13)
-      }
       if !_storage._abortGrpcStatusRuntime.isEmpty {
         try visitor.visitSingularStringField(value: _storage._abortGrpcStatusRuntime, fieldNumber: 14)
       }
       if _storage._disableDownstreamClusterStats != false {
         try visitor.visitSingularBoolField(value: _storage._disableDownstreamClusterStats, fieldNumber: 15)
       }
-      try { if let v = _storage._filterMetadata {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
-      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -453,16 +412,13 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftPro
         if _storage._headers != rhs_storage._headers {return false}
         if _storage._downstreamNodes != rhs_storage._downstreamNodes {return false}
         if _storage._maxActiveFaults != rhs_storage._maxActiveFaults {return false}
-        if _storage._responseRateLimit != rhs_storage._responseRateLimit {return false}
         if _storage._delayPercentRuntime != rhs_storage._delayPercentRuntime {return false}
         if _storage._abortPercentRuntime != rhs_storage._abortPercentRuntime {return false}
         if _storage._delayDurationRuntime != rhs_storage._delayDurationRuntime {return false}
         if _storage._abortHTTPStatusRuntime != rhs_storage._abortHTTPStatusRuntime {return false}
         if _storage._maxActiveFaultsRuntime != rhs_storage._maxActiveFaultsRuntime {return false}
-        if _storage._responseRateLimitPercentRuntime != rhs_storage._responseRateLimitPercentRuntime {return false}
         if _storage._abortGrpcStatusRuntime != rhs_storage._abortGrpcStatusRuntime {return false}
         if _storage._disableDownstreamClusterStats != rhs_storage._disableDownstreamClusterStats {return false}
-        if _storage._filterMetadata != rhs_storage._filterMetadata {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -25,8 +25,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfi
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var emitFilterState: Bool = false
-
   public var perMethodStatSpecifier: Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig.OneOf_PerMethodStatSpecifier? = nil
 
   public var individualMethodStatsAllowlist: Envoy_Config_Core_V3_GrpcMethodList {
@@ -66,7 +64,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.g
 
 nonisolated extension Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".FilterConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}emit_filter_state\0\u{3}individual_method_stats_allowlist\0\u{3}stats_for_all_methods\0\u{3}enable_upstream_stats\0\u{3}replace_dots_in_grpc_service_name\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}individual_method_stats_allowlist\0\u{3}stats_for_all_methods\0\u{3}enable_upstream_stats\0\u{3}replace_dots_in_grpc_service_name\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -74,7 +72,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig: S
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBoolField(value: &self.emitFilterState) }()
       case 2: try {
         var v: Envoy_Config_Core_V3_GrpcMethodList?
         var hadOneofValue = false
@@ -113,9 +110,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig: S
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    if self.emitFilterState != false {
-      try visitor.visitSingularBoolField(value: self.emitFilterState, fieldNumber: 1)
-    }
     switch self.perMethodStatSpecifier {
     case .individualMethodStatsAllowlist?: try {
       guard case .individualMethodStatsAllowlist(let v)? = self.perMethodStatSpecifier else { preconditionFailure() }
@@ -137,7 +131,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig: S
   }
 
   public static func ==(lhs: Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig, rhs: Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig) -> Bool {
-    if lhs.emitFilterState != rhs.emitFilterState {return false}
     if lhs.perMethodStatSpecifier != rhs.perMethodStatSpecifier {return false}
     if lhs.enableUpstreamStats != rhs.enableUpstreamStats {return false}
     if lhs.replaceDotsInGrpcServiceName != rhs.replaceDotsInGrpcServiceName {return false}

@@ -91,15 +91,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalR
     set {_uniqueStorage()._localRateLimitPerDownstreamConnection = newValue}
   }
 
-  public var localClusterRateLimit: Outrider_Unmodelled {
-    get {_storage._localClusterRateLimit ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._localClusterRateLimit = newValue}
-  }
-  /// Returns true if `localClusterRateLimit` has been explicitly set.
-  public var hasLocalClusterRateLimit: Bool {_storage._localClusterRateLimit != nil}
-  /// Clears the value of `localClusterRateLimit`. Subsequent reads from it will return its default value.
-  public mutating func clearLocalClusterRateLimit() {_uniqueStorage()._localClusterRateLimit = nil}
-
   public var enableXRatelimitHeaders: Envoy_Extensions_Common_Ratelimit_V3_XRateLimitHeadersRFCVersion {
     get {_storage._enableXRatelimitHeaders}
     set {_uniqueStorage()._enableXRatelimitHeaders = newValue}
@@ -151,7 +142,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.l
 
 nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateLimit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".LocalRateLimit"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stat_prefix\0\u{1}status\0\u{3}token_bucket\0\u{3}filter_enabled\0\u{3}filter_enforced\0\u{3}response_headers_to_add\0\u{2}\u{2}descriptors\0\u{1}stage\0\u{3}request_headers_to_add_when_not_enforced\0\u{3}local_rate_limit_per_downstream_connection\0\u{3}enable_x_ratelimit_headers\0\u{3}vh_rate_limits\0\u{3}always_consume_default_token_bucket\0\u{3}rate_limited_as_resource_exhausted\0\u{3}local_cluster_rate_limit\0\u{3}rate_limits\0\u{3}max_dynamic_descriptors\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stat_prefix\0\u{1}status\0\u{3}token_bucket\0\u{3}filter_enabled\0\u{3}filter_enforced\0\u{3}response_headers_to_add\0\u{2}\u{2}descriptors\0\u{1}stage\0\u{3}request_headers_to_add_when_not_enforced\0\u{3}local_rate_limit_per_downstream_connection\0\u{3}enable_x_ratelimit_headers\0\u{3}vh_rate_limits\0\u{3}always_consume_default_token_bucket\0\u{3}rate_limited_as_resource_exhausted\0\u{4}\u{2}rate_limits\0\u{3}max_dynamic_descriptors\0")
 
   fileprivate class _StorageClass {
     var _statPrefix: String = String()
@@ -164,7 +155,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateL
     var _descriptors: [Envoy_Extensions_Common_Ratelimit_V3_LocalRateLimitDescriptor] = []
     var _stage: UInt32 = 0
     var _localRateLimitPerDownstreamConnection: Bool = false
-    var _localClusterRateLimit: Outrider_Unmodelled? = nil
     var _enableXRatelimitHeaders: Envoy_Extensions_Common_Ratelimit_V3_XRateLimitHeadersRFCVersion = .off
     var _vhRateLimits: Envoy_Extensions_Common_Ratelimit_V3_VhRateLimitsOptions = .override
     var _alwaysConsumeDefaultTokenBucket: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
@@ -191,7 +181,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateL
       _descriptors = source._descriptors
       _stage = source._stage
       _localRateLimitPerDownstreamConnection = source._localRateLimitPerDownstreamConnection
-      _localClusterRateLimit = source._localClusterRateLimit
       _enableXRatelimitHeaders = source._enableXRatelimitHeaders
       _vhRateLimits = source._vhRateLimits
       _alwaysConsumeDefaultTokenBucket = source._alwaysConsumeDefaultTokenBucket
@@ -230,7 +219,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateL
         case 13: try { try decoder.decodeSingularEnumField(value: &_storage._vhRateLimits) }()
         case 14: try { try decoder.decodeSingularMessageField(value: &_storage._alwaysConsumeDefaultTokenBucket) }()
         case 15: try { try decoder.decodeSingularBoolField(value: &_storage._rateLimitedAsResourceExhausted) }()
-        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._localClusterRateLimit) }()
         case 17: try { try decoder.decodeRepeatedMessageField(value: &_storage._rateLimits) }()
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._maxDynamicDescriptors) }()
         default: break
@@ -287,9 +275,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateL
       if _storage._rateLimitedAsResourceExhausted != false {
         try visitor.visitSingularBoolField(value: _storage._rateLimitedAsResourceExhausted, fieldNumber: 15)
       }
-      try { if let v = _storage._localClusterRateLimit {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
-      } }()
       if !_storage._rateLimits.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._rateLimits, fieldNumber: 17)
       }
@@ -315,7 +300,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateL
         if _storage._descriptors != rhs_storage._descriptors {return false}
         if _storage._stage != rhs_storage._stage {return false}
         if _storage._localRateLimitPerDownstreamConnection != rhs_storage._localRateLimitPerDownstreamConnection {return false}
-        if _storage._localClusterRateLimit != rhs_storage._localClusterRateLimit {return false}
         if _storage._enableXRatelimitHeaders != rhs_storage._enableXRatelimitHeaders {return false}
         if _storage._vhRateLimits != rhs_storage._vhRateLimits {return false}
         if _storage._alwaysConsumeDefaultTokenBucket != rhs_storage._alwaysConsumeDefaultTokenBucket {return false}

@@ -36,15 +36,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: Sendable {
 
   public var rulesStatPrefix: String = String()
 
-  public var matcher: Outrider_Unmodelled {
-    get {_matcher ?? Outrider_Unmodelled()}
-    set {_matcher = newValue}
-  }
-  /// Returns true if `matcher` has been explicitly set.
-  public var hasMatcher: Bool {self._matcher != nil}
-  /// Clears the value of `matcher`. Subsequent reads from it will return its default value.
-  public mutating func clearMatcher() {self._matcher = nil}
-
   public var shadowRules: Envoy_Config_Rbac_V3_RBAC {
     get {_shadowRules ?? Envoy_Config_Rbac_V3_RBAC()}
     set {_shadowRules = newValue}
@@ -53,15 +44,6 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: Sendable {
   public var hasShadowRules: Bool {self._shadowRules != nil}
   /// Clears the value of `shadowRules`. Subsequent reads from it will return its default value.
   public mutating func clearShadowRules() {self._shadowRules = nil}
-
-  public var shadowMatcher: Outrider_Unmodelled {
-    get {_shadowMatcher ?? Outrider_Unmodelled()}
-    set {_shadowMatcher = newValue}
-  }
-  /// Returns true if `shadowMatcher` has been explicitly set.
-  public var hasShadowMatcher: Bool {self._shadowMatcher != nil}
-  /// Clears the value of `shadowMatcher`. Subsequent reads from it will return its default value.
-  public mutating func clearShadowMatcher() {self._shadowMatcher = nil}
 
   public var shadowRulesStatPrefix: String = String()
 
@@ -72,9 +54,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: Sendable {
   public init() {}
 
   fileprivate var _rules: Envoy_Config_Rbac_V3_RBAC? = nil
-  fileprivate var _matcher: Outrider_Unmodelled? = nil
   fileprivate var _shadowRules: Envoy_Config_Rbac_V3_RBAC? = nil
-  fileprivate var _shadowMatcher: Outrider_Unmodelled? = nil
 }
 
 public nonisolated struct Envoy_Extensions_Filters_Http_Rbac_V3_RBACPerRoute: Sendable {
@@ -104,7 +84,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.r
 
 nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RBAC"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}shadow_rules\0\u{3}shadow_rules_stat_prefix\0\u{1}matcher\0\u{3}shadow_matcher\0\u{3}rules_stat_prefix\0\u{3}track_per_rule_stats\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}shadow_rules\0\u{3}shadow_rules_stat_prefix\0\u{4}\u{3}rules_stat_prefix\0\u{3}track_per_rule_stats\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -115,8 +95,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: SwiftProtobuf.
       case 1: try { try decoder.decodeSingularMessageField(value: &self._rules) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._shadowRules) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.shadowRulesStatPrefix) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._matcher) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._shadowMatcher) }()
       case 6: try { try decoder.decodeSingularStringField(value: &self.rulesStatPrefix) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.trackPerRuleStats) }()
       default: break
@@ -138,12 +116,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: SwiftProtobuf.
     if !self.shadowRulesStatPrefix.isEmpty {
       try visitor.visitSingularStringField(value: self.shadowRulesStatPrefix, fieldNumber: 3)
     }
-    try { if let v = self._matcher {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    try { if let v = self._shadowMatcher {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
     if !self.rulesStatPrefix.isEmpty {
       try visitor.visitSingularStringField(value: self.rulesStatPrefix, fieldNumber: 6)
     }
@@ -156,9 +128,7 @@ nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: SwiftProtobuf.
   public static func ==(lhs: Envoy_Extensions_Filters_Http_Rbac_V3_RBAC, rhs: Envoy_Extensions_Filters_Http_Rbac_V3_RBAC) -> Bool {
     if lhs._rules != rhs._rules {return false}
     if lhs.rulesStatPrefix != rhs.rulesStatPrefix {return false}
-    if lhs._matcher != rhs._matcher {return false}
     if lhs._shadowRules != rhs._shadowRules {return false}
-    if lhs._shadowMatcher != rhs._shadowMatcher {return false}
     if lhs.shadowRulesStatPrefix != rhs.shadowRulesStatPrefix {return false}
     if lhs.trackPerRuleStats != rhs.trackPerRuleStats {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}

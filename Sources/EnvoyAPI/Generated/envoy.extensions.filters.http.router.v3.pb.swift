@@ -34,18 +34,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Router_V3_Router: Sendab
   /// Clears the value of `dynamicStats`. Subsequent reads from it will return its default value.
   public mutating func clearDynamicStats() {self._dynamicStats = nil}
 
-  public var startChildSpan: Bool = false
-
   public var upstreamLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
-
-  public var upstreamLogOptions: Outrider_Unmodelled {
-    get {_upstreamLogOptions ?? Outrider_Unmodelled()}
-    set {_upstreamLogOptions = newValue}
-  }
-  /// Returns true if `upstreamLogOptions` has been explicitly set.
-  public var hasUpstreamLogOptions: Bool {self._upstreamLogOptions != nil}
-  /// Clears the value of `upstreamLogOptions`. Subsequent reads from it will return its default value.
-  public mutating func clearUpstreamLogOptions() {self._upstreamLogOptions = nil}
 
   public var suppressEnvoyHeaders: Bool = false
 
@@ -53,16 +42,11 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Router_V3_Router: Sendab
 
   public var respectExpectedRqTimeout: Bool = false
 
-  public var suppressGrpcRequestFailureCodeStats: Bool = false
-
-  public var upstreamHTTPFilters: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter] = []
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _dynamicStats: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  fileprivate var _upstreamLogOptions: Outrider_Unmodelled? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -71,7 +55,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.r
 
 nonisolated extension Envoy_Extensions_Filters_Http_Router_V3_Router: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Router"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}dynamic_stats\0\u{3}start_child_span\0\u{3}upstream_log\0\u{3}suppress_envoy_headers\0\u{3}strict_check_headers\0\u{3}respect_expected_rq_timeout\0\u{3}suppress_grpc_request_failure_code_stats\0\u{3}upstream_http_filters\0\u{3}upstream_log_options\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}dynamic_stats\0\u{4}\u{2}upstream_log\0\u{3}suppress_envoy_headers\0\u{3}strict_check_headers\0\u{3}respect_expected_rq_timeout\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -80,14 +64,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_Router_V3_Router: SwiftProto
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._dynamicStats) }()
-      case 2: try { try decoder.decodeSingularBoolField(value: &self.startChildSpan) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.upstreamLog) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.suppressEnvoyHeaders) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.strictCheckHeaders) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.respectExpectedRqTimeout) }()
-      case 7: try { try decoder.decodeSingularBoolField(value: &self.suppressGrpcRequestFailureCodeStats) }()
-      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.upstreamHTTPFilters) }()
-      case 9: try { try decoder.decodeSingularMessageField(value: &self._upstreamLogOptions) }()
       default: break
       }
     }
@@ -101,9 +81,6 @@ nonisolated extension Envoy_Extensions_Filters_Http_Router_V3_Router: SwiftProto
     try { if let v = self._dynamicStats {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
-    if self.startChildSpan != false {
-      try visitor.visitSingularBoolField(value: self.startChildSpan, fieldNumber: 2)
-    }
     if !self.upstreamLog.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.upstreamLog, fieldNumber: 3)
     }
@@ -116,28 +93,15 @@ nonisolated extension Envoy_Extensions_Filters_Http_Router_V3_Router: SwiftProto
     if self.respectExpectedRqTimeout != false {
       try visitor.visitSingularBoolField(value: self.respectExpectedRqTimeout, fieldNumber: 6)
     }
-    if self.suppressGrpcRequestFailureCodeStats != false {
-      try visitor.visitSingularBoolField(value: self.suppressGrpcRequestFailureCodeStats, fieldNumber: 7)
-    }
-    if !self.upstreamHTTPFilters.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.upstreamHTTPFilters, fieldNumber: 8)
-    }
-    try { if let v = self._upstreamLogOptions {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_Filters_Http_Router_V3_Router, rhs: Envoy_Extensions_Filters_Http_Router_V3_Router) -> Bool {
     if lhs._dynamicStats != rhs._dynamicStats {return false}
-    if lhs.startChildSpan != rhs.startChildSpan {return false}
     if lhs.upstreamLog != rhs.upstreamLog {return false}
-    if lhs._upstreamLogOptions != rhs._upstreamLogOptions {return false}
     if lhs.suppressEnvoyHeaders != rhs.suppressEnvoyHeaders {return false}
     if lhs.strictCheckHeaders != rhs.strictCheckHeaders {return false}
     if lhs.respectExpectedRqTimeout != rhs.respectExpectedRqTimeout {return false}
-    if lhs.suppressGrpcRequestFailureCodeStats != rhs.suppressGrpcRequestFailureCodeStats {return false}
-    if lhs.upstreamHTTPFilters != rhs.upstreamHTTPFilters {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -25,8 +25,6 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_OriginalSrc_V3_Origi
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var bindPort: Bool = false
-
   public var mark: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -40,7 +38,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.listen
 
 nonisolated extension Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalSrc: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".OriginalSrc"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}bind_port\0\u{1}mark\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{2}mark\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -48,7 +46,6 @@ nonisolated extension Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalS
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBoolField(value: &self.bindPort) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.mark) }()
       default: break
       }
@@ -56,9 +53,6 @@ nonisolated extension Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalS
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.bindPort != false {
-      try visitor.visitSingularBoolField(value: self.bindPort, fieldNumber: 1)
-    }
     if self.mark != 0 {
       try visitor.visitSingularUInt32Field(value: self.mark, fieldNumber: 2)
     }
@@ -66,7 +60,6 @@ nonisolated extension Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalS
   }
 
   public static func ==(lhs: Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalSrc, rhs: Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalSrc) -> Bool {
-    if lhs.bindPort != rhs.bindPort {return false}
     if lhs.mark != rhs.mark {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

@@ -29,15 +29,6 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_Pro
 
   public var allowRequestsWithoutProxyProtocol: Bool = false
 
-  public var passThroughTlvs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs {
-    get {_passThroughTlvs ?? Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs()}
-    set {_passThroughTlvs = newValue}
-  }
-  /// Returns true if `passThroughTlvs` has been explicitly set.
-  public var hasPassThroughTlvs: Bool {self._passThroughTlvs != nil}
-  /// Clears the value of `passThroughTlvs`. Subsequent reads from it will return its default value.
-  public mutating func clearPassThroughTlvs() {self._passThroughTlvs = nil}
-
   public var disallowedVersions: [Envoy_Config_Core_V3_ProxyProtocolConfig.Version] = []
 
   public var statPrefix: String = String()
@@ -118,8 +109,6 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_Pro
   }
 
   public init() {}
-
-  fileprivate var _passThroughTlvs: Envoy_Config_Core_V3_ProxyProtocolPassThroughTLVs? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -128,7 +117,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.listen
 
 nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ProxyProtocol"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}allow_requests_without_proxy_protocol\0\u{3}pass_through_tlvs\0\u{3}disallowed_versions\0\u{3}stat_prefix\0\u{3}tlv_location\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}allow_requests_without_proxy_protocol\0\u{4}\u{2}disallowed_versions\0\u{3}stat_prefix\0\u{3}tlv_location\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -138,7 +127,6 @@ nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyPr
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.rules) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.allowRequestsWithoutProxyProtocol) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._passThroughTlvs) }()
       case 4: try { try decoder.decodeRepeatedEnumField(value: &self.disallowedVersions) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.statPrefix) }()
       case 6: try { try decoder.decodeSingularEnumField(value: &self.tlvLocation) }()
@@ -148,19 +136,12 @@ nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyPr
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.rules.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.rules, fieldNumber: 1)
     }
     if self.allowRequestsWithoutProxyProtocol != false {
       try visitor.visitSingularBoolField(value: self.allowRequestsWithoutProxyProtocol, fieldNumber: 2)
     }
-    try { if let v = self._passThroughTlvs {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     if !self.disallowedVersions.isEmpty {
       try visitor.visitPackedEnumField(value: self.disallowedVersions, fieldNumber: 4)
     }
@@ -176,7 +157,6 @@ nonisolated extension Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyPr
   public static func ==(lhs: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol, rhs: Envoy_Extensions_Filters_Listener_ProxyProtocol_V3_ProxyProtocol) -> Bool {
     if lhs.rules != rhs.rules {return false}
     if lhs.allowRequestsWithoutProxyProtocol != rhs.allowRequestsWithoutProxyProtocol {return false}
-    if lhs._passThroughTlvs != rhs._passThroughTlvs {return false}
     if lhs.disallowedVersions != rhs.disallowedVersions {return false}
     if lhs.statPrefix != rhs.statPrefix {return false}
     if lhs.tlvLocation != rhs.tlvLocation {return false}

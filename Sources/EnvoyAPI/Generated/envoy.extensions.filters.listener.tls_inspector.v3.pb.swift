@@ -25,33 +25,6 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsI
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var enableJa3Fingerprinting: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_enableJa3Fingerprinting ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_enableJa3Fingerprinting = newValue}
-  }
-  /// Returns true if `enableJa3Fingerprinting` has been explicitly set.
-  public var hasEnableJa3Fingerprinting: Bool {self._enableJa3Fingerprinting != nil}
-  /// Clears the value of `enableJa3Fingerprinting`. Subsequent reads from it will return its default value.
-  public mutating func clearEnableJa3Fingerprinting() {self._enableJa3Fingerprinting = nil}
-
-  public var enableJa4Fingerprinting: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_enableJa4Fingerprinting ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_enableJa4Fingerprinting = newValue}
-  }
-  /// Returns true if `enableJa4Fingerprinting` has been explicitly set.
-  public var hasEnableJa4Fingerprinting: Bool {self._enableJa4Fingerprinting != nil}
-  /// Clears the value of `enableJa4Fingerprinting`. Subsequent reads from it will return its default value.
-  public mutating func clearEnableJa4Fingerprinting() {self._enableJa4Fingerprinting = nil}
-
-  public var initialReadBufferSize: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_initialReadBufferSize ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_initialReadBufferSize = newValue}
-  }
-  /// Returns true if `initialReadBufferSize` has been explicitly set.
-  public var hasInitialReadBufferSize: Bool {self._initialReadBufferSize != nil}
-  /// Clears the value of `initialReadBufferSize`. Subsequent reads from it will return its default value.
-  public mutating func clearInitialReadBufferSize() {self._initialReadBufferSize = nil}
-
   public var closeConnectionOnClientHelloParsingErrors: Bool = false
 
   public var maxClientHelloSize: SwiftProtobuf.Google_Protobuf_UInt32Value {
@@ -67,9 +40,6 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsI
 
   public init() {}
 
-  fileprivate var _enableJa3Fingerprinting: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  fileprivate var _enableJa4Fingerprinting: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  fileprivate var _initialReadBufferSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   fileprivate var _maxClientHelloSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
@@ -79,7 +49,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.listen
 
 nonisolated extension Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".TlsInspector"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}enable_ja3_fingerprinting\0\u{3}initial_read_buffer_size\0\u{3}enable_ja4_fingerprinting\0\u{3}close_connection_on_client_hello_parsing_errors\0\u{3}max_client_hello_size\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{4}close_connection_on_client_hello_parsing_errors\0\u{3}max_client_hello_size\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -87,9 +57,6 @@ nonisolated extension Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspe
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._enableJa3Fingerprinting) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._initialReadBufferSize) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._enableJa4Fingerprinting) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.closeConnectionOnClientHelloParsingErrors) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._maxClientHelloSize) }()
       default: break
@@ -102,15 +69,6 @@ nonisolated extension Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspe
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._enableJa3Fingerprinting {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._initialReadBufferSize {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._enableJa4Fingerprinting {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     if self.closeConnectionOnClientHelloParsingErrors != false {
       try visitor.visitSingularBoolField(value: self.closeConnectionOnClientHelloParsingErrors, fieldNumber: 4)
     }
@@ -121,9 +79,6 @@ nonisolated extension Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspe
   }
 
   public static func ==(lhs: Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector, rhs: Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector) -> Bool {
-    if lhs._enableJa3Fingerprinting != rhs._enableJa3Fingerprinting {return false}
-    if lhs._enableJa4Fingerprinting != rhs._enableJa4Fingerprinting {return false}
-    if lhs._initialReadBufferSize != rhs._initialReadBufferSize {return false}
     if lhs.closeConnectionOnClientHelloParsingErrors != rhs.closeConnectionOnClientHelloParsingErrors {return false}
     if lhs._maxClientHelloSize != rhs._maxClientHelloSize {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}

@@ -96,11 +96,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   /// Clears the value of `commonHTTPProtocolOptions`. Subsequent reads from it will return its default value.
   public mutating func clearCommonHTTPProtocolOptions() {_uniqueStorage()._commonHTTPProtocolOptions = nil}
 
-  public var http1SafeMaxConnectionDuration: Bool {
-    get {_storage._http1SafeMaxConnectionDuration}
-    set {_uniqueStorage()._http1SafeMaxConnectionDuration = newValue}
-  }
-
   public var httpProtocolOptions: Envoy_Config_Core_V3_Http1ProtocolOptions {
     get {_storage._httpProtocolOptions ?? Envoy_Config_Core_V3_Http1ProtocolOptions()}
     set {_uniqueStorage()._httpProtocolOptions = newValue}
@@ -118,15 +113,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   public var hasHTTP2ProtocolOptions: Bool {_storage._http2ProtocolOptions != nil}
   /// Clears the value of `http2ProtocolOptions`. Subsequent reads from it will return its default value.
   public mutating func clearHTTP2ProtocolOptions() {_uniqueStorage()._http2ProtocolOptions = nil}
-
-  public var http3ProtocolOptions: Outrider_Unmodelled {
-    get {_storage._http3ProtocolOptions ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._http3ProtocolOptions = newValue}
-  }
-  /// Returns true if `http3ProtocolOptions` has been explicitly set.
-  public var hasHTTP3ProtocolOptions: Bool {_storage._http3ProtocolOptions != nil}
-  /// Clears the value of `http3ProtocolOptions`. Subsequent reads from it will return its default value.
-  public mutating func clearHTTP3ProtocolOptions() {_uniqueStorage()._http3ProtocolOptions = nil}
 
   public var serverName: String {
     get {_storage._serverName}
@@ -252,16 +238,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
     set {_uniqueStorage()._xffNumTrustedHops = newValue}
   }
 
-  public var originalIpDetectionExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] {
-    get {_storage._originalIpDetectionExtensions}
-    set {_uniqueStorage()._originalIpDetectionExtensions = newValue}
-  }
-
-  public var earlyHeaderMutationExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] {
-    get {_storage._earlyHeaderMutationExtensions}
-    set {_uniqueStorage()._earlyHeaderMutationExtensions = newValue}
-  }
-
   public var internalAddressConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig {
     get {_storage._internalAddressConfig ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig()}
     set {_uniqueStorage()._internalAddressConfig = newValue}
@@ -314,25 +290,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   /// Clears the value of `setCurrentClientCertDetails`. Subsequent reads from it will return its default value.
   public mutating func clearSetCurrentClientCertDetails() {_uniqueStorage()._setCurrentClientCertDetails = nil}
 
-  public var forwardClientCertMatcher: Outrider_Unmodelled {
-    get {_storage._forwardClientCertMatcher ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._forwardClientCertMatcher = newValue}
-  }
-  /// Returns true if `forwardClientCertMatcher` has been explicitly set.
-  public var hasForwardClientCertMatcher: Bool {_storage._forwardClientCertMatcher != nil}
-  /// Clears the value of `forwardClientCertMatcher`. Subsequent reads from it will return its default value.
-  public mutating func clearForwardClientCertMatcher() {_uniqueStorage()._forwardClientCertMatcher = nil}
-
-  public var proxy100Continue: Bool {
-    get {_storage._proxy100Continue}
-    set {_uniqueStorage()._proxy100Continue = newValue}
-  }
-
-  public var representIpv4RemoteAddressAsIpv4MappedIpv6: Bool {
-    get {_storage._representIpv4RemoteAddressAsIpv4MappedIpv6}
-    set {_uniqueStorage()._representIpv4RemoteAddressAsIpv4MappedIpv6 = newValue}
-  }
-
   public var upgradeConfigs: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig] {
     get {_storage._upgradeConfigs}
     set {_uniqueStorage()._upgradeConfigs = newValue}
@@ -356,15 +313,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
     get {_storage._pathWithEscapedSlashesAction}
     set {_uniqueStorage()._pathWithEscapedSlashesAction = newValue}
   }
-
-  public var requestIDExtension: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension {
-    get {_storage._requestIDExtension ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension()}
-    set {_uniqueStorage()._requestIDExtension = newValue}
-  }
-  /// Returns true if `requestIDExtension` has been explicitly set.
-  public var hasRequestIDExtension: Bool {_storage._requestIDExtension != nil}
-  /// Clears the value of `requestIDExtension`. Subsequent reads from it will return its default value.
-  public mutating func clearRequestIDExtension() {_uniqueStorage()._requestIDExtension = nil}
 
   public var localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig {
     get {_storage._localReplyConfig ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig()}
@@ -402,15 +350,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   /// Clears the value of `streamErrorOnInvalidHTTPMessage`. Subsequent reads from it will return its default value.
   public mutating func clearStreamErrorOnInvalidHTTPMessage() {_uniqueStorage()._streamErrorOnInvalidHTTPMessage = nil}
 
-  public var pathNormalizationOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathNormalizationOptions {
-    get {_storage._pathNormalizationOptions ?? Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathNormalizationOptions()}
-    set {_uniqueStorage()._pathNormalizationOptions = newValue}
-  }
-  /// Returns true if `pathNormalizationOptions` has been explicitly set.
-  public var hasPathNormalizationOptions: Bool {_storage._pathNormalizationOptions != nil}
-  /// Clears the value of `pathNormalizationOptions`. Subsequent reads from it will return its default value.
-  public mutating func clearPathNormalizationOptions() {_uniqueStorage()._pathNormalizationOptions = nil}
-
   public var stripTrailingHostDot: Bool {
     get {_storage._stripTrailingHostDot}
     set {_uniqueStorage()._stripTrailingHostDot = newValue}
@@ -425,33 +364,10 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   /// Clears the value of `proxyStatusConfig`. Subsequent reads from it will return its default value.
   public mutating func clearProxyStatusConfig() {_uniqueStorage()._proxyStatusConfig = nil}
 
-  public var typedHeaderValidationConfig: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._typedHeaderValidationConfig ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._typedHeaderValidationConfig = newValue}
-  }
-  /// Returns true if `typedHeaderValidationConfig` has been explicitly set.
-  public var hasTypedHeaderValidationConfig: Bool {_storage._typedHeaderValidationConfig != nil}
-  /// Clears the value of `typedHeaderValidationConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearTypedHeaderValidationConfig() {_uniqueStorage()._typedHeaderValidationConfig = nil}
-
   public var appendXForwardedPort: Bool {
     get {_storage._appendXForwardedPort}
     set {_uniqueStorage()._appendXForwardedPort = newValue}
   }
-
-  public var appendLocalOverload: Bool {
-    get {_storage._appendLocalOverload}
-    set {_uniqueStorage()._appendLocalOverload = newValue}
-  }
-
-  public var addProxyProtocolConnectionState: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_storage._addProxyProtocolConnectionState ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_uniqueStorage()._addProxyProtocolConnectionState = newValue}
-  }
-  /// Returns true if `addProxyProtocolConnectionState` has been explicitly set.
-  public var hasAddProxyProtocolConnectionState: Bool {_storage._addProxyProtocolConnectionState != nil}
-  /// Clears the value of `addProxyProtocolConnectionState`. Subsequent reads from it will return its default value.
-  public mutating func clearAddProxyProtocolConnectionState() {_uniqueStorage()._addProxyProtocolConnectionState = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -768,8 +684,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
 
     public var upgradeType: String = String()
 
-    public var filters: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter] = []
-
     public var enabled: SwiftProtobuf.Google_Protobuf_BoolValue {
       get {_enabled ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
       set {_enabled = newValue}
@@ -784,37 +698,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
     public init() {}
 
     fileprivate var _enabled: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  }
-
-  public nonisolated struct PathNormalizationOptions: Sendable {
-    // SwiftProtobuf.Message conformance is added in an extension below. See the
-    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-    // methods supported on all messages.
-
-    public var forwardingTransformation: Outrider_Unmodelled {
-      get {_forwardingTransformation ?? Outrider_Unmodelled()}
-      set {_forwardingTransformation = newValue}
-    }
-    /// Returns true if `forwardingTransformation` has been explicitly set.
-    public var hasForwardingTransformation: Bool {self._forwardingTransformation != nil}
-    /// Clears the value of `forwardingTransformation`. Subsequent reads from it will return its default value.
-    public mutating func clearForwardingTransformation() {self._forwardingTransformation = nil}
-
-    public var httpFilterTransformation: Outrider_Unmodelled {
-      get {_httpFilterTransformation ?? Outrider_Unmodelled()}
-      set {_httpFilterTransformation = newValue}
-    }
-    /// Returns true if `httpFilterTransformation` has been explicitly set.
-    public var hasHTTPFilterTransformation: Bool {self._httpFilterTransformation != nil}
-    /// Clears the value of `httpFilterTransformation`. Subsequent reads from it will return its default value.
-    public mutating func clearHTTPFilterTransformation() {self._httpFilterTransformation = nil}
-
-    public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-    public init() {}
-
-    fileprivate var _forwardingTransformation: Outrider_Unmodelled? = nil
-    fileprivate var _httpFilterTransformation: Outrider_Unmodelled? = nil
   }
 
   public nonisolated struct ProxyStatusConfig: Sendable {
@@ -875,8 +758,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
 
     public var flushAccessLogOnNewRequest: Bool = false
 
-    public var flushLogOnTunnelSuccessfullyEstablished: Bool = false
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
@@ -914,8 +795,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
     set {configType = .configDiscovery(newValue)}
   }
 
-  public var isOptional: Bool = false
-
   public var disabled: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -952,51 +831,27 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
   fileprivate var _bodyFormat: Envoy_Config_Core_V3_SubstitutionFormatString? = nil
 }
 
-public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds: @unchecked Sendable {
+public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var configSource: Envoy_Config_Core_V3_ConfigSource {
-    get {_storage._configSource ?? Envoy_Config_Core_V3_ConfigSource()}
-    set {_uniqueStorage()._configSource = newValue}
+    get {_configSource ?? Envoy_Config_Core_V3_ConfigSource()}
+    set {_configSource = newValue}
   }
   /// Returns true if `configSource` has been explicitly set.
-  public var hasConfigSource: Bool {_storage._configSource != nil}
+  public var hasConfigSource: Bool {self._configSource != nil}
   /// Clears the value of `configSource`. Subsequent reads from it will return its default value.
-  public mutating func clearConfigSource() {_uniqueStorage()._configSource = nil}
+  public mutating func clearConfigSource() {self._configSource = nil}
 
-  public var routeConfigName: String {
-    get {_storage._routeConfigName}
-    set {_uniqueStorage()._routeConfigName = newValue}
-  }
+  public var routeConfigName: String = String()
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
-}
-
-public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var typedConfig: SwiftProtobuf.Google_Protobuf_Any {
-    get {_typedConfig ?? SwiftProtobuf.Google_Protobuf_Any()}
-    set {_typedConfig = newValue}
-  }
-  /// Returns true if `typedConfig` has been explicitly set.
-  public var hasTypedConfig: Bool {self._typedConfig != nil}
-  /// Clears the value of `typedConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearTypedConfig() {self._typedConfig = nil}
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-
-  fileprivate var _typedConfig: SwiftProtobuf.Google_Protobuf_Any? = nil
+  fileprivate var _configSource: Envoy_Config_Core_V3_ConfigSource? = nil
 }
 
 public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper: Sendable {
@@ -1058,7 +913,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.networ
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HttpConnectionManager"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{1}rds\0\u{3}route_config\0\u{3}http_filters\0\u{3}add_user_agent\0\u{1}tracing\0\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{3}server_name\0\u{4}\u{2}drain_timeout\0\u{3}access_log\0\u{3}use_remote_address\0\u{3}generate_request_id\0\u{3}forward_client_cert_details\0\u{3}set_current_client_cert_details\0\u{3}proxy_100_continue\0\u{3}xff_num_trusted_hops\0\u{3}represent_ipv4_remote_address_as_ipv4_mapped_ipv6\0\u{3}skip_xff_append\0\u{1}via\0\u{3}upgrade_configs\0\u{3}stream_idle_timeout\0\u{3}internal_address_config\0\u{3}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{3}normalize_path\0\u{3}scoped_routes\0\u{3}preserve_external_request_id\0\u{3}merge_slashes\0\u{3}server_header_transformation\0\u{3}common_http_protocol_options\0\u{3}request_id_extension\0\u{3}always_set_request_id_in_response\0\u{3}local_reply_config\0\u{3}strip_matching_host_port\0\u{3}stream_error_on_invalid_http_message\0\u{3}request_headers_timeout\0\u{3}strip_any_host_port\0\u{3}path_normalization_options\0\u{3}http3_protocol_options\0\u{3}path_with_escaped_slashes_action\0\u{3}original_ip_detection_extensions\0\u{3}strip_trailing_host_dot\0\u{3}scheme_header_transformation\0\u{3}proxy_status_config\0\u{3}typed_header_validation_config\0\u{3}append_x_forwarded_port\0\u{3}early_header_mutation_extensions\0\u{3}add_proxy_protocol_connection_state\0\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}access_log_options\0\u{3}append_local_overload\0\u{3}http1_safe_max_connection_duration\0\u{3}stream_flush_timeout\0\u{3}forward_client_cert_matcher\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{1}rds\0\u{3}route_config\0\u{3}http_filters\0\u{3}add_user_agent\0\u{1}tracing\0\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{3}server_name\0\u{4}\u{2}drain_timeout\0\u{3}access_log\0\u{3}use_remote_address\0\u{3}generate_request_id\0\u{3}forward_client_cert_details\0\u{3}set_current_client_cert_details\0\u{4}\u{2}xff_num_trusted_hops\0\u{4}\u{2}skip_xff_append\0\u{1}via\0\u{3}upgrade_configs\0\u{3}stream_idle_timeout\0\u{3}internal_address_config\0\u{3}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{3}normalize_path\0\u{3}scoped_routes\0\u{3}preserve_external_request_id\0\u{3}merge_slashes\0\u{3}server_header_transformation\0\u{3}common_http_protocol_options\0\u{4}\u{2}always_set_request_id_in_response\0\u{3}local_reply_config\0\u{3}strip_matching_host_port\0\u{3}stream_error_on_invalid_http_message\0\u{3}request_headers_timeout\0\u{3}strip_any_host_port\0\u{4}\u{3}path_with_escaped_slashes_action\0\u{4}\u{2}strip_trailing_host_dot\0\u{3}scheme_header_transformation\0\u{3}proxy_status_config\0\u{4}\u{2}append_x_forwarded_port\0\u{4}\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}access_log_options\0\u{4}\u{3}stream_flush_timeout\0")
 
   fileprivate class _StorageClass {
     var _codecType: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.CodecType = .auto
@@ -1068,10 +923,8 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _addUserAgent: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _tracing: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing? = nil
     var _commonHTTPProtocolOptions: Envoy_Config_Core_V3_HttpProtocolOptions? = nil
-    var _http1SafeMaxConnectionDuration: Bool = false
     var _httpProtocolOptions: Envoy_Config_Core_V3_Http1ProtocolOptions? = nil
     var _http2ProtocolOptions: Envoy_Config_Core_V3_Http2ProtocolOptions? = nil
-    var _http3ProtocolOptions: Outrider_Unmodelled? = nil
     var _serverName: String = String()
     var _serverHeaderTransformation: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ServerHeaderTransformation = .overwrite
     var _schemeHeaderTransformation: Envoy_Config_Core_V3_SchemeHeaderTransformation? = nil
@@ -1088,8 +941,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _accessLogOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions? = nil
     var _useRemoteAddress: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _xffNumTrustedHops: UInt32 = 0
-    var _originalIpDetectionExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
-    var _earlyHeaderMutationExtensions: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
     var _internalAddressConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig? = nil
     var _skipXffAppend: Bool = false
     var _via: String = String()
@@ -1098,25 +949,17 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _alwaysSetRequestIDInResponse: Bool = false
     var _forwardClientCertDetails: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ForwardClientCertDetails = .sanitize
     var _setCurrentClientCertDetails: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.SetCurrentClientCertDetails? = nil
-    var _forwardClientCertMatcher: Outrider_Unmodelled? = nil
-    var _proxy100Continue: Bool = false
-    var _representIpv4RemoteAddressAsIpv4MappedIpv6: Bool = false
     var _upgradeConfigs: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig] = []
     var _normalizePath: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _mergeSlashes: Bool = false
     var _pathWithEscapedSlashesAction: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction = .implementationSpecificDefault
-    var _requestIDExtension: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension? = nil
     var _localReplyConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig? = nil
     var _stripMatchingHostPort: Bool = false
     var _stripPortMode: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.OneOf_StripPortMode?
     var _streamErrorOnInvalidHTTPMessage: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-    var _pathNormalizationOptions: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathNormalizationOptions? = nil
     var _stripTrailingHostDot: Bool = false
     var _proxyStatusConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ProxyStatusConfig? = nil
-    var _typedHeaderValidationConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
     var _appendXForwardedPort: Bool = false
-    var _appendLocalOverload: Bool = false
-    var _addProxyProtocolConnectionState: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1134,10 +977,8 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _addUserAgent = source._addUserAgent
       _tracing = source._tracing
       _commonHTTPProtocolOptions = source._commonHTTPProtocolOptions
-      _http1SafeMaxConnectionDuration = source._http1SafeMaxConnectionDuration
       _httpProtocolOptions = source._httpProtocolOptions
       _http2ProtocolOptions = source._http2ProtocolOptions
-      _http3ProtocolOptions = source._http3ProtocolOptions
       _serverName = source._serverName
       _serverHeaderTransformation = source._serverHeaderTransformation
       _schemeHeaderTransformation = source._schemeHeaderTransformation
@@ -1154,8 +995,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _accessLogOptions = source._accessLogOptions
       _useRemoteAddress = source._useRemoteAddress
       _xffNumTrustedHops = source._xffNumTrustedHops
-      _originalIpDetectionExtensions = source._originalIpDetectionExtensions
-      _earlyHeaderMutationExtensions = source._earlyHeaderMutationExtensions
       _internalAddressConfig = source._internalAddressConfig
       _skipXffAppend = source._skipXffAppend
       _via = source._via
@@ -1164,25 +1003,17 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _alwaysSetRequestIDInResponse = source._alwaysSetRequestIDInResponse
       _forwardClientCertDetails = source._forwardClientCertDetails
       _setCurrentClientCertDetails = source._setCurrentClientCertDetails
-      _forwardClientCertMatcher = source._forwardClientCertMatcher
-      _proxy100Continue = source._proxy100Continue
-      _representIpv4RemoteAddressAsIpv4MappedIpv6 = source._representIpv4RemoteAddressAsIpv4MappedIpv6
       _upgradeConfigs = source._upgradeConfigs
       _normalizePath = source._normalizePath
       _mergeSlashes = source._mergeSlashes
       _pathWithEscapedSlashesAction = source._pathWithEscapedSlashesAction
-      _requestIDExtension = source._requestIDExtension
       _localReplyConfig = source._localReplyConfig
       _stripMatchingHostPort = source._stripMatchingHostPort
       _stripPortMode = source._stripPortMode
       _streamErrorOnInvalidHTTPMessage = source._streamErrorOnInvalidHTTPMessage
-      _pathNormalizationOptions = source._pathNormalizationOptions
       _stripTrailingHostDot = source._stripTrailingHostDot
       _proxyStatusConfig = source._proxyStatusConfig
-      _typedHeaderValidationConfig = source._typedHeaderValidationConfig
       _appendXForwardedPort = source._appendXForwardedPort
-      _appendLocalOverload = source._appendLocalOverload
-      _addProxyProtocolConnectionState = source._addProxyProtocolConnectionState
     }
   }
 
@@ -1241,9 +1072,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._generateRequestID) }()
         case 16: try { try decoder.decodeSingularEnumField(value: &_storage._forwardClientCertDetails) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._setCurrentClientCertDetails) }()
-        case 18: try { try decoder.decodeSingularBoolField(value: &_storage._proxy100Continue) }()
         case 19: try { try decoder.decodeSingularUInt32Field(value: &_storage._xffNumTrustedHops) }()
-        case 20: try { try decoder.decodeSingularBoolField(value: &_storage._representIpv4RemoteAddressAsIpv4MappedIpv6) }()
         case 21: try { try decoder.decodeSingularBoolField(value: &_storage._skipXffAppend) }()
         case 22: try { try decoder.decodeSingularStringField(value: &_storage._via) }()
         case 23: try { try decoder.decodeRepeatedMessageField(value: &_storage._upgradeConfigs) }()
@@ -1270,7 +1099,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 33: try { try decoder.decodeSingularBoolField(value: &_storage._mergeSlashes) }()
         case 34: try { try decoder.decodeSingularEnumField(value: &_storage._serverHeaderTransformation) }()
         case 35: try { try decoder.decodeSingularMessageField(value: &_storage._commonHTTPProtocolOptions) }()
-        case 36: try { try decoder.decodeSingularMessageField(value: &_storage._requestIDExtension) }()
         case 37: try { try decoder.decodeSingularBoolField(value: &_storage._alwaysSetRequestIDInResponse) }()
         case 38: try { try decoder.decodeSingularMessageField(value: &_storage._localReplyConfig) }()
         case 39: try { try decoder.decodeSingularBoolField(value: &_storage._stripMatchingHostPort) }()
@@ -1284,24 +1112,15 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
             _storage._stripPortMode = .stripAnyHostPort(v)
           }
         }()
-        case 43: try { try decoder.decodeSingularMessageField(value: &_storage._pathNormalizationOptions) }()
-        case 44: try { try decoder.decodeSingularMessageField(value: &_storage._http3ProtocolOptions) }()
         case 45: try { try decoder.decodeSingularEnumField(value: &_storage._pathWithEscapedSlashesAction) }()
-        case 46: try { try decoder.decodeRepeatedMessageField(value: &_storage._originalIpDetectionExtensions) }()
         case 47: try { try decoder.decodeSingularBoolField(value: &_storage._stripTrailingHostDot) }()
         case 48: try { try decoder.decodeSingularMessageField(value: &_storage._schemeHeaderTransformation) }()
         case 49: try { try decoder.decodeSingularMessageField(value: &_storage._proxyStatusConfig) }()
-        case 50: try { try decoder.decodeSingularMessageField(value: &_storage._typedHeaderValidationConfig) }()
         case 51: try { try decoder.decodeSingularBoolField(value: &_storage._appendXForwardedPort) }()
-        case 52: try { try decoder.decodeRepeatedMessageField(value: &_storage._earlyHeaderMutationExtensions) }()
-        case 53: try { try decoder.decodeSingularMessageField(value: &_storage._addProxyProtocolConnectionState) }()
         case 54: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogFlushInterval) }()
         case 55: try { try decoder.decodeSingularBoolField(value: &_storage._flushAccessLogOnNewRequest) }()
         case 56: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogOptions) }()
-        case 57: try { try decoder.decodeSingularBoolField(value: &_storage._appendLocalOverload) }()
-        case 58: try { try decoder.decodeSingularBoolField(value: &_storage._http1SafeMaxConnectionDuration) }()
         case 59: try { try decoder.decodeSingularMessageField(value: &_storage._streamFlushTimeout) }()
-        case 60: try { try decoder.decodeSingularMessageField(value: &_storage._forwardClientCertMatcher) }()
         default: break
         }
       }
@@ -1367,14 +1186,8 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._setCurrentClientCertDetails {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
       } }()
-      if _storage._proxy100Continue != false {
-        try visitor.visitSingularBoolField(value: _storage._proxy100Continue, fieldNumber: 18)
-      }
       if _storage._xffNumTrustedHops != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._xffNumTrustedHops, fieldNumber: 19)
-      }
-      if _storage._representIpv4RemoteAddressAsIpv4MappedIpv6 != false {
-        try visitor.visitSingularBoolField(value: _storage._representIpv4RemoteAddressAsIpv4MappedIpv6, fieldNumber: 20)
       }
       if _storage._skipXffAppend != false {
         try visitor.visitSingularBoolField(value: _storage._skipXffAppend, fieldNumber: 21)
@@ -1418,9 +1231,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._commonHTTPProtocolOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
       } }()
-      try { if let v = _storage._requestIDExtension {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 36)
-      } }()
       if _storage._alwaysSetRequestIDInResponse != false {
         try visitor.visitSingularBoolField(value: _storage._alwaysSetRequestIDInResponse, fieldNumber: 37)
       }
@@ -1439,17 +1249,8 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if case .stripAnyHostPort(let v)? = _storage._stripPortMode {
         try visitor.visitSingularBoolField(value: v, fieldNumber: 42)
       } }()
-      try { if let v = _storage._pathNormalizationOptions {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 43)
-      } }()
-      try { if let v = _storage._http3ProtocolOptions {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 44)
-      } }()
       if _storage._pathWithEscapedSlashesAction != .implementationSpecificDefault {
         try visitor.visitSingularEnumField(value: _storage._pathWithEscapedSlashesAction, fieldNumber: 45)
-      }
-      if !_storage._originalIpDetectionExtensions.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._originalIpDetectionExtensions, fieldNumber: 46)
       }
       if _storage._stripTrailingHostDot != false {
         try visitor.visitSingularBoolField(value: _storage._stripTrailingHostDot, fieldNumber: 47)
@@ -1460,18 +1261,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._proxyStatusConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 49)
       } }()
-      try { if let v = _storage._typedHeaderValidationConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 50)
-      } }()
       if _storage._appendXForwardedPort != false {
         try visitor.visitSingularBoolField(value: _storage._appendXForwardedPort, fieldNumber: 51)
       }
-      if !_storage._earlyHeaderMutationExtensions.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._earlyHeaderMutationExtensions, fieldNumber: 52)
-      }
-      try { if let v = _storage._addProxyProtocolConnectionState {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 53)
-      } }()
       try { if let v = _storage._accessLogFlushInterval {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 54)
       } }()
@@ -1481,17 +1273,8 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._accessLogOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 56)
       } }()
-      if _storage._appendLocalOverload != false {
-        try visitor.visitSingularBoolField(value: _storage._appendLocalOverload, fieldNumber: 57)
-      }
-      if _storage._http1SafeMaxConnectionDuration != false {
-        try visitor.visitSingularBoolField(value: _storage._http1SafeMaxConnectionDuration, fieldNumber: 58)
-      }
       try { if let v = _storage._streamFlushTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 59)
-      } }()
-      try { if let v = _storage._forwardClientCertMatcher {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
       } }()
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -1509,10 +1292,8 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._addUserAgent != rhs_storage._addUserAgent {return false}
         if _storage._tracing != rhs_storage._tracing {return false}
         if _storage._commonHTTPProtocolOptions != rhs_storage._commonHTTPProtocolOptions {return false}
-        if _storage._http1SafeMaxConnectionDuration != rhs_storage._http1SafeMaxConnectionDuration {return false}
         if _storage._httpProtocolOptions != rhs_storage._httpProtocolOptions {return false}
         if _storage._http2ProtocolOptions != rhs_storage._http2ProtocolOptions {return false}
-        if _storage._http3ProtocolOptions != rhs_storage._http3ProtocolOptions {return false}
         if _storage._serverName != rhs_storage._serverName {return false}
         if _storage._serverHeaderTransformation != rhs_storage._serverHeaderTransformation {return false}
         if _storage._schemeHeaderTransformation != rhs_storage._schemeHeaderTransformation {return false}
@@ -1529,8 +1310,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._accessLogOptions != rhs_storage._accessLogOptions {return false}
         if _storage._useRemoteAddress != rhs_storage._useRemoteAddress {return false}
         if _storage._xffNumTrustedHops != rhs_storage._xffNumTrustedHops {return false}
-        if _storage._originalIpDetectionExtensions != rhs_storage._originalIpDetectionExtensions {return false}
-        if _storage._earlyHeaderMutationExtensions != rhs_storage._earlyHeaderMutationExtensions {return false}
         if _storage._internalAddressConfig != rhs_storage._internalAddressConfig {return false}
         if _storage._skipXffAppend != rhs_storage._skipXffAppend {return false}
         if _storage._via != rhs_storage._via {return false}
@@ -1539,25 +1318,17 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         if _storage._alwaysSetRequestIDInResponse != rhs_storage._alwaysSetRequestIDInResponse {return false}
         if _storage._forwardClientCertDetails != rhs_storage._forwardClientCertDetails {return false}
         if _storage._setCurrentClientCertDetails != rhs_storage._setCurrentClientCertDetails {return false}
-        if _storage._forwardClientCertMatcher != rhs_storage._forwardClientCertMatcher {return false}
-        if _storage._proxy100Continue != rhs_storage._proxy100Continue {return false}
-        if _storage._representIpv4RemoteAddressAsIpv4MappedIpv6 != rhs_storage._representIpv4RemoteAddressAsIpv4MappedIpv6 {return false}
         if _storage._upgradeConfigs != rhs_storage._upgradeConfigs {return false}
         if _storage._normalizePath != rhs_storage._normalizePath {return false}
         if _storage._mergeSlashes != rhs_storage._mergeSlashes {return false}
         if _storage._pathWithEscapedSlashesAction != rhs_storage._pathWithEscapedSlashesAction {return false}
-        if _storage._requestIDExtension != rhs_storage._requestIDExtension {return false}
         if _storage._localReplyConfig != rhs_storage._localReplyConfig {return false}
         if _storage._stripMatchingHostPort != rhs_storage._stripMatchingHostPort {return false}
         if _storage._stripPortMode != rhs_storage._stripPortMode {return false}
         if _storage._streamErrorOnInvalidHTTPMessage != rhs_storage._streamErrorOnInvalidHTTPMessage {return false}
-        if _storage._pathNormalizationOptions != rhs_storage._pathNormalizationOptions {return false}
         if _storage._stripTrailingHostDot != rhs_storage._stripTrailingHostDot {return false}
         if _storage._proxyStatusConfig != rhs_storage._proxyStatusConfig {return false}
-        if _storage._typedHeaderValidationConfig != rhs_storage._typedHeaderValidationConfig {return false}
         if _storage._appendXForwardedPort != rhs_storage._appendXForwardedPort {return false}
-        if _storage._appendLocalOverload != rhs_storage._appendLocalOverload {return false}
-        if _storage._addProxyProtocolConnectionState != rhs_storage._addProxyProtocolConnectionState {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1753,7 +1524,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".UpgradeConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}upgrade_type\0\u{1}filters\0\u{1}enabled\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}upgrade_type\0\u{2}\u{2}enabled\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1762,7 +1533,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.upgradeType) }()
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.filters) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._enabled) }()
       default: break
       }
@@ -1777,9 +1547,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     if !self.upgradeType.isEmpty {
       try visitor.visitSingularStringField(value: self.upgradeType, fieldNumber: 1)
     }
-    if !self.filters.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.filters, fieldNumber: 2)
-    }
     try { if let v = self._enabled {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
@@ -1788,47 +1555,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
   public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig) -> Bool {
     if lhs.upgradeType != rhs.upgradeType {return false}
-    if lhs.filters != rhs.filters {return false}
     if lhs._enabled != rhs._enabled {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathNormalizationOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".PathNormalizationOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}forwarding_transformation\0\u{3}http_filter_transformation\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._forwardingTransformation) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._httpFilterTransformation) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._forwardingTransformation {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._httpFilterTransformation {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathNormalizationOptions, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathNormalizationOptions) -> Bool {
-    if lhs._forwardingTransformation != rhs._forwardingTransformation {return false}
-    if lhs._httpFilterTransformation != rhs._httpFilterTransformation {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1913,7 +1640,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".HcmAccessLogOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}flush_log_on_tunnel_successfully_established\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1923,7 +1650,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._accessLogFlushInterval) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.flushAccessLogOnNewRequest) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.flushLogOnTunnelSuccessfullyEstablished) }()
       default: break
       }
     }
@@ -1940,16 +1666,12 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     if self.flushAccessLogOnNewRequest != false {
       try visitor.visitSingularBoolField(value: self.flushAccessLogOnNewRequest, fieldNumber: 2)
     }
-    if self.flushLogOnTunnelSuccessfullyEstablished != false {
-      try visitor.visitSingularBoolField(value: self.flushLogOnTunnelSuccessfullyEstablished, fieldNumber: 3)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions) -> Bool {
     if lhs._accessLogFlushInterval != rhs._accessLogFlushInterval {return false}
     if lhs.flushAccessLogOnNewRequest != rhs.flushAccessLogOnNewRequest {return false}
-    if lhs.flushLogOnTunnelSuccessfullyEstablished != rhs.flushLogOnTunnelSuccessfullyEstablished {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1957,7 +1679,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
 
 nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HttpFilter"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{3}typed_config\0\u{3}config_discovery\0\u{3}is_optional\0\u{1}disabled\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{3}typed_config\0\u{3}config_discovery\0\u{2}\u{2}disabled\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1992,7 +1714,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
           self.configType = .configDiscovery(v)
         }
       }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.isOptional) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.disabled) }()
       default: break
       }
@@ -2018,9 +1739,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }()
     case nil: break
     }
-    if self.isOptional != false {
-      try visitor.visitSingularBoolField(value: self.isOptional, fieldNumber: 6)
-    }
     if self.disabled != false {
       try visitor.visitSingularBoolField(value: self.disabled, fieldNumber: 7)
     }
@@ -2030,7 +1748,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
   public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.configType != rhs.configType {return false}
-    if lhs.isOptional != rhs.isOptional {return false}
     if lhs.disabled != rhs.disabled {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
@@ -2080,90 +1797,14 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
   public static let protoMessageName: String = _protobuf_package + ".Rds"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}config_source\0\u{3}route_config_name\0")
 
-  fileprivate class _StorageClass {
-    var _configSource: Envoy_Config_Core_V3_ConfigSource? = nil
-    var _routeConfigName: String = String()
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _configSource = source._configSource
-      _routeConfigName = source._routeConfigName
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._configSource) }()
-        case 2: try { try decoder.decodeSingularStringField(value: &_storage._routeConfigName) }()
-        default: break
-        }
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      try { if let v = _storage._configSource {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-      } }()
-      if !_storage._routeConfigName.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._routeConfigName, fieldNumber: 2)
-      }
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._configSource != rhs_storage._configSource {return false}
-        if _storage._routeConfigName != rhs_storage._routeConfigName {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".RequestIDExtension"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}typed_config\0")
-
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
       // The use of inline closures is to circumvent an issue where the compiler
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._typedConfig) }()
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._configSource) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.routeConfigName) }()
       default: break
       }
     }
@@ -2174,14 +1815,18 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     // allocates stack space for every if/case branch local when no optimizations
     // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
     // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._typedConfig {
+    try { if let v = self._configSource {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
+    if !self.routeConfigName.isEmpty {
+      try visitor.visitSingularStringField(value: self.routeConfigName, fieldNumber: 2)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_RequestIDExtension) -> Bool {
-    if lhs._typedConfig != rhs._typedConfig {return false}
+  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds) -> Bool {
+    if lhs._configSource != rhs._configSource {return false}
+    if lhs.routeConfigName != rhs.routeConfigName {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -34,15 +34,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: Sendabl
   /// Clears the value of `rules`. Subsequent reads from it will return its default value.
   public mutating func clearRules() {self._rules = nil}
 
-  public var matcher: Outrider_Unmodelled {
-    get {_matcher ?? Outrider_Unmodelled()}
-    set {_matcher = newValue}
-  }
-  /// Returns true if `matcher` has been explicitly set.
-  public var hasMatcher: Bool {self._matcher != nil}
-  /// Clears the value of `matcher`. Subsequent reads from it will return its default value.
-  public mutating func clearMatcher() {self._matcher = nil}
-
   public var shadowRules: Envoy_Config_Rbac_V3_RBAC {
     get {_shadowRules ?? Envoy_Config_Rbac_V3_RBAC()}
     set {_shadowRules = newValue}
@@ -52,20 +43,9 @@ public nonisolated struct Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: Sendabl
   /// Clears the value of `shadowRules`. Subsequent reads from it will return its default value.
   public mutating func clearShadowRules() {self._shadowRules = nil}
 
-  public var shadowMatcher: Outrider_Unmodelled {
-    get {_shadowMatcher ?? Outrider_Unmodelled()}
-    set {_shadowMatcher = newValue}
-  }
-  /// Returns true if `shadowMatcher` has been explicitly set.
-  public var hasShadowMatcher: Bool {self._shadowMatcher != nil}
-  /// Clears the value of `shadowMatcher`. Subsequent reads from it will return its default value.
-  public mutating func clearShadowMatcher() {self._shadowMatcher = nil}
-
   public var shadowRulesStatPrefix: String = String()
 
   public var statPrefix: String = String()
-
-  public var enforcementType: Envoy_Extensions_Filters_Network_Rbac_V3_RBAC.EnforcementType = .oneTimeOnFirstByte
 
   public var delayDeny: SwiftProtobuf.Google_Protobuf_Duration {
     get {_delayDeny ?? SwiftProtobuf.Google_Protobuf_Duration()}
@@ -78,46 +58,10 @@ public nonisolated struct Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: Sendabl
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum EnforcementType: SwiftProtobuf.Enum, Swift.CaseIterable {
-    public typealias RawValue = Int
-    case oneTimeOnFirstByte // = 0
-    case continuous // = 1
-    case UNRECOGNIZED(Int)
-
-    public init() {
-      self = .oneTimeOnFirstByte
-    }
-
-    public init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .oneTimeOnFirstByte
-      case 1: self = .continuous
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    public var rawValue: Int {
-      switch self {
-      case .oneTimeOnFirstByte: return 0
-      case .continuous: return 1
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    public static let allCases: [Envoy_Extensions_Filters_Network_Rbac_V3_RBAC.EnforcementType] = [
-      .oneTimeOnFirstByte,
-      .continuous,
-    ]
-
-  }
-
   public init() {}
 
   fileprivate var _rules: Envoy_Config_Rbac_V3_RBAC? = nil
-  fileprivate var _matcher: Outrider_Unmodelled? = nil
   fileprivate var _shadowRules: Envoy_Config_Rbac_V3_RBAC? = nil
-  fileprivate var _shadowMatcher: Outrider_Unmodelled? = nil
   fileprivate var _delayDeny: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
@@ -127,7 +71,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.networ
 
 nonisolated extension Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RBAC"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}shadow_rules\0\u{3}stat_prefix\0\u{3}enforcement_type\0\u{3}shadow_rules_stat_prefix\0\u{1}matcher\0\u{3}shadow_matcher\0\u{3}delay_deny\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}shadow_rules\0\u{3}stat_prefix\0\u{4}\u{2}shadow_rules_stat_prefix\0\u{4}\u{3}delay_deny\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -138,10 +82,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: SwiftProtob
       case 1: try { try decoder.decodeSingularMessageField(value: &self._rules) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._shadowRules) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.statPrefix) }()
-      case 4: try { try decoder.decodeSingularEnumField(value: &self.enforcementType) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.shadowRulesStatPrefix) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._matcher) }()
-      case 7: try { try decoder.decodeSingularMessageField(value: &self._shadowMatcher) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._delayDeny) }()
       default: break
       }
@@ -162,18 +103,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: SwiftProtob
     if !self.statPrefix.isEmpty {
       try visitor.visitSingularStringField(value: self.statPrefix, fieldNumber: 3)
     }
-    if self.enforcementType != .oneTimeOnFirstByte {
-      try visitor.visitSingularEnumField(value: self.enforcementType, fieldNumber: 4)
-    }
     if !self.shadowRulesStatPrefix.isEmpty {
       try visitor.visitSingularStringField(value: self.shadowRulesStatPrefix, fieldNumber: 5)
     }
-    try { if let v = self._matcher {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
-    try { if let v = self._shadowMatcher {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-    } }()
     try { if let v = self._delayDeny {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
@@ -182,18 +114,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: SwiftProtob
 
   public static func ==(lhs: Envoy_Extensions_Filters_Network_Rbac_V3_RBAC, rhs: Envoy_Extensions_Filters_Network_Rbac_V3_RBAC) -> Bool {
     if lhs._rules != rhs._rules {return false}
-    if lhs._matcher != rhs._matcher {return false}
     if lhs._shadowRules != rhs._shadowRules {return false}
-    if lhs._shadowMatcher != rhs._shadowMatcher {return false}
     if lhs.shadowRulesStatPrefix != rhs.shadowRulesStatPrefix {return false}
     if lhs.statPrefix != rhs.statPrefix {return false}
-    if lhs.enforcementType != rhs.enforcementType {return false}
     if lhs._delayDeny != rhs._delayDeny {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
-}
-
-nonisolated extension Envoy_Extensions_Filters_Network_Rbac_V3_RBAC.EnforcementType: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ONE_TIME_ON_FIRST_BYTE\0\u{1}CONTINUOUS\0")
 }

@@ -20,44 +20,6 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
-public nonisolated enum Envoy_Extensions_Filters_Network_TcpProxy_V3_UpstreamConnectMode: SwiftProtobuf.Enum, Swift.CaseIterable {
-  public typealias RawValue = Int
-  case immediate // = 0
-  case onDownstreamData // = 1
-  case onDownstreamTlsHandshake // = 2
-  case UNRECOGNIZED(Int)
-
-  public init() {
-    self = .immediate
-  }
-
-  public init?(rawValue: Int) {
-    switch rawValue {
-    case 0: self = .immediate
-    case 1: self = .onDownstreamData
-    case 2: self = .onDownstreamTlsHandshake
-    default: self = .UNRECOGNIZED(rawValue)
-    }
-  }
-
-  public var rawValue: Int {
-    switch self {
-    case .immediate: return 0
-    case .onDownstreamData: return 1
-    case .onDownstreamTlsHandshake: return 2
-    case .UNRECOGNIZED(let i): return i
-    }
-  }
-
-  // The compiler won't synthesize support with the UNRECOGNIZED case.
-  public static let allCases: [Envoy_Extensions_Filters_Network_TcpProxy_V3_UpstreamConnectMode] = [
-    .immediate,
-    .onDownstreamData,
-    .onDownstreamTlsHandshake,
-  ]
-
-}
-
 public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -89,24 +51,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
     set {_uniqueStorage()._clusterSpecifier = .weightedClusters(newValue)}
   }
 
-  public var onDemand: Outrider_Unmodelled {
-    get {_storage._onDemand ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._onDemand = newValue}
-  }
-  /// Returns true if `onDemand` has been explicitly set.
-  public var hasOnDemand: Bool {_storage._onDemand != nil}
-  /// Clears the value of `onDemand`. Subsequent reads from it will return its default value.
-  public mutating func clearOnDemand() {_uniqueStorage()._onDemand = nil}
-
-  public var metadataMatch: Envoy_Config_Core_V3_Metadata {
-    get {_storage._metadataMatch ?? Envoy_Config_Core_V3_Metadata()}
-    set {_uniqueStorage()._metadataMatch = newValue}
-  }
-  /// Returns true if `metadataMatch` has been explicitly set.
-  public var hasMetadataMatch: Bool {_storage._metadataMatch != nil}
-  /// Clears the value of `metadataMatch`. Subsequent reads from it will return its default value.
-  public mutating func clearMetadataMatch() {_uniqueStorage()._metadataMatch = nil}
-
   public var idleTimeout: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._idleTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._idleTimeout = newValue}
@@ -115,24 +59,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
   public var hasIdleTimeout: Bool {_storage._idleTimeout != nil}
   /// Clears the value of `idleTimeout`. Subsequent reads from it will return its default value.
   public mutating func clearIdleTimeout() {_uniqueStorage()._idleTimeout = nil}
-
-  public var downstreamIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_storage._downstreamIdleTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_uniqueStorage()._downstreamIdleTimeout = newValue}
-  }
-  /// Returns true if `downstreamIdleTimeout` has been explicitly set.
-  public var hasDownstreamIdleTimeout: Bool {_storage._downstreamIdleTimeout != nil}
-  /// Clears the value of `downstreamIdleTimeout`. Subsequent reads from it will return its default value.
-  public mutating func clearDownstreamIdleTimeout() {_uniqueStorage()._downstreamIdleTimeout = nil}
-
-  public var upstreamIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_storage._upstreamIdleTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_uniqueStorage()._upstreamIdleTimeout = newValue}
-  }
-  /// Returns true if `upstreamIdleTimeout` has been explicitly set.
-  public var hasUpstreamIdleTimeout: Bool {_storage._upstreamIdleTimeout != nil}
-  /// Clears the value of `upstreamIdleTimeout`. Subsequent reads from it will return its default value.
-  public mutating func clearUpstreamIdleTimeout() {_uniqueStorage()._upstreamIdleTimeout = nil}
 
   public var accessLog: [Envoy_Config_Accesslog_V3_AccessLog] {
     get {_storage._accessLog}
@@ -162,15 +88,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
     set {_uniqueStorage()._hashPolicy = newValue}
   }
 
-  public var tunnelingConfig: Outrider_Unmodelled {
-    get {_storage._tunnelingConfig ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._tunnelingConfig = newValue}
-  }
-  /// Returns true if `tunnelingConfig` has been explicitly set.
-  public var hasTunnelingConfig: Bool {_storage._tunnelingConfig != nil}
-  /// Clears the value of `tunnelingConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearTunnelingConfig() {_uniqueStorage()._tunnelingConfig = nil}
-
   public var maxDownstreamConnectionDuration: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._maxDownstreamConnectionDuration ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._maxDownstreamConnectionDuration = newValue}
@@ -179,15 +96,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
   public var hasMaxDownstreamConnectionDuration: Bool {_storage._maxDownstreamConnectionDuration != nil}
   /// Clears the value of `maxDownstreamConnectionDuration`. Subsequent reads from it will return its default value.
   public mutating func clearMaxDownstreamConnectionDuration() {_uniqueStorage()._maxDownstreamConnectionDuration = nil}
-
-  public var maxDownstreamConnectionDurationJitterPercentage: Envoy_Type_V3_Percent {
-    get {_storage._maxDownstreamConnectionDurationJitterPercentage ?? Envoy_Type_V3_Percent()}
-    set {_uniqueStorage()._maxDownstreamConnectionDurationJitterPercentage = newValue}
-  }
-  /// Returns true if `maxDownstreamConnectionDurationJitterPercentage` has been explicitly set.
-  public var hasMaxDownstreamConnectionDurationJitterPercentage: Bool {_storage._maxDownstreamConnectionDurationJitterPercentage != nil}
-  /// Clears the value of `maxDownstreamConnectionDurationJitterPercentage`. Subsequent reads from it will return its default value.
-  public mutating func clearMaxDownstreamConnectionDurationJitterPercentage() {_uniqueStorage()._maxDownstreamConnectionDurationJitterPercentage = nil}
 
   public var accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._accessLogFlushInterval ?? SwiftProtobuf.Google_Protobuf_Duration()}
@@ -211,25 +119,6 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
   public var hasAccessLogOptions: Bool {_storage._accessLogOptions != nil}
   /// Clears the value of `accessLogOptions`. Subsequent reads from it will return its default value.
   public mutating func clearAccessLogOptions() {_uniqueStorage()._accessLogOptions = nil}
-
-  public var proxyProtocolTlvs: [Envoy_Config_Core_V3_TlvEntry] {
-    get {_storage._proxyProtocolTlvs}
-    set {_uniqueStorage()._proxyProtocolTlvs = newValue}
-  }
-
-  public var upstreamConnectMode: Envoy_Extensions_Filters_Network_TcpProxy_V3_UpstreamConnectMode {
-    get {_storage._upstreamConnectMode}
-    set {_uniqueStorage()._upstreamConnectMode = newValue}
-  }
-
-  public var maxEarlyDataBytes: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_storage._maxEarlyDataBytes ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_uniqueStorage()._maxEarlyDataBytes = newValue}
-  }
-  /// Returns true if `maxEarlyDataBytes` has been explicitly set.
-  public var hasMaxEarlyDataBytes: Bool {_storage._maxEarlyDataBytes != nil}
-  /// Clears the value of `maxEarlyDataBytes`. Subsequent reads from it will return its default value.
-  public mutating func clearMaxEarlyDataBytes() {_uniqueStorage()._maxEarlyDataBytes = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -257,20 +146,9 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
 
       public var weight: UInt32 = 0
 
-      public var metadataMatch: Envoy_Config_Core_V3_Metadata {
-        get {_metadataMatch ?? Envoy_Config_Core_V3_Metadata()}
-        set {_metadataMatch = newValue}
-      }
-      /// Returns true if `metadataMatch` has been explicitly set.
-      public var hasMetadataMatch: Bool {self._metadataMatch != nil}
-      /// Clears the value of `metadataMatch`. Subsequent reads from it will return its default value.
-      public mutating func clearMetadataMatch() {self._metadataMatch = nil}
-
       public var unknownFields = SwiftProtobuf.UnknownStorage()
 
       public init() {}
-
-      fileprivate var _metadataMatch: Envoy_Config_Core_V3_Metadata? = nil
     }
 
     public init() {}
@@ -308,35 +186,22 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.network.tcp_proxy.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_UpstreamConnectMode: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMMEDIATE\0\u{1}ON_DOWNSTREAM_DATA\0\u{1}ON_DOWNSTREAM_TLS_HANDSHAKE\0")
-}
-
 nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".TcpProxy"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stat_prefix\0\u{1}cluster\0\u{3}downstream_idle_timeout\0\u{3}upstream_idle_timeout\0\u{3}access_log\0\u{4}\u{2}max_connect_attempts\0\u{3}idle_timeout\0\u{3}metadata_match\0\u{3}weighted_clusters\0\u{3}hash_policy\0\u{3}tunneling_config\0\u{3}max_downstream_connection_duration\0\u{3}on_demand\0\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_connected\0\u{3}access_log_options\0\u{3}backoff_options\0\u{3}proxy_protocol_tlvs\0\u{3}max_downstream_connection_duration_jitter_percentage\0\u{3}upstream_connect_mode\0\u{3}max_early_data_bytes\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stat_prefix\0\u{1}cluster\0\u{4}\u{3}access_log\0\u{4}\u{2}max_connect_attempts\0\u{3}idle_timeout\0\u{4}\u{2}weighted_clusters\0\u{3}hash_policy\0\u{4}\u{2}max_downstream_connection_duration\0\u{4}\u{2}access_log_flush_interval\0\u{3}flush_access_log_on_connected\0\u{3}access_log_options\0\u{3}backoff_options\0")
 
   fileprivate class _StorageClass {
     var _statPrefix: String = String()
     var _clusterSpecifier: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.OneOf_ClusterSpecifier?
-    var _onDemand: Outrider_Unmodelled? = nil
-    var _metadataMatch: Envoy_Config_Core_V3_Metadata? = nil
     var _idleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
-    var _downstreamIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
-    var _upstreamIdleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
     var _maxConnectAttempts: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _backoffOptions: Envoy_Config_Core_V3_BackoffStrategy? = nil
     var _hashPolicy: [Envoy_Type_V3_HashPolicy] = []
-    var _tunnelingConfig: Outrider_Unmodelled? = nil
     var _maxDownstreamConnectionDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
-    var _maxDownstreamConnectionDurationJitterPercentage: Envoy_Type_V3_Percent? = nil
     var _accessLogFlushInterval: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _flushAccessLogOnConnected: Bool = false
     var _accessLogOptions: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.TcpAccessLogOptions? = nil
-    var _proxyProtocolTlvs: [Envoy_Config_Core_V3_TlvEntry] = []
-    var _upstreamConnectMode: Envoy_Extensions_Filters_Network_TcpProxy_V3_UpstreamConnectMode = .immediate
-    var _maxEarlyDataBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -349,24 +214,15 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
     init(copying source: _StorageClass) {
       _statPrefix = source._statPrefix
       _clusterSpecifier = source._clusterSpecifier
-      _onDemand = source._onDemand
-      _metadataMatch = source._metadataMatch
       _idleTimeout = source._idleTimeout
-      _downstreamIdleTimeout = source._downstreamIdleTimeout
-      _upstreamIdleTimeout = source._upstreamIdleTimeout
       _accessLog = source._accessLog
       _maxConnectAttempts = source._maxConnectAttempts
       _backoffOptions = source._backoffOptions
       _hashPolicy = source._hashPolicy
-      _tunnelingConfig = source._tunnelingConfig
       _maxDownstreamConnectionDuration = source._maxDownstreamConnectionDuration
-      _maxDownstreamConnectionDurationJitterPercentage = source._maxDownstreamConnectionDurationJitterPercentage
       _accessLogFlushInterval = source._accessLogFlushInterval
       _flushAccessLogOnConnected = source._flushAccessLogOnConnected
       _accessLogOptions = source._accessLogOptions
-      _proxyProtocolTlvs = source._proxyProtocolTlvs
-      _upstreamConnectMode = source._upstreamConnectMode
-      _maxEarlyDataBytes = source._maxEarlyDataBytes
     }
   }
 
@@ -394,12 +250,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
             _storage._clusterSpecifier = .cluster(v)
           }
         }()
-        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._downstreamIdleTimeout) }()
-        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._upstreamIdleTimeout) }()
         case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._accessLog) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._maxConnectAttempts) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._idleTimeout) }()
-        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._metadataMatch) }()
         case 10: try {
           var v: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.WeightedCluster?
           var hadOneofValue = false
@@ -414,17 +267,11 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
           }
         }()
         case 11: try { try decoder.decodeRepeatedMessageField(value: &_storage._hashPolicy) }()
-        case 12: try { try decoder.decodeSingularMessageField(value: &_storage._tunnelingConfig) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._maxDownstreamConnectionDuration) }()
-        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._onDemand) }()
         case 15: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogFlushInterval) }()
         case 16: try { try decoder.decodeSingularBoolField(value: &_storage._flushAccessLogOnConnected) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogOptions) }()
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._backoffOptions) }()
-        case 19: try { try decoder.decodeRepeatedMessageField(value: &_storage._proxyProtocolTlvs) }()
-        case 20: try { try decoder.decodeSingularMessageField(value: &_storage._maxDownstreamConnectionDurationJitterPercentage) }()
-        case 21: try { try decoder.decodeSingularEnumField(value: &_storage._upstreamConnectMode) }()
-        case 22: try { try decoder.decodeSingularMessageField(value: &_storage._maxEarlyDataBytes) }()
         default: break
         }
       }
@@ -443,12 +290,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
       try { if case .cluster(let v)? = _storage._clusterSpecifier {
         try visitor.visitSingularStringField(value: v, fieldNumber: 2)
       } }()
-      try { if let v = _storage._downstreamIdleTimeout {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-      } }()
-      try { if let v = _storage._upstreamIdleTimeout {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      } }()
       if !_storage._accessLog.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._accessLog, fieldNumber: 5)
       }
@@ -458,23 +299,14 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
       try { if let v = _storage._idleTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
       } }()
-      try { if let v = _storage._metadataMatch {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-      } }()
       try { if case .weightedClusters(let v)? = _storage._clusterSpecifier {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
       } }()
       if !_storage._hashPolicy.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._hashPolicy, fieldNumber: 11)
       }
-      try { if let v = _storage._tunnelingConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-      } }()
       try { if let v = _storage._maxDownstreamConnectionDuration {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
-      } }()
-      try { if let v = _storage._onDemand {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
       } }()
       try { if let v = _storage._accessLogFlushInterval {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
@@ -488,18 +320,6 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
       try { if let v = _storage._backoffOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
       } }()
-      if !_storage._proxyProtocolTlvs.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._proxyProtocolTlvs, fieldNumber: 19)
-      }
-      try { if let v = _storage._maxDownstreamConnectionDurationJitterPercentage {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
-      } }()
-      if _storage._upstreamConnectMode != .immediate {
-        try visitor.visitSingularEnumField(value: _storage._upstreamConnectMode, fieldNumber: 21)
-      }
-      try { if let v = _storage._maxEarlyDataBytes {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
-      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -511,24 +331,15 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
         let rhs_storage = _args.1
         if _storage._statPrefix != rhs_storage._statPrefix {return false}
         if _storage._clusterSpecifier != rhs_storage._clusterSpecifier {return false}
-        if _storage._onDemand != rhs_storage._onDemand {return false}
-        if _storage._metadataMatch != rhs_storage._metadataMatch {return false}
         if _storage._idleTimeout != rhs_storage._idleTimeout {return false}
-        if _storage._downstreamIdleTimeout != rhs_storage._downstreamIdleTimeout {return false}
-        if _storage._upstreamIdleTimeout != rhs_storage._upstreamIdleTimeout {return false}
         if _storage._accessLog != rhs_storage._accessLog {return false}
         if _storage._maxConnectAttempts != rhs_storage._maxConnectAttempts {return false}
         if _storage._backoffOptions != rhs_storage._backoffOptions {return false}
         if _storage._hashPolicy != rhs_storage._hashPolicy {return false}
-        if _storage._tunnelingConfig != rhs_storage._tunnelingConfig {return false}
         if _storage._maxDownstreamConnectionDuration != rhs_storage._maxDownstreamConnectionDuration {return false}
-        if _storage._maxDownstreamConnectionDurationJitterPercentage != rhs_storage._maxDownstreamConnectionDurationJitterPercentage {return false}
         if _storage._accessLogFlushInterval != rhs_storage._accessLogFlushInterval {return false}
         if _storage._flushAccessLogOnConnected != rhs_storage._flushAccessLogOnConnected {return false}
         if _storage._accessLogOptions != rhs_storage._accessLogOptions {return false}
-        if _storage._proxyProtocolTlvs != rhs_storage._proxyProtocolTlvs {return false}
-        if _storage._upstreamConnectMode != rhs_storage._upstreamConnectMode {return false}
-        if _storage._maxEarlyDataBytes != rhs_storage._maxEarlyDataBytes {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -570,7 +381,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.Weig
 
 nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.WeightedCluster.ClusterWeight: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.WeightedCluster.protoMessageName + ".ClusterWeight"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}weight\0\u{3}metadata_match\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}weight\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -580,33 +391,24 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.Weig
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.weight) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._metadataMatch) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.name.isEmpty {
       try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
     if self.weight != 0 {
       try visitor.visitSingularUInt32Field(value: self.weight, fieldNumber: 2)
     }
-    try { if let v = self._metadataMatch {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.WeightedCluster.ClusterWeight, rhs: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.WeightedCluster.ClusterWeight) -> Bool {
     if lhs.name != rhs.name {return false}
     if lhs.weight != rhs.weight {return false}
-    if lhs._metadataMatch != rhs._metadataMatch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

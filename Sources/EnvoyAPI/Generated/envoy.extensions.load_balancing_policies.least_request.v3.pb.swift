@@ -61,52 +61,7 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3
   /// Clears the value of `localityLbConfig`. Subsequent reads from it will return its default value.
   public mutating func clearLocalityLbConfig() {self._localityLbConfig = nil}
 
-  public var enableFullScan: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_enableFullScan ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_enableFullScan = newValue}
-  }
-  /// Returns true if `enableFullScan` has been explicitly set.
-  public var hasEnableFullScan: Bool {self._enableFullScan != nil}
-  /// Clears the value of `enableFullScan`. Subsequent reads from it will return its default value.
-  public mutating func clearEnableFullScan() {self._enableFullScan = nil}
-
-  public var selectionMethod: Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest.SelectionMethod = .nChoices
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public nonisolated enum SelectionMethod: SwiftProtobuf.Enum, Swift.CaseIterable {
-    public typealias RawValue = Int
-    case nChoices // = 0
-    case fullScan // = 1
-    case UNRECOGNIZED(Int)
-
-    public init() {
-      self = .nChoices
-    }
-
-    public init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .nChoices
-      case 1: self = .fullScan
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    public var rawValue: Int {
-      switch self {
-      case .nChoices: return 0
-      case .fullScan: return 1
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    public static let allCases: [Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest.SelectionMethod] = [
-      .nChoices,
-      .fullScan,
-    ]
-
-  }
 
   public init() {}
 
@@ -114,7 +69,6 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3
   fileprivate var _activeRequestBias: Envoy_Config_Core_V3_RuntimeDouble? = nil
   fileprivate var _slowStartConfig: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig? = nil
   fileprivate var _localityLbConfig: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig? = nil
-  fileprivate var _enableFullScan: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -123,7 +77,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.load_balancing
 
 nonisolated extension Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".LeastRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}choice_count\0\u{3}active_request_bias\0\u{3}slow_start_config\0\u{3}locality_lb_config\0\u{3}enable_full_scan\0\u{3}selection_method\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}choice_count\0\u{3}active_request_bias\0\u{3}slow_start_config\0\u{3}locality_lb_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -135,8 +89,6 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_Lea
       case 2: try { try decoder.decodeSingularMessageField(value: &self._activeRequestBias) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._slowStartConfig) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._localityLbConfig) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._enableFullScan) }()
-      case 6: try { try decoder.decodeSingularEnumField(value: &self.selectionMethod) }()
       default: break
       }
     }
@@ -159,12 +111,6 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_Lea
     try { if let v = self._localityLbConfig {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
-    try { if let v = self._enableFullScan {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
-    if self.selectionMethod != .nChoices {
-      try visitor.visitSingularEnumField(value: self.selectionMethod, fieldNumber: 6)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -173,13 +119,7 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_Lea
     if lhs._activeRequestBias != rhs._activeRequestBias {return false}
     if lhs._slowStartConfig != rhs._slowStartConfig {return false}
     if lhs._localityLbConfig != rhs._localityLbConfig {return false}
-    if lhs._enableFullScan != rhs._enableFullScan {return false}
-    if lhs.selectionMethod != rhs.selectionMethod {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
-}
-
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest.SelectionMethod: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0N_CHOICES\0\u{1}FULL_SCAN\0")
 }

@@ -27,10 +27,6 @@ public nonisolated struct Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDns
 
   public var resolvers: [Envoy_Config_Core_V3_Address] = []
 
-  public var useResolversAsFallback: Bool = false
-
-  public var filterUnroutableFamilies: Bool = false
-
   public var dnsResolverOptions: Envoy_Config_Core_V3_DnsResolverOptions {
     get {_dnsResolverOptions ?? Envoy_Config_Core_V3_DnsResolverOptions()}
     set {_dnsResolverOptions = newValue}
@@ -40,65 +36,11 @@ public nonisolated struct Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDns
   /// Clears the value of `dnsResolverOptions`. Subsequent reads from it will return its default value.
   public mutating func clearDnsResolverOptions() {self._dnsResolverOptions = nil}
 
-  public var udpMaxQueries: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_udpMaxQueries ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_udpMaxQueries = newValue}
-  }
-  /// Returns true if `udpMaxQueries` has been explicitly set.
-  public var hasUdpMaxQueries: Bool {self._udpMaxQueries != nil}
-  /// Clears the value of `udpMaxQueries`. Subsequent reads from it will return its default value.
-  public mutating func clearUdpMaxQueries() {self._udpMaxQueries = nil}
-
-  public var queryTimeoutSeconds: SwiftProtobuf.Google_Protobuf_UInt64Value {
-    get {_queryTimeoutSeconds ?? SwiftProtobuf.Google_Protobuf_UInt64Value()}
-    set {_queryTimeoutSeconds = newValue}
-  }
-  /// Returns true if `queryTimeoutSeconds` has been explicitly set.
-  public var hasQueryTimeoutSeconds: Bool {self._queryTimeoutSeconds != nil}
-  /// Clears the value of `queryTimeoutSeconds`. Subsequent reads from it will return its default value.
-  public mutating func clearQueryTimeoutSeconds() {self._queryTimeoutSeconds = nil}
-
-  public var queryTries: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_queryTries ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_queryTries = newValue}
-  }
-  /// Returns true if `queryTries` has been explicitly set.
-  public var hasQueryTries: Bool {self._queryTries != nil}
-  /// Clears the value of `queryTries`. Subsequent reads from it will return its default value.
-  public mutating func clearQueryTries() {self._queryTries = nil}
-
-  public var rotateNameservers: Bool = false
-
-  public var edns0MaxPayloadSize: SwiftProtobuf.Google_Protobuf_UInt32Value {
-    get {_edns0MaxPayloadSize ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-    set {_edns0MaxPayloadSize = newValue}
-  }
-  /// Returns true if `edns0MaxPayloadSize` has been explicitly set.
-  public var hasEdns0MaxPayloadSize: Bool {self._edns0MaxPayloadSize != nil}
-  /// Clears the value of `edns0MaxPayloadSize`. Subsequent reads from it will return its default value.
-  public mutating func clearEdns0MaxPayloadSize() {self._edns0MaxPayloadSize = nil}
-
-  public var maxUdpChannelDuration: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_maxUdpChannelDuration ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_maxUdpChannelDuration = newValue}
-  }
-  /// Returns true if `maxUdpChannelDuration` has been explicitly set.
-  public var hasMaxUdpChannelDuration: Bool {self._maxUdpChannelDuration != nil}
-  /// Clears the value of `maxUdpChannelDuration`. Subsequent reads from it will return its default value.
-  public mutating func clearMaxUdpChannelDuration() {self._maxUdpChannelDuration = nil}
-
-  public var reinitChannelOnTimeout: Bool = false
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _dnsResolverOptions: Envoy_Config_Core_V3_DnsResolverOptions? = nil
-  fileprivate var _udpMaxQueries: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-  fileprivate var _queryTimeoutSeconds: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
-  fileprivate var _queryTries: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-  fileprivate var _edns0MaxPayloadSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-  fileprivate var _maxUdpChannelDuration: SwiftProtobuf.Google_Protobuf_Duration? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -107,7 +49,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.network.dns_re
 
 nonisolated extension Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsResolverConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CaresDnsResolverConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}resolvers\0\u{3}dns_resolver_options\0\u{3}use_resolvers_as_fallback\0\u{3}filter_unroutable_families\0\u{3}udp_max_queries\0\u{3}query_timeout_seconds\0\u{3}query_tries\0\u{3}rotate_nameservers\0\u{3}edns0_max_payload_size\0\u{3}max_udp_channel_duration\0\u{3}reinit_channel_on_timeout\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}resolvers\0\u{3}dns_resolver_options\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -117,15 +59,6 @@ nonisolated extension Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsReso
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.resolvers) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._dnsResolverOptions) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.useResolversAsFallback) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.filterUnroutableFamilies) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._udpMaxQueries) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._queryTimeoutSeconds) }()
-      case 7: try { try decoder.decodeSingularMessageField(value: &self._queryTries) }()
-      case 8: try { try decoder.decodeSingularBoolField(value: &self.rotateNameservers) }()
-      case 9: try { try decoder.decodeSingularMessageField(value: &self._edns0MaxPayloadSize) }()
-      case 10: try { try decoder.decodeSingularMessageField(value: &self._maxUdpChannelDuration) }()
-      case 11: try { try decoder.decodeSingularBoolField(value: &self.reinitChannelOnTimeout) }()
       default: break
       }
     }
@@ -142,48 +75,12 @@ nonisolated extension Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsReso
     try { if let v = self._dnsResolverOptions {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    if self.useResolversAsFallback != false {
-      try visitor.visitSingularBoolField(value: self.useResolversAsFallback, fieldNumber: 3)
-    }
-    if self.filterUnroutableFamilies != false {
-      try visitor.visitSingularBoolField(value: self.filterUnroutableFamilies, fieldNumber: 4)
-    }
-    try { if let v = self._udpMaxQueries {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
-    try { if let v = self._queryTimeoutSeconds {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
-    try { if let v = self._queryTries {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-    } }()
-    if self.rotateNameservers != false {
-      try visitor.visitSingularBoolField(value: self.rotateNameservers, fieldNumber: 8)
-    }
-    try { if let v = self._edns0MaxPayloadSize {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    } }()
-    try { if let v = self._maxUdpChannelDuration {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-    } }()
-    if self.reinitChannelOnTimeout != false {
-      try visitor.visitSingularBoolField(value: self.reinitChannelOnTimeout, fieldNumber: 11)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsResolverConfig, rhs: Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsResolverConfig) -> Bool {
     if lhs.resolvers != rhs.resolvers {return false}
-    if lhs.useResolversAsFallback != rhs.useResolversAsFallback {return false}
-    if lhs.filterUnroutableFamilies != rhs.filterUnroutableFamilies {return false}
     if lhs._dnsResolverOptions != rhs._dnsResolverOptions {return false}
-    if lhs._udpMaxQueries != rhs._udpMaxQueries {return false}
-    if lhs._queryTimeoutSeconds != rhs._queryTimeoutSeconds {return false}
-    if lhs._queryTries != rhs._queryTries {return false}
-    if lhs.rotateNameservers != rhs.rotateNameservers {return false}
-    if lhs._edns0MaxPayloadSize != rhs._edns0MaxPayloadSize {return false}
-    if lhs._maxUdpChannelDuration != rhs._maxUdpChannelDuration {return false}
-    if lhs.reinitChannelOnTimeout != rhs.reinitChannelOnTimeout {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

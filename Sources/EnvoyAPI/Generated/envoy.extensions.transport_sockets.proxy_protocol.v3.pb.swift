@@ -43,10 +43,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_ProxyProtocol_V3_Pro
   /// Clears the value of `transportSocket`. Subsequent reads from it will return its default value.
   public mutating func clearTransportSocket() {self._transportSocket = nil}
 
-  public var allowUnspecifiedAddress: Bool = false
-
-  public var tlvAsPoolKey: Bool = false
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -61,7 +57,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.transport_sock
 
 nonisolated extension Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".ProxyProtocolUpstreamTransport"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}config\0\u{3}transport_socket\0\u{3}allow_unspecified_address\0\u{3}tlv_as_pool_key\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}config\0\u{3}transport_socket\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -71,8 +67,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyPr
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._config) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._transportSocket) }()
-      case 3: try { try decoder.decodeSingularBoolField(value: &self.allowUnspecifiedAddress) }()
-      case 4: try { try decoder.decodeSingularBoolField(value: &self.tlvAsPoolKey) }()
       default: break
       }
     }
@@ -89,20 +83,12 @@ nonisolated extension Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyPr
     try { if let v = self._transportSocket {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    if self.allowUnspecifiedAddress != false {
-      try visitor.visitSingularBoolField(value: self.allowUnspecifiedAddress, fieldNumber: 3)
-    }
-    if self.tlvAsPoolKey != false {
-      try visitor.visitSingularBoolField(value: self.tlvAsPoolKey, fieldNumber: 4)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport, rhs: Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport) -> Bool {
     if lhs._config != rhs._config {return false}
     if lhs._transportSocket != rhs._transportSocket {return false}
-    if lhs.allowUnspecifiedAddress != rhs.allowUnspecifiedAddress {return false}
-    if lhs.tlvAsPoolKey != rhs.tlvAsPoolKey {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

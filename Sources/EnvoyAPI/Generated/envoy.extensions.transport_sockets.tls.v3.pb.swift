@@ -34,15 +34,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_CertificateVa
   /// Clears the value of `trustedCa`. Subsequent reads from it will return its default value.
   public mutating func clearTrustedCa() {self._trustedCa = nil}
 
-  public var caCertificateProviderInstance: Outrider_Unmodelled {
-    get {_caCertificateProviderInstance ?? Outrider_Unmodelled()}
-    set {_caCertificateProviderInstance = newValue}
-  }
-  /// Returns true if `caCertificateProviderInstance` has been explicitly set.
-  public var hasCaCertificateProviderInstance: Bool {self._caCertificateProviderInstance != nil}
-  /// Clears the value of `caCertificateProviderInstance`. Subsequent reads from it will return its default value.
-  public mutating func clearCaCertificateProviderInstance() {self._caCertificateProviderInstance = nil}
-
   public var systemRootCerts: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext.SystemRootCerts {
     get {_systemRootCerts ?? Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext.SystemRootCerts()}
     set {_systemRootCerts = newValue}
@@ -69,15 +60,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_CertificateVa
 
   public var matchSubjectAltNames: [Envoy_Type_Matcher_V3_StringMatcher] = []
 
-  public var requireSignedCertificateTimestamp: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_requireSignedCertificateTimestamp ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_requireSignedCertificateTimestamp = newValue}
-  }
-  /// Returns true if `requireSignedCertificateTimestamp` has been explicitly set.
-  public var hasRequireSignedCertificateTimestamp: Bool {self._requireSignedCertificateTimestamp != nil}
-  /// Clears the value of `requireSignedCertificateTimestamp`. Subsequent reads from it will return its default value.
-  public mutating func clearRequireSignedCertificateTimestamp() {self._requireSignedCertificateTimestamp = nil}
-
   public var crl: Envoy_Config_Core_V3_DataSource {
     get {_crl ?? Envoy_Config_Core_V3_DataSource()}
     set {_crl = newValue}
@@ -90,15 +72,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_CertificateVa
   public var allowExpiredCertificate: Bool = false
 
   public var trustChainVerification: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext.TrustChainVerification = .verifyTrustChain
-
-  public var customValidatorConfig: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_customValidatorConfig ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_customValidatorConfig = newValue}
-  }
-  /// Returns true if `customValidatorConfig` has been explicitly set.
-  public var hasCustomValidatorConfig: Bool {self._customValidatorConfig != nil}
-  /// Clears the value of `customValidatorConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearCustomValidatorConfig() {self._customValidatorConfig = nil}
 
   public var onlyVerifyLeafCertCrl: Bool = false
 
@@ -160,12 +133,9 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_CertificateVa
   public init() {}
 
   fileprivate var _trustedCa: Envoy_Config_Core_V3_DataSource? = nil
-  fileprivate var _caCertificateProviderInstance: Outrider_Unmodelled? = nil
   fileprivate var _systemRootCerts: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext.SystemRootCerts? = nil
   fileprivate var _watchedDirectory: Envoy_Config_Core_V3_WatchedDirectory? = nil
-  fileprivate var _requireSignedCertificateTimestamp: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
   fileprivate var _crl: Envoy_Config_Core_V3_DataSource? = nil
-  fileprivate var _customValidatorConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
   fileprivate var _maxVerifyDepth: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
@@ -192,42 +162,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsCont
     get {_storage._tlsCertificateSdsSecretConfigs}
     set {_uniqueStorage()._tlsCertificateSdsSecretConfigs = newValue}
   }
-
-  public var tlsCertificateProviderInstance: Outrider_Unmodelled {
-    get {_storage._tlsCertificateProviderInstance ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._tlsCertificateProviderInstance = newValue}
-  }
-  /// Returns true if `tlsCertificateProviderInstance` has been explicitly set.
-  public var hasTlsCertificateProviderInstance: Bool {_storage._tlsCertificateProviderInstance != nil}
-  /// Clears the value of `tlsCertificateProviderInstance`. Subsequent reads from it will return its default value.
-  public mutating func clearTlsCertificateProviderInstance() {_uniqueStorage()._tlsCertificateProviderInstance = nil}
-
-  public var customTlsCertificateSelector: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._customTlsCertificateSelector ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._customTlsCertificateSelector = newValue}
-  }
-  /// Returns true if `customTlsCertificateSelector` has been explicitly set.
-  public var hasCustomTlsCertificateSelector: Bool {_storage._customTlsCertificateSelector != nil}
-  /// Clears the value of `customTlsCertificateSelector`. Subsequent reads from it will return its default value.
-  public mutating func clearCustomTlsCertificateSelector() {_uniqueStorage()._customTlsCertificateSelector = nil}
-
-  public var tlsCertificateCertificateProvider: Outrider_Unmodelled {
-    get {_storage._tlsCertificateCertificateProvider ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._tlsCertificateCertificateProvider = newValue}
-  }
-  /// Returns true if `tlsCertificateCertificateProvider` has been explicitly set.
-  public var hasTlsCertificateCertificateProvider: Bool {_storage._tlsCertificateCertificateProvider != nil}
-  /// Clears the value of `tlsCertificateCertificateProvider`. Subsequent reads from it will return its default value.
-  public mutating func clearTlsCertificateCertificateProvider() {_uniqueStorage()._tlsCertificateCertificateProvider = nil}
-
-  public var tlsCertificateCertificateProviderInstance: Outrider_Unmodelled {
-    get {_storage._tlsCertificateCertificateProviderInstance ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._tlsCertificateCertificateProviderInstance = newValue}
-  }
-  /// Returns true if `tlsCertificateCertificateProviderInstance` has been explicitly set.
-  public var hasTlsCertificateCertificateProviderInstance: Bool {_storage._tlsCertificateCertificateProviderInstance != nil}
-  /// Clears the value of `tlsCertificateCertificateProviderInstance`. Subsequent reads from it will return its default value.
-  public mutating func clearTlsCertificateCertificateProviderInstance() {_uniqueStorage()._tlsCertificateCertificateProviderInstance = nil}
 
   public var validationContextType: OneOf_ValidationContextType? {
     get {return _storage._validationContextType}
@@ -279,24 +213,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsCont
     set {_uniqueStorage()._alpnProtocols = newValue}
   }
 
-  public var customHandshaker: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._customHandshaker ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._customHandshaker = newValue}
-  }
-  /// Returns true if `customHandshaker` has been explicitly set.
-  public var hasCustomHandshaker: Bool {_storage._customHandshaker != nil}
-  /// Clears the value of `customHandshaker`. Subsequent reads from it will return its default value.
-  public mutating func clearCustomHandshaker() {_uniqueStorage()._customHandshaker = nil}
-
-  public var keyLog: Outrider_Unmodelled {
-    get {_storage._keyLog ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._keyLog = newValue}
-  }
-  /// Returns true if `keyLog` has been explicitly set.
-  public var hasKeyLog: Bool {_storage._keyLog != nil}
-  /// Clears the value of `keyLog`. Subsequent reads from it will return its default value.
-  public mutating func clearKeyLog() {_uniqueStorage()._keyLog = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_ValidationContextType: Equatable, Sendable {
@@ -331,24 +247,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsCont
     /// Clears the value of `validationContextSdsSecretConfig`. Subsequent reads from it will return its default value.
     public mutating func clearValidationContextSdsSecretConfig() {_uniqueStorage()._validationContextSdsSecretConfig = nil}
 
-    public var validationContextCertificateProvider: Outrider_Unmodelled {
-      get {_storage._validationContextCertificateProvider ?? Outrider_Unmodelled()}
-      set {_uniqueStorage()._validationContextCertificateProvider = newValue}
-    }
-    /// Returns true if `validationContextCertificateProvider` has been explicitly set.
-    public var hasValidationContextCertificateProvider: Bool {_storage._validationContextCertificateProvider != nil}
-    /// Clears the value of `validationContextCertificateProvider`. Subsequent reads from it will return its default value.
-    public mutating func clearValidationContextCertificateProvider() {_uniqueStorage()._validationContextCertificateProvider = nil}
-
-    public var validationContextCertificateProviderInstance: Outrider_Unmodelled {
-      get {_storage._validationContextCertificateProviderInstance ?? Outrider_Unmodelled()}
-      set {_uniqueStorage()._validationContextCertificateProviderInstance = newValue}
-    }
-    /// Returns true if `validationContextCertificateProviderInstance` has been explicitly set.
-    public var hasValidationContextCertificateProviderInstance: Bool {_storage._validationContextCertificateProviderInstance != nil}
-    /// Clears the value of `validationContextCertificateProviderInstance`. Subsequent reads from it will return its default value.
-    public mutating func clearValidationContextCertificateProviderInstance() {_uniqueStorage()._validationContextCertificateProviderInstance = nil}
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
@@ -361,87 +259,94 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsCont
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext: Sendable {
+public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var commonTlsContext: Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext {
-    get {_commonTlsContext ?? Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext()}
-    set {_commonTlsContext = newValue}
+    get {_storage._commonTlsContext ?? Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext()}
+    set {_uniqueStorage()._commonTlsContext = newValue}
   }
   /// Returns true if `commonTlsContext` has been explicitly set.
-  public var hasCommonTlsContext: Bool {self._commonTlsContext != nil}
+  public var hasCommonTlsContext: Bool {_storage._commonTlsContext != nil}
   /// Clears the value of `commonTlsContext`. Subsequent reads from it will return its default value.
-  public mutating func clearCommonTlsContext() {self._commonTlsContext = nil}
+  public mutating func clearCommonTlsContext() {_uniqueStorage()._commonTlsContext = nil}
 
   public var requireClientCertificate: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_requireClientCertificate ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_requireClientCertificate = newValue}
+    get {_storage._requireClientCertificate ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._requireClientCertificate = newValue}
   }
   /// Returns true if `requireClientCertificate` has been explicitly set.
-  public var hasRequireClientCertificate: Bool {self._requireClientCertificate != nil}
+  public var hasRequireClientCertificate: Bool {_storage._requireClientCertificate != nil}
   /// Clears the value of `requireClientCertificate`. Subsequent reads from it will return its default value.
-  public mutating func clearRequireClientCertificate() {self._requireClientCertificate = nil}
+  public mutating func clearRequireClientCertificate() {_uniqueStorage()._requireClientCertificate = nil}
 
   public var requireSni: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_requireSni ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_requireSni = newValue}
+    get {_storage._requireSni ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._requireSni = newValue}
   }
   /// Returns true if `requireSni` has been explicitly set.
-  public var hasRequireSni: Bool {self._requireSni != nil}
+  public var hasRequireSni: Bool {_storage._requireSni != nil}
   /// Clears the value of `requireSni`. Subsequent reads from it will return its default value.
-  public mutating func clearRequireSni() {self._requireSni = nil}
+  public mutating func clearRequireSni() {_uniqueStorage()._requireSni = nil}
 
-  public var sessionTicketKeysType: Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext.OneOf_SessionTicketKeysType? = nil
+  public var sessionTicketKeysType: OneOf_SessionTicketKeysType? {
+    get {return _storage._sessionTicketKeysType}
+    set {_uniqueStorage()._sessionTicketKeysType = newValue}
+  }
 
   public var sessionTicketKeys: Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys {
     get {
-      if case .sessionTicketKeys(let v)? = sessionTicketKeysType {return v}
+      if case .sessionTicketKeys(let v)? = _storage._sessionTicketKeysType {return v}
       return Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys()
     }
-    set {sessionTicketKeysType = .sessionTicketKeys(newValue)}
+    set {_uniqueStorage()._sessionTicketKeysType = .sessionTicketKeys(newValue)}
   }
 
   public var sessionTicketKeysSdsSecretConfig: Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig {
     get {
-      if case .sessionTicketKeysSdsSecretConfig(let v)? = sessionTicketKeysType {return v}
+      if case .sessionTicketKeysSdsSecretConfig(let v)? = _storage._sessionTicketKeysType {return v}
       return Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig()
     }
-    set {sessionTicketKeysType = .sessionTicketKeysSdsSecretConfig(newValue)}
+    set {_uniqueStorage()._sessionTicketKeysType = .sessionTicketKeysSdsSecretConfig(newValue)}
   }
 
   public var disableStatelessSessionResumption: Bool {
     get {
-      if case .disableStatelessSessionResumption(let v)? = sessionTicketKeysType {return v}
+      if case .disableStatelessSessionResumption(let v)? = _storage._sessionTicketKeysType {return v}
       return false
     }
-    set {sessionTicketKeysType = .disableStatelessSessionResumption(newValue)}
+    set {_uniqueStorage()._sessionTicketKeysType = .disableStatelessSessionResumption(newValue)}
   }
 
-  public var disableStatefulSessionResumption: Bool = false
+  public var disableStatefulSessionResumption: Bool {
+    get {_storage._disableStatefulSessionResumption}
+    set {_uniqueStorage()._disableStatefulSessionResumption = newValue}
+  }
 
   public var sessionTimeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_sessionTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_sessionTimeout = newValue}
+    get {_storage._sessionTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._sessionTimeout = newValue}
   }
   /// Returns true if `sessionTimeout` has been explicitly set.
-  public var hasSessionTimeout: Bool {self._sessionTimeout != nil}
+  public var hasSessionTimeout: Bool {_storage._sessionTimeout != nil}
   /// Clears the value of `sessionTimeout`. Subsequent reads from it will return its default value.
-  public mutating func clearSessionTimeout() {self._sessionTimeout = nil}
-
-  public var ocspStaplePolicy: Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext.OcspStaplePolicy = .lenientStapling
+  public mutating func clearSessionTimeout() {_uniqueStorage()._sessionTimeout = nil}
 
   public var fullScanCertsOnSniMismatch: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_fullScanCertsOnSniMismatch ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_fullScanCertsOnSniMismatch = newValue}
+    get {_storage._fullScanCertsOnSniMismatch ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_uniqueStorage()._fullScanCertsOnSniMismatch = newValue}
   }
   /// Returns true if `fullScanCertsOnSniMismatch` has been explicitly set.
-  public var hasFullScanCertsOnSniMismatch: Bool {self._fullScanCertsOnSniMismatch != nil}
+  public var hasFullScanCertsOnSniMismatch: Bool {_storage._fullScanCertsOnSniMismatch != nil}
   /// Clears the value of `fullScanCertsOnSniMismatch`. Subsequent reads from it will return its default value.
-  public mutating func clearFullScanCertsOnSniMismatch() {self._fullScanCertsOnSniMismatch = nil}
+  public mutating func clearFullScanCertsOnSniMismatch() {_uniqueStorage()._fullScanCertsOnSniMismatch = nil}
 
-  public var preferClientCiphers: Bool = false
+  public var preferClientCiphers: Bool {
+    get {_storage._preferClientCiphers}
+    set {_uniqueStorage()._preferClientCiphers = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -452,51 +357,9 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTls
 
   }
 
-  public nonisolated enum OcspStaplePolicy: SwiftProtobuf.Enum, Swift.CaseIterable {
-    public typealias RawValue = Int
-    case lenientStapling // = 0
-    case strictStapling // = 1
-    case mustStaple // = 2
-    case UNRECOGNIZED(Int)
-
-    public init() {
-      self = .lenientStapling
-    }
-
-    public init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .lenientStapling
-      case 1: self = .strictStapling
-      case 2: self = .mustStaple
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    public var rawValue: Int {
-      switch self {
-      case .lenientStapling: return 0
-      case .strictStapling: return 1
-      case .mustStaple: return 2
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    public static let allCases: [Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext.OcspStaplePolicy] = [
-      .lenientStapling,
-      .strictStapling,
-      .mustStaple,
-    ]
-
-  }
-
   public init() {}
 
-  fileprivate var _commonTlsContext: Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext? = nil
-  fileprivate var _requireClientCertificate: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  fileprivate var _requireSni: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
-  fileprivate var _sessionTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
-  fileprivate var _fullScanCertsOnSniMismatch: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret: Sendable {
@@ -504,95 +367,73 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var secret: Envoy_Config_Core_V3_DataSource {
-    get {_secret ?? Envoy_Config_Core_V3_DataSource()}
-    set {_secret = newValue}
-  }
-  /// Returns true if `secret` has been explicitly set.
-  public var hasSecret: Bool {self._secret != nil}
-  /// Clears the value of `secret`. Subsequent reads from it will return its default value.
-  public mutating func clearSecret() {self._secret = nil}
-
-  public var secrets: Dictionary<String,Envoy_Config_Core_V3_DataSource> = [:]
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
-
-  fileprivate var _secret: Envoy_Config_Core_V3_DataSource? = nil
 }
 
-public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig: @unchecked Sendable {
+public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var name: String {
-    get {_storage._name}
-    set {_uniqueStorage()._name = newValue}
-  }
+  public var name: String = String()
 
   public var sdsConfig: Envoy_Config_Core_V3_ConfigSource {
-    get {_storage._sdsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
-    set {_uniqueStorage()._sdsConfig = newValue}
+    get {_sdsConfig ?? Envoy_Config_Core_V3_ConfigSource()}
+    set {_sdsConfig = newValue}
   }
   /// Returns true if `sdsConfig` has been explicitly set.
-  public var hasSdsConfig: Bool {_storage._sdsConfig != nil}
+  public var hasSdsConfig: Bool {self._sdsConfig != nil}
   /// Clears the value of `sdsConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearSdsConfig() {_uniqueStorage()._sdsConfig = nil}
+  public mutating func clearSdsConfig() {self._sdsConfig = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _sdsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
 }
 
-public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_Secret: @unchecked Sendable {
+public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_Secret: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var name: String {
-    get {_storage._name}
-    set {_uniqueStorage()._name = newValue}
-  }
+  public var name: String = String()
 
-  public var type: OneOf_Type? {
-    get {return _storage._type}
-    set {_uniqueStorage()._type = newValue}
-  }
+  public var type: Envoy_Extensions_TransportSockets_Tls_V3_Secret.OneOf_Type? = nil
 
   public var tlsCertificate: Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate {
     get {
-      if case .tlsCertificate(let v)? = _storage._type {return v}
+      if case .tlsCertificate(let v)? = type {return v}
       return Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate()
     }
-    set {_uniqueStorage()._type = .tlsCertificate(newValue)}
+    set {type = .tlsCertificate(newValue)}
   }
 
   public var sessionTicketKeys: Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys {
     get {
-      if case .sessionTicketKeys(let v)? = _storage._type {return v}
+      if case .sessionTicketKeys(let v)? = type {return v}
       return Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys()
     }
-    set {_uniqueStorage()._type = .sessionTicketKeys(newValue)}
+    set {type = .sessionTicketKeys(newValue)}
   }
 
   public var validationContext: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext {
     get {
-      if case .validationContext(let v)? = _storage._type {return v}
+      if case .validationContext(let v)? = type {return v}
       return Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext()
     }
-    set {_uniqueStorage()._type = .validationContext(newValue)}
+    set {type = .validationContext(newValue)}
   }
 
   public var genericSecret: Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret {
     get {
-      if case .genericSecret(let v)? = _storage._type {return v}
+      if case .genericSecret(let v)? = type {return v}
       return Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret()
     }
-    set {_uniqueStorage()._type = .genericSecret(newValue)}
+    set {type = .genericSecret(newValue)}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -606,8 +447,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_Secret: @unch
   }
 
   public init() {}
-
-  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_SubjectAltNameMatcher: Sendable {
@@ -726,15 +565,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificat
   /// Clears the value of `watchedDirectory`. Subsequent reads from it will return its default value.
   public mutating func clearWatchedDirectory() {self._watchedDirectory = nil}
 
-  public var privateKeyProvider: Outrider_Unmodelled {
-    get {_privateKeyProvider ?? Outrider_Unmodelled()}
-    set {_privateKeyProvider = newValue}
-  }
-  /// Returns true if `privateKeyProvider` has been explicitly set.
-  public var hasPrivateKeyProvider: Bool {self._privateKeyProvider != nil}
-  /// Clears the value of `privateKeyProvider`. Subsequent reads from it will return its default value.
-  public mutating func clearPrivateKeyProvider() {self._privateKeyProvider = nil}
-
   public var password: Envoy_Config_Core_V3_DataSource {
     get {_password ?? Envoy_Config_Core_V3_DataSource()}
     set {_password = newValue}
@@ -744,17 +574,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificat
   /// Clears the value of `password`. Subsequent reads from it will return its default value.
   public mutating func clearPassword() {self._password = nil}
 
-  public var ocspStaple: Envoy_Config_Core_V3_DataSource {
-    get {_ocspStaple ?? Envoy_Config_Core_V3_DataSource()}
-    set {_ocspStaple = newValue}
-  }
-  /// Returns true if `ocspStaple` has been explicitly set.
-  public var hasOcspStaple: Bool {self._ocspStaple != nil}
-  /// Clears the value of `ocspStaple`. Subsequent reads from it will return its default value.
-  public mutating func clearOcspStaple() {self._ocspStaple = nil}
-
-  public var signedCertificateTimestamp: [Envoy_Config_Core_V3_DataSource] = []
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -763,9 +582,7 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificat
   fileprivate var _privateKey: Envoy_Config_Core_V3_DataSource? = nil
   fileprivate var _pkcs12: Envoy_Config_Core_V3_DataSource? = nil
   fileprivate var _watchedDirectory: Envoy_Config_Core_V3_WatchedDirectory? = nil
-  fileprivate var _privateKeyProvider: Outrider_Unmodelled? = nil
   fileprivate var _password: Envoy_Config_Core_V3_DataSource? = nil
-  fileprivate var _ocspStaple: Envoy_Config_Core_V3_DataSource? = nil
 }
 
 public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters: Sendable {
@@ -782,8 +599,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters
   public var ecdhCurves: [String] = []
 
   public var signatureAlgorithms: [String] = []
-
-  public var compliancePolicies: [Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters.CompliancePolicy] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -829,36 +644,6 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters
       .tlsv11,
       .tlsv12,
       .tlsv13,
-    ]
-
-  }
-
-  public nonisolated enum CompliancePolicy: SwiftProtobuf.Enum, Swift.CaseIterable {
-    public typealias RawValue = Int
-    case fips202205 // = 0
-    case UNRECOGNIZED(Int)
-
-    public init() {
-      self = .fips202205
-    }
-
-    public init?(rawValue: Int) {
-      switch rawValue {
-      case 0: self = .fips202205
-      default: self = .UNRECOGNIZED(rawValue)
-      }
-    }
-
-    public var rawValue: Int {
-      switch self {
-      case .fips202205: return 0
-      case .UNRECOGNIZED(let i): return i
-      }
-    }
-
-    // The compiler won't synthesize support with the UNRECOGNIZED case.
-    public static let allCases: [Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters.CompliancePolicy] = [
-      .fips202205,
     ]
 
   }
@@ -909,22 +694,12 @@ public nonisolated struct Envoy_Extensions_TransportSockets_Tls_V3_UpstreamTlsCo
   /// Clears the value of `maxSessionKeys`. Subsequent reads from it will return its default value.
   public mutating func clearMaxSessionKeys() {self._maxSessionKeys = nil}
 
-  public var enforceRsaKeyUsage: SwiftProtobuf.Google_Protobuf_BoolValue {
-    get {_enforceRsaKeyUsage ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
-    set {_enforceRsaKeyUsage = newValue}
-  }
-  /// Returns true if `enforceRsaKeyUsage` has been explicitly set.
-  public var hasEnforceRsaKeyUsage: Bool {self._enforceRsaKeyUsage != nil}
-  /// Clears the value of `enforceRsaKeyUsage`. Subsequent reads from it will return its default value.
-  public mutating func clearEnforceRsaKeyUsage() {self._enforceRsaKeyUsage = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
   fileprivate var _commonTlsContext: Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext? = nil
   fileprivate var _maxSessionKeys: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
-  fileprivate var _enforceRsaKeyUsage: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -933,7 +708,7 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.transport_sock
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CertificateValidationContext"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}trusted_ca\0\u{3}verify_certificate_hash\0\u{3}verify_certificate_spki\0\u{4}\u{3}require_signed_certificate_timestamp\0\u{1}crl\0\u{3}allow_expired_certificate\0\u{3}match_subject_alt_names\0\u{3}trust_chain_verification\0\u{3}watched_directory\0\u{3}custom_validator_config\0\u{3}ca_certificate_provider_instance\0\u{3}only_verify_leaf_cert_crl\0\u{3}match_typed_subject_alt_names\0\u{3}max_verify_depth\0\u{3}system_root_certs\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}trusted_ca\0\u{3}verify_certificate_hash\0\u{3}verify_certificate_spki\0\u{2}\u{4}crl\0\u{3}allow_expired_certificate\0\u{3}match_subject_alt_names\0\u{3}trust_chain_verification\0\u{3}watched_directory\0\u{4}\u{3}only_verify_leaf_cert_crl\0\u{3}match_typed_subject_alt_names\0\u{3}max_verify_depth\0\u{3}system_root_certs\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -944,14 +719,11 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CertificateValida
       case 1: try { try decoder.decodeSingularMessageField(value: &self._trustedCa) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.verifyCertificateHash) }()
       case 3: try { try decoder.decodeRepeatedStringField(value: &self.verifyCertificateSpki) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._requireSignedCertificateTimestamp) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._crl) }()
       case 8: try { try decoder.decodeSingularBoolField(value: &self.allowExpiredCertificate) }()
       case 9: try { try decoder.decodeRepeatedMessageField(value: &self.matchSubjectAltNames) }()
       case 10: try { try decoder.decodeSingularEnumField(value: &self.trustChainVerification) }()
       case 11: try { try decoder.decodeSingularMessageField(value: &self._watchedDirectory) }()
-      case 12: try { try decoder.decodeSingularMessageField(value: &self._customValidatorConfig) }()
-      case 13: try { try decoder.decodeSingularMessageField(value: &self._caCertificateProviderInstance) }()
       case 14: try { try decoder.decodeSingularBoolField(value: &self.onlyVerifyLeafCertCrl) }()
       case 15: try { try decoder.decodeRepeatedMessageField(value: &self.matchTypedSubjectAltNames) }()
       case 16: try { try decoder.decodeSingularMessageField(value: &self._maxVerifyDepth) }()
@@ -975,9 +747,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CertificateValida
     if !self.verifyCertificateSpki.isEmpty {
       try visitor.visitRepeatedStringField(value: self.verifyCertificateSpki, fieldNumber: 3)
     }
-    try { if let v = self._requireSignedCertificateTimestamp {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
     try { if let v = self._crl {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
@@ -992,12 +761,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CertificateValida
     }
     try { if let v = self._watchedDirectory {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-    } }()
-    try { if let v = self._customValidatorConfig {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-    } }()
-    try { if let v = self._caCertificateProviderInstance {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
     } }()
     if self.onlyVerifyLeafCertCrl != false {
       try visitor.visitSingularBoolField(value: self.onlyVerifyLeafCertCrl, fieldNumber: 14)
@@ -1016,18 +779,15 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CertificateValida
 
   public static func ==(lhs: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext, rhs: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext) -> Bool {
     if lhs._trustedCa != rhs._trustedCa {return false}
-    if lhs._caCertificateProviderInstance != rhs._caCertificateProviderInstance {return false}
     if lhs._systemRootCerts != rhs._systemRootCerts {return false}
     if lhs._watchedDirectory != rhs._watchedDirectory {return false}
     if lhs.verifyCertificateSpki != rhs.verifyCertificateSpki {return false}
     if lhs.verifyCertificateHash != rhs.verifyCertificateHash {return false}
     if lhs.matchTypedSubjectAltNames != rhs.matchTypedSubjectAltNames {return false}
     if lhs.matchSubjectAltNames != rhs.matchSubjectAltNames {return false}
-    if lhs._requireSignedCertificateTimestamp != rhs._requireSignedCertificateTimestamp {return false}
     if lhs._crl != rhs._crl {return false}
     if lhs.allowExpiredCertificate != rhs.allowExpiredCertificate {return false}
     if lhs.trustChainVerification != rhs.trustChainVerification {return false}
-    if lhs._customValidatorConfig != rhs._customValidatorConfig {return false}
     if lhs.onlyVerifyLeafCertCrl != rhs.onlyVerifyLeafCertCrl {return false}
     if lhs._maxVerifyDepth != rhs._maxVerifyDepth {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -1060,20 +820,14 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CertificateValida
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".CommonTlsContext"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tls_params\0\u{3}tls_certificates\0\u{3}validation_context\0\u{3}alpn_protocols\0\u{4}\u{2}tls_certificate_sds_secret_configs\0\u{3}validation_context_sds_secret_config\0\u{3}combined_validation_context\0\u{3}tls_certificate_certificate_provider\0\u{3}validation_context_certificate_provider\0\u{3}tls_certificate_certificate_provider_instance\0\u{3}validation_context_certificate_provider_instance\0\u{3}custom_handshaker\0\u{3}tls_certificate_provider_instance\0\u{3}key_log\0\u{3}custom_tls_certificate_selector\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tls_params\0\u{3}tls_certificates\0\u{3}validation_context\0\u{3}alpn_protocols\0\u{4}\u{2}tls_certificate_sds_secret_configs\0\u{3}validation_context_sds_secret_config\0\u{3}combined_validation_context\0\u{4}\u{2}validation_context_certificate_provider\0\u{4}\u{2}validation_context_certificate_provider_instance\0")
 
   fileprivate class _StorageClass {
     var _tlsParams: Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters? = nil
     var _tlsCertificates: [Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate] = []
     var _tlsCertificateSdsSecretConfigs: [Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig] = []
-    var _tlsCertificateProviderInstance: Outrider_Unmodelled? = nil
-    var _customTlsCertificateSelector: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
-    var _tlsCertificateCertificateProvider: Outrider_Unmodelled? = nil
-    var _tlsCertificateCertificateProviderInstance: Outrider_Unmodelled? = nil
     var _validationContextType: Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext.OneOf_ValidationContextType?
     var _alpnProtocols: [String] = []
-    var _customHandshaker: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
-    var _keyLog: Outrider_Unmodelled? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1087,14 +841,8 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext:
       _tlsParams = source._tlsParams
       _tlsCertificates = source._tlsCertificates
       _tlsCertificateSdsSecretConfigs = source._tlsCertificateSdsSecretConfigs
-      _tlsCertificateProviderInstance = source._tlsCertificateProviderInstance
-      _customTlsCertificateSelector = source._customTlsCertificateSelector
-      _tlsCertificateCertificateProvider = source._tlsCertificateCertificateProvider
-      _tlsCertificateCertificateProviderInstance = source._tlsCertificateCertificateProviderInstance
       _validationContextType = source._validationContextType
       _alpnProtocols = source._alpnProtocols
-      _customHandshaker = source._customHandshaker
-      _keyLog = source._keyLog
     }
   }
 
@@ -1156,7 +904,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext:
             _storage._validationContextType = .combinedValidationContext(v)
           }
         }()
-        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._tlsCertificateCertificateProvider) }()
         case 10: try {
           var v: Outrider_Unmodelled?
           var hadOneofValue = false
@@ -1170,7 +917,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext:
             _storage._validationContextType = .validationContextCertificateProvider(v)
           }
         }()
-        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._tlsCertificateCertificateProviderInstance) }()
         case 12: try {
           var v: Outrider_Unmodelled?
           var hadOneofValue = false
@@ -1184,10 +930,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext:
             _storage._validationContextType = .validationContextCertificateProviderInstance(v)
           }
         }()
-        case 13: try { try decoder.decodeSingularMessageField(value: &_storage._customHandshaker) }()
-        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._tlsCertificateProviderInstance) }()
-        case 15: try { try decoder.decodeSingularMessageField(value: &_storage._keyLog) }()
-        case 16: try { try decoder.decodeSingularMessageField(value: &_storage._customTlsCertificateSelector) }()
         default: break
         }
       }
@@ -1224,32 +966,16 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext:
         guard case .combinedValidationContext(let v)? = _storage._validationContextType else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
       }()
+      case .validationContextCertificateProvider?: try {
+        guard case .validationContextCertificateProvider(let v)? = _storage._validationContextType else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      }()
+      case .validationContextCertificateProviderInstance?: try {
+        guard case .validationContextCertificateProviderInstance(let v)? = _storage._validationContextType else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+      }()
       default: break
       }
-      try { if let v = _storage._tlsCertificateCertificateProvider {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-      } }()
-      try { if case .validationContextCertificateProvider(let v)? = _storage._validationContextType {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-      } }()
-      try { if let v = _storage._tlsCertificateCertificateProviderInstance {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-      } }()
-      try { if case .validationContextCertificateProviderInstance(let v)? = _storage._validationContextType {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
-      } }()
-      try { if let v = _storage._customHandshaker {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
-      } }()
-      try { if let v = _storage._tlsCertificateProviderInstance {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
-      } }()
-      try { if let v = _storage._keyLog {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
-      } }()
-      try { if let v = _storage._customTlsCertificateSelector {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
-      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1262,14 +988,8 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext:
         if _storage._tlsParams != rhs_storage._tlsParams {return false}
         if _storage._tlsCertificates != rhs_storage._tlsCertificates {return false}
         if _storage._tlsCertificateSdsSecretConfigs != rhs_storage._tlsCertificateSdsSecretConfigs {return false}
-        if _storage._tlsCertificateProviderInstance != rhs_storage._tlsCertificateProviderInstance {return false}
-        if _storage._customTlsCertificateSelector != rhs_storage._customTlsCertificateSelector {return false}
-        if _storage._tlsCertificateCertificateProvider != rhs_storage._tlsCertificateCertificateProvider {return false}
-        if _storage._tlsCertificateCertificateProviderInstance != rhs_storage._tlsCertificateCertificateProviderInstance {return false}
         if _storage._validationContextType != rhs_storage._validationContextType {return false}
         if _storage._alpnProtocols != rhs_storage._alpnProtocols {return false}
-        if _storage._customHandshaker != rhs_storage._customHandshaker {return false}
-        if _storage._keyLog != rhs_storage._keyLog {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1281,13 +1001,11 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext:
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext.CombinedCertificateValidationContext: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext.protoMessageName + ".CombinedCertificateValidationContext"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}default_validation_context\0\u{3}validation_context_sds_secret_config\0\u{3}validation_context_certificate_provider\0\u{3}validation_context_certificate_provider_instance\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}default_validation_context\0\u{3}validation_context_sds_secret_config\0")
 
   fileprivate class _StorageClass {
     var _defaultValidationContext: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext? = nil
     var _validationContextSdsSecretConfig: Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig? = nil
-    var _validationContextCertificateProvider: Outrider_Unmodelled? = nil
-    var _validationContextCertificateProviderInstance: Outrider_Unmodelled? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1300,8 +1018,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext.
     init(copying source: _StorageClass) {
       _defaultValidationContext = source._defaultValidationContext
       _validationContextSdsSecretConfig = source._validationContextSdsSecretConfig
-      _validationContextCertificateProvider = source._validationContextCertificateProvider
-      _validationContextCertificateProviderInstance = source._validationContextCertificateProviderInstance
     }
   }
 
@@ -1322,8 +1038,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext.
         switch fieldNumber {
         case 1: try { try decoder.decodeSingularMessageField(value: &_storage._defaultValidationContext) }()
         case 2: try { try decoder.decodeSingularMessageField(value: &_storage._validationContextSdsSecretConfig) }()
-        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._validationContextCertificateProvider) }()
-        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._validationContextCertificateProviderInstance) }()
         default: break
         }
       }
@@ -1342,12 +1056,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext.
       try { if let v = _storage._validationContextSdsSecretConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
       } }()
-      try { if let v = _storage._validationContextCertificateProvider {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-      } }()
-      try { if let v = _storage._validationContextCertificateProviderInstance {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1359,8 +1067,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext.
         let rhs_storage = _args.1
         if _storage._defaultValidationContext != rhs_storage._defaultValidationContext {return false}
         if _storage._validationContextSdsSecretConfig != rhs_storage._validationContextSdsSecretConfig {return false}
-        if _storage._validationContextCertificateProvider != rhs_storage._validationContextCertificateProvider {return false}
-        if _storage._validationContextCertificateProviderInstance != rhs_storage._validationContextCertificateProviderInstance {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1372,160 +1078,181 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext.
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".DownstreamTlsContext"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}common_tls_context\0\u{3}require_client_certificate\0\u{3}require_sni\0\u{3}session_ticket_keys\0\u{3}session_ticket_keys_sds_secret_config\0\u{3}session_timeout\0\u{3}disable_stateless_session_resumption\0\u{3}ocsp_staple_policy\0\u{3}full_scan_certs_on_sni_mismatch\0\u{3}disable_stateful_session_resumption\0\u{3}prefer_client_ciphers\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}common_tls_context\0\u{3}require_client_certificate\0\u{3}require_sni\0\u{3}session_ticket_keys\0\u{3}session_ticket_keys_sds_secret_config\0\u{3}session_timeout\0\u{3}disable_stateless_session_resumption\0\u{4}\u{2}full_scan_certs_on_sni_mismatch\0\u{3}disable_stateful_session_resumption\0\u{3}prefer_client_ciphers\0")
+
+  fileprivate class _StorageClass {
+    var _commonTlsContext: Envoy_Extensions_TransportSockets_Tls_V3_CommonTlsContext? = nil
+    var _requireClientCertificate: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _requireSni: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _sessionTicketKeysType: Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext.OneOf_SessionTicketKeysType?
+    var _disableStatefulSessionResumption: Bool = false
+    var _sessionTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _fullScanCertsOnSniMismatch: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _preferClientCiphers: Bool = false
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _commonTlsContext = source._commonTlsContext
+      _requireClientCertificate = source._requireClientCertificate
+      _requireSni = source._requireSni
+      _sessionTicketKeysType = source._sessionTicketKeysType
+      _disableStatefulSessionResumption = source._disableStatefulSessionResumption
+      _sessionTimeout = source._sessionTimeout
+      _fullScanCertsOnSniMismatch = source._fullScanCertsOnSniMismatch
+      _preferClientCiphers = source._preferClientCiphers
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._commonTlsContext) }()
-      case 2: try { try decoder.decodeSingularMessageField(value: &self._requireClientCertificate) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._requireSni) }()
-      case 4: try {
-        var v: Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys?
-        var hadOneofValue = false
-        if let current = self.sessionTicketKeysType {
-          hadOneofValue = true
-          if case .sessionTicketKeys(let m) = current {v = m}
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._commonTlsContext) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._requireClientCertificate) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._requireSni) }()
+        case 4: try {
+          var v: Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys?
+          var hadOneofValue = false
+          if let current = _storage._sessionTicketKeysType {
+            hadOneofValue = true
+            if case .sessionTicketKeys(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._sessionTicketKeysType = .sessionTicketKeys(v)
+          }
+        }()
+        case 5: try {
+          var v: Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig?
+          var hadOneofValue = false
+          if let current = _storage._sessionTicketKeysType {
+            hadOneofValue = true
+            if case .sessionTicketKeysSdsSecretConfig(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._sessionTicketKeysType = .sessionTicketKeysSdsSecretConfig(v)
+          }
+        }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._sessionTimeout) }()
+        case 7: try {
+          var v: Bool?
+          try decoder.decodeSingularBoolField(value: &v)
+          if let v = v {
+            if _storage._sessionTicketKeysType != nil {try decoder.handleConflictingOneOf()}
+            _storage._sessionTicketKeysType = .disableStatelessSessionResumption(v)
+          }
+        }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._fullScanCertsOnSniMismatch) }()
+        case 10: try { try decoder.decodeSingularBoolField(value: &_storage._disableStatefulSessionResumption) }()
+        case 11: try { try decoder.decodeSingularBoolField(value: &_storage._preferClientCiphers) }()
+        default: break
         }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.sessionTicketKeysType = .sessionTicketKeys(v)
-        }
-      }()
-      case 5: try {
-        var v: Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig?
-        var hadOneofValue = false
-        if let current = self.sessionTicketKeysType {
-          hadOneofValue = true
-          if case .sessionTicketKeysSdsSecretConfig(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.sessionTicketKeysType = .sessionTicketKeysSdsSecretConfig(v)
-        }
-      }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._sessionTimeout) }()
-      case 7: try {
-        var v: Bool?
-        try decoder.decodeSingularBoolField(value: &v)
-        if let v = v {
-          if self.sessionTicketKeysType != nil {try decoder.handleConflictingOneOf()}
-          self.sessionTicketKeysType = .disableStatelessSessionResumption(v)
-        }
-      }()
-      case 8: try { try decoder.decodeSingularEnumField(value: &self.ocspStaplePolicy) }()
-      case 9: try { try decoder.decodeSingularMessageField(value: &self._fullScanCertsOnSniMismatch) }()
-      case 10: try { try decoder.decodeSingularBoolField(value: &self.disableStatefulSessionResumption) }()
-      case 11: try { try decoder.decodeSingularBoolField(value: &self.preferClientCiphers) }()
-      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._commonTlsContext {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    try { if let v = self._requireClientCertificate {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._requireSni {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    switch self.sessionTicketKeysType {
-    case .sessionTicketKeys?: try {
-      guard case .sessionTicketKeys(let v)? = self.sessionTicketKeysType else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    }()
-    case .sessionTicketKeysSdsSecretConfig?: try {
-      guard case .sessionTicketKeysSdsSecretConfig(let v)? = self.sessionTicketKeysType else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    }()
-    default: break
-    }
-    try { if let v = self._sessionTimeout {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
-    try { if case .disableStatelessSessionResumption(let v)? = self.sessionTicketKeysType {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 7)
-    } }()
-    if self.ocspStaplePolicy != .lenientStapling {
-      try visitor.visitSingularEnumField(value: self.ocspStaplePolicy, fieldNumber: 8)
-    }
-    try { if let v = self._fullScanCertsOnSniMismatch {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    } }()
-    if self.disableStatefulSessionResumption != false {
-      try visitor.visitSingularBoolField(value: self.disableStatefulSessionResumption, fieldNumber: 10)
-    }
-    if self.preferClientCiphers != false {
-      try visitor.visitSingularBoolField(value: self.preferClientCiphers, fieldNumber: 11)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._commonTlsContext {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      try { if let v = _storage._requireClientCertificate {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      try { if let v = _storage._requireSni {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      switch _storage._sessionTicketKeysType {
+      case .sessionTicketKeys?: try {
+        guard case .sessionTicketKeys(let v)? = _storage._sessionTicketKeysType else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      }()
+      case .sessionTicketKeysSdsSecretConfig?: try {
+        guard case .sessionTicketKeysSdsSecretConfig(let v)? = _storage._sessionTicketKeysType else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      }()
+      default: break
+      }
+      try { if let v = _storage._sessionTimeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+      try { if case .disableStatelessSessionResumption(let v)? = _storage._sessionTicketKeysType {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 7)
+      } }()
+      try { if let v = _storage._fullScanCertsOnSniMismatch {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
+      if _storage._disableStatefulSessionResumption != false {
+        try visitor.visitSingularBoolField(value: _storage._disableStatefulSessionResumption, fieldNumber: 10)
+      }
+      if _storage._preferClientCiphers != false {
+        try visitor.visitSingularBoolField(value: _storage._preferClientCiphers, fieldNumber: 11)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext, rhs: Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext) -> Bool {
-    if lhs._commonTlsContext != rhs._commonTlsContext {return false}
-    if lhs._requireClientCertificate != rhs._requireClientCertificate {return false}
-    if lhs._requireSni != rhs._requireSni {return false}
-    if lhs.sessionTicketKeysType != rhs.sessionTicketKeysType {return false}
-    if lhs.disableStatefulSessionResumption != rhs.disableStatefulSessionResumption {return false}
-    if lhs._sessionTimeout != rhs._sessionTimeout {return false}
-    if lhs.ocspStaplePolicy != rhs.ocspStaplePolicy {return false}
-    if lhs._fullScanCertsOnSniMismatch != rhs._fullScanCertsOnSniMismatch {return false}
-    if lhs.preferClientCiphers != rhs.preferClientCiphers {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._commonTlsContext != rhs_storage._commonTlsContext {return false}
+        if _storage._requireClientCertificate != rhs_storage._requireClientCertificate {return false}
+        if _storage._requireSni != rhs_storage._requireSni {return false}
+        if _storage._sessionTicketKeysType != rhs_storage._sessionTicketKeysType {return false}
+        if _storage._disableStatefulSessionResumption != rhs_storage._disableStatefulSessionResumption {return false}
+        if _storage._sessionTimeout != rhs_storage._sessionTimeout {return false}
+        if _storage._fullScanCertsOnSniMismatch != rhs_storage._fullScanCertsOnSniMismatch {return false}
+        if _storage._preferClientCiphers != rhs_storage._preferClientCiphers {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
 }
 
-nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_DownstreamTlsContext.OcspStaplePolicy: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0LENIENT_STAPLING\0\u{1}STRICT_STAPLING\0\u{1}MUST_STAPLE\0")
-}
-
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".GenericSecret"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}secret\0\u{1}secrets\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._secret) }()
-      case 2: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Envoy_Config_Core_V3_DataSource>.self, value: &self.secrets) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._secret {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    if !self.secrets.isEmpty {
-      try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMessageMap<SwiftProtobuf.ProtobufString,Envoy_Config_Core_V3_DataSource>.self, value: self.secrets, fieldNumber: 2)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret, rhs: Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret) -> Bool {
-    if lhs._secret != rhs._secret {return false}
-    if lhs.secrets != rhs.secrets {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1535,74 +1262,36 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig: 
   public static let protoMessageName: String = _protobuf_package + ".SdsSecretConfig"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}sds_config\0")
 
-  fileprivate class _StorageClass {
-    var _name: String = String()
-    var _sdsConfig: Envoy_Config_Core_V3_ConfigSource? = nil
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _name = source._name
-      _sdsConfig = source._sdsConfig
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
-
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
-        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._sdsConfig) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._sdsConfig) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      if !_storage._name.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 1)
-      }
-      try { if let v = _storage._sdsConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      } }()
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
+    try { if let v = self._sdsConfig {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig, rhs: Envoy_Extensions_TransportSockets_Tls_V3_SdsSecretConfig) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._name != rhs_storage._name {return false}
-        if _storage._sdsConfig != rhs_storage._sdsConfig {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs.name != rhs.name {return false}
+    if lhs._sdsConfig != rhs._sdsConfig {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1612,141 +1301,103 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_Secret: SwiftProt
   public static let protoMessageName: String = _protobuf_package + ".Secret"
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}tls_certificate\0\u{3}session_ticket_keys\0\u{3}validation_context\0\u{3}generic_secret\0")
 
-  fileprivate class _StorageClass {
-    var _name: String = String()
-    var _type: Envoy_Extensions_TransportSockets_Tls_V3_Secret.OneOf_Type?
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _name = source._name
-      _type = source._type
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
-
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
-        case 2: try {
-          var v: Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate?
-          var hadOneofValue = false
-          if let current = _storage._type {
-            hadOneofValue = true
-            if case .tlsCertificate(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._type = .tlsCertificate(v)
-          }
-        }()
-        case 3: try {
-          var v: Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys?
-          var hadOneofValue = false
-          if let current = _storage._type {
-            hadOneofValue = true
-            if case .sessionTicketKeys(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._type = .sessionTicketKeys(v)
-          }
-        }()
-        case 4: try {
-          var v: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext?
-          var hadOneofValue = false
-          if let current = _storage._type {
-            hadOneofValue = true
-            if case .validationContext(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._type = .validationContext(v)
-          }
-        }()
-        case 5: try {
-          var v: Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret?
-          var hadOneofValue = false
-          if let current = _storage._type {
-            hadOneofValue = true
-            if case .genericSecret(let m) = current {v = m}
-          }
-          try decoder.decodeSingularMessageField(value: &v)
-          if let v = v {
-            if hadOneofValue {try decoder.handleConflictingOneOf()}
-            _storage._type = .genericSecret(v)
-          }
-        }()
-        default: break
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try {
+        var v: Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate?
+        var hadOneofValue = false
+        if let current = self.type {
+          hadOneofValue = true
+          if case .tlsCertificate(let m) = current {v = m}
         }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.type = .tlsCertificate(v)
+        }
+      }()
+      case 3: try {
+        var v: Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys?
+        var hadOneofValue = false
+        if let current = self.type {
+          hadOneofValue = true
+          if case .sessionTicketKeys(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.type = .sessionTicketKeys(v)
+        }
+      }()
+      case 4: try {
+        var v: Envoy_Extensions_TransportSockets_Tls_V3_CertificateValidationContext?
+        var hadOneofValue = false
+        if let current = self.type {
+          hadOneofValue = true
+          if case .validationContext(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.type = .validationContext(v)
+        }
+      }()
+      case 5: try {
+        var v: Envoy_Extensions_TransportSockets_Tls_V3_GenericSecret?
+        var hadOneofValue = false
+        if let current = self.type {
+          hadOneofValue = true
+          if case .genericSecret(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.type = .genericSecret(v)
+        }
+      }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every if/case branch local when no optimizations
-      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-      // https://github.com/apple/swift-protobuf/issues/1182
-      if !_storage._name.isEmpty {
-        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 1)
-      }
-      switch _storage._type {
-      case .tlsCertificate?: try {
-        guard case .tlsCertificate(let v)? = _storage._type else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-      }()
-      case .sessionTicketKeys?: try {
-        guard case .sessionTicketKeys(let v)? = _storage._type else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-      }()
-      case .validationContext?: try {
-        guard case .validationContext(let v)? = _storage._type else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-      }()
-      case .genericSecret?: try {
-        guard case .genericSecret(let v)? = _storage._type else { preconditionFailure() }
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-      }()
-      case nil: break
-      }
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    switch self.type {
+    case .tlsCertificate?: try {
+      guard case .tlsCertificate(let v)? = self.type else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .sessionTicketKeys?: try {
+      guard case .sessionTicketKeys(let v)? = self.type else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .validationContext?: try {
+      guard case .validationContext(let v)? = self.type else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .genericSecret?: try {
+      guard case .genericSecret(let v)? = self.type else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_TransportSockets_Tls_V3_Secret, rhs: Envoy_Extensions_TransportSockets_Tls_V3_Secret) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._name != rhs_storage._name {return false}
-        if _storage._type != rhs_storage._type {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs.name != rhs.name {return false}
+    if lhs.type != rhs.type {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1802,7 +1453,7 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_SubjectAltNameMat
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".TlsCertificate"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}certificate_chain\0\u{3}private_key\0\u{1}password\0\u{3}ocsp_staple\0\u{3}signed_certificate_timestamp\0\u{3}private_key_provider\0\u{3}watched_directory\0\u{1}pkcs12\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}certificate_chain\0\u{3}private_key\0\u{1}password\0\u{4}\u{4}watched_directory\0\u{1}pkcs12\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1813,9 +1464,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate: S
       case 1: try { try decoder.decodeSingularMessageField(value: &self._certificateChain) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._privateKey) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._password) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._ocspStaple) }()
-      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.signedCertificateTimestamp) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._privateKeyProvider) }()
       case 7: try { try decoder.decodeSingularMessageField(value: &self._watchedDirectory) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._pkcs12) }()
       default: break
@@ -1837,15 +1485,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate: S
     try { if let v = self._password {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
-    try { if let v = self._ocspStaple {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    if !self.signedCertificateTimestamp.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.signedCertificateTimestamp, fieldNumber: 5)
-    }
-    try { if let v = self._privateKeyProvider {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
     try { if let v = self._watchedDirectory {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     } }()
@@ -1860,10 +1499,7 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate: S
     if lhs._privateKey != rhs._privateKey {return false}
     if lhs._pkcs12 != rhs._pkcs12 {return false}
     if lhs._watchedDirectory != rhs._watchedDirectory {return false}
-    if lhs._privateKeyProvider != rhs._privateKeyProvider {return false}
     if lhs._password != rhs._password {return false}
-    if lhs._ocspStaple != rhs._ocspStaple {return false}
-    if lhs.signedCertificateTimestamp != rhs.signedCertificateTimestamp {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1871,7 +1507,7 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsCertificate: S
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".TlsParameters"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tls_minimum_protocol_version\0\u{3}tls_maximum_protocol_version\0\u{3}cipher_suites\0\u{3}ecdh_curves\0\u{3}signature_algorithms\0\u{3}compliance_policies\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tls_minimum_protocol_version\0\u{3}tls_maximum_protocol_version\0\u{3}cipher_suites\0\u{3}ecdh_curves\0\u{3}signature_algorithms\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1884,7 +1520,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters: Sw
       case 3: try { try decoder.decodeRepeatedStringField(value: &self.cipherSuites) }()
       case 4: try { try decoder.decodeRepeatedStringField(value: &self.ecdhCurves) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.signatureAlgorithms) }()
-      case 6: try { try decoder.decodeRepeatedEnumField(value: &self.compliancePolicies) }()
       default: break
       }
     }
@@ -1906,9 +1541,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters: Sw
     if !self.signatureAlgorithms.isEmpty {
       try visitor.visitRepeatedStringField(value: self.signatureAlgorithms, fieldNumber: 5)
     }
-    if !self.compliancePolicies.isEmpty {
-      try visitor.visitPackedEnumField(value: self.compliancePolicies, fieldNumber: 6)
-    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1918,7 +1550,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters: Sw
     if lhs.cipherSuites != rhs.cipherSuites {return false}
     if lhs.ecdhCurves != rhs.ecdhCurves {return false}
     if lhs.signatureAlgorithms != rhs.signatureAlgorithms {return false}
-    if lhs.compliancePolicies != rhs.compliancePolicies {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1926,10 +1557,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters: Sw
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters.TlsProtocol: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0TLS_AUTO\0\u{1}TLSv1_0\0\u{1}TLSv1_1\0\u{1}TLSv1_2\0\u{1}TLSv1_3\0")
-}
-
-nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsParameters.CompliancePolicy: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0FIPS_202205\0")
 }
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketKeys: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -1964,7 +1591,7 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_TlsSessionTicketK
 
 nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_UpstreamTlsContext: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".UpstreamTlsContext"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}common_tls_context\0\u{1}sni\0\u{3}allow_renegotiation\0\u{3}max_session_keys\0\u{3}enforce_rsa_key_usage\0\u{3}auto_host_sni\0\u{3}auto_sni_san_validation\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}common_tls_context\0\u{1}sni\0\u{3}allow_renegotiation\0\u{3}max_session_keys\0\u{4}\u{2}auto_host_sni\0\u{3}auto_sni_san_validation\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1976,7 +1603,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_UpstreamTlsContex
       case 2: try { try decoder.decodeSingularStringField(value: &self.sni) }()
       case 3: try { try decoder.decodeSingularBoolField(value: &self.allowRenegotiation) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._maxSessionKeys) }()
-      case 5: try { try decoder.decodeSingularMessageField(value: &self._enforceRsaKeyUsage) }()
       case 6: try { try decoder.decodeSingularBoolField(value: &self.autoHostSni) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.autoSniSanValidation) }()
       default: break
@@ -2001,9 +1627,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_UpstreamTlsContex
     try { if let v = self._maxSessionKeys {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
-    try { if let v = self._enforceRsaKeyUsage {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    } }()
     if self.autoHostSni != false {
       try visitor.visitSingularBoolField(value: self.autoHostSni, fieldNumber: 6)
     }
@@ -2020,7 +1643,6 @@ nonisolated extension Envoy_Extensions_TransportSockets_Tls_V3_UpstreamTlsContex
     if lhs.autoSniSanValidation != rhs.autoSniSanValidation {return false}
     if lhs.allowRenegotiation != rhs.allowRenegotiation {return false}
     if lhs._maxSessionKeys != rhs._maxSessionKeys {return false}
-    if lhs._enforceRsaKeyUsage != rhs._enforceRsaKeyUsage {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

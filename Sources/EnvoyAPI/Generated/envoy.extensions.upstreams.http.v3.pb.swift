@@ -72,48 +72,6 @@ public nonisolated struct Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions
     set {_uniqueStorage()._upstreamProtocolOptions = .autoConfig(newValue)}
   }
 
-  public var httpFilters: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter] {
-    get {_storage._httpFilters}
-    set {_uniqueStorage()._httpFilters = newValue}
-  }
-
-  public var headerValidationConfig: Envoy_Config_Core_V3_TypedExtensionConfig {
-    get {_storage._headerValidationConfig ?? Envoy_Config_Core_V3_TypedExtensionConfig()}
-    set {_uniqueStorage()._headerValidationConfig = newValue}
-  }
-  /// Returns true if `headerValidationConfig` has been explicitly set.
-  public var hasHeaderValidationConfig: Bool {_storage._headerValidationConfig != nil}
-  /// Clears the value of `headerValidationConfig`. Subsequent reads from it will return its default value.
-  public mutating func clearHeaderValidationConfig() {_uniqueStorage()._headerValidationConfig = nil}
-
-  public var outlierDetection: Outrider_Unmodelled {
-    get {_storage._outlierDetection ?? Outrider_Unmodelled()}
-    set {_uniqueStorage()._outlierDetection = newValue}
-  }
-  /// Returns true if `outlierDetection` has been explicitly set.
-  public var hasOutlierDetection: Bool {_storage._outlierDetection != nil}
-  /// Clears the value of `outlierDetection`. Subsequent reads from it will return its default value.
-  public mutating func clearOutlierDetection() {_uniqueStorage()._outlierDetection = nil}
-
-  public var requestMirrorPolicies: [Outrider_Unmodelled] {
-    get {_storage._requestMirrorPolicies}
-    set {_uniqueStorage()._requestMirrorPolicies = newValue}
-  }
-
-  public var hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] {
-    get {_storage._hashPolicy}
-    set {_uniqueStorage()._hashPolicy = newValue}
-  }
-
-  public var retryPolicy: Envoy_Config_Route_V3_RetryPolicy {
-    get {_storage._retryPolicy ?? Envoy_Config_Route_V3_RetryPolicy()}
-    set {_uniqueStorage()._retryPolicy = newValue}
-  }
-  /// Returns true if `retryPolicy` has been explicitly set.
-  public var hasRetryPolicy: Bool {_storage._retryPolicy != nil}
-  /// Clears the value of `retryPolicy`. Subsequent reads from it will return its default value.
-  public mutating func clearRetryPolicy() {_uniqueStorage()._retryPolicy = nil}
-
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_UpstreamProtocolOptions: Equatable, Sendable {
@@ -189,22 +147,12 @@ public nonisolated struct Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions
     /// Clears the value of `http2ProtocolOptions`. Subsequent reads from it will return its default value.
     public mutating func clearHTTP2ProtocolOptions() {self._http2ProtocolOptions = nil}
 
-    public var http3ProtocolOptions: Outrider_Unmodelled {
-      get {_http3ProtocolOptions ?? Outrider_Unmodelled()}
-      set {_http3ProtocolOptions = newValue}
-    }
-    /// Returns true if `http3ProtocolOptions` has been explicitly set.
-    public var hasHTTP3ProtocolOptions: Bool {self._http3ProtocolOptions != nil}
-    /// Clears the value of `http3ProtocolOptions`. Subsequent reads from it will return its default value.
-    public mutating func clearHTTP3ProtocolOptions() {self._http3ProtocolOptions = nil}
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
 
     fileprivate var _httpProtocolOptions: Envoy_Config_Core_V3_Http1ProtocolOptions? = nil
     fileprivate var _http2ProtocolOptions: Envoy_Config_Core_V3_Http2ProtocolOptions? = nil
-    fileprivate var _http3ProtocolOptions: Outrider_Unmodelled? = nil
   }
 
   public nonisolated struct AutoHttpConfig: Sendable {
@@ -230,32 +178,12 @@ public nonisolated struct Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions
     /// Clears the value of `http2ProtocolOptions`. Subsequent reads from it will return its default value.
     public mutating func clearHTTP2ProtocolOptions() {self._http2ProtocolOptions = nil}
 
-    public var http3ProtocolOptions: Outrider_Unmodelled {
-      get {_http3ProtocolOptions ?? Outrider_Unmodelled()}
-      set {_http3ProtocolOptions = newValue}
-    }
-    /// Returns true if `http3ProtocolOptions` has been explicitly set.
-    public var hasHTTP3ProtocolOptions: Bool {self._http3ProtocolOptions != nil}
-    /// Clears the value of `http3ProtocolOptions`. Subsequent reads from it will return its default value.
-    public mutating func clearHTTP3ProtocolOptions() {self._http3ProtocolOptions = nil}
-
-    public var alternateProtocolsCacheOptions: Outrider_Unmodelled {
-      get {_alternateProtocolsCacheOptions ?? Outrider_Unmodelled()}
-      set {_alternateProtocolsCacheOptions = newValue}
-    }
-    /// Returns true if `alternateProtocolsCacheOptions` has been explicitly set.
-    public var hasAlternateProtocolsCacheOptions: Bool {self._alternateProtocolsCacheOptions != nil}
-    /// Clears the value of `alternateProtocolsCacheOptions`. Subsequent reads from it will return its default value.
-    public mutating func clearAlternateProtocolsCacheOptions() {self._alternateProtocolsCacheOptions = nil}
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
 
     fileprivate var _httpProtocolOptions: Envoy_Config_Core_V3_Http1ProtocolOptions? = nil
     fileprivate var _http2ProtocolOptions: Envoy_Config_Core_V3_Http2ProtocolOptions? = nil
-    fileprivate var _http3ProtocolOptions: Outrider_Unmodelled? = nil
-    fileprivate var _alternateProtocolsCacheOptions: Outrider_Unmodelled? = nil
   }
 
   public init() {}
@@ -269,18 +197,12 @@ fileprivate nonisolated let _protobuf_package = "envoy.extensions.upstreams.http
 
 nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".HttpProtocolOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}common_http_protocol_options\0\u{3}upstream_http_protocol_options\0\u{3}explicit_http_config\0\u{3}use_downstream_protocol_config\0\u{3}auto_config\0\u{3}http_filters\0\u{3}header_validation_config\0\u{3}outlier_detection\0\u{3}request_mirror_policies\0\u{3}hash_policy\0\u{3}retry_policy\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}common_http_protocol_options\0\u{3}upstream_http_protocol_options\0\u{3}explicit_http_config\0\u{3}use_downstream_protocol_config\0\u{3}auto_config\0")
 
   fileprivate class _StorageClass {
     var _commonHTTPProtocolOptions: Envoy_Config_Core_V3_HttpProtocolOptions? = nil
     var _upstreamHTTPProtocolOptions: Envoy_Config_Core_V3_UpstreamHttpProtocolOptions? = nil
     var _upstreamProtocolOptions: Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.OneOf_UpstreamProtocolOptions?
-    var _httpFilters: [Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter] = []
-    var _headerValidationConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
-    var _outlierDetection: Outrider_Unmodelled? = nil
-    var _requestMirrorPolicies: [Outrider_Unmodelled] = []
-    var _hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] = []
-    var _retryPolicy: Envoy_Config_Route_V3_RetryPolicy? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -294,12 +216,6 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions: Sw
       _commonHTTPProtocolOptions = source._commonHTTPProtocolOptions
       _upstreamHTTPProtocolOptions = source._upstreamHTTPProtocolOptions
       _upstreamProtocolOptions = source._upstreamProtocolOptions
-      _httpFilters = source._httpFilters
-      _headerValidationConfig = source._headerValidationConfig
-      _outlierDetection = source._outlierDetection
-      _requestMirrorPolicies = source._requestMirrorPolicies
-      _hashPolicy = source._hashPolicy
-      _retryPolicy = source._retryPolicy
     }
   }
 
@@ -359,12 +275,6 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions: Sw
             _storage._upstreamProtocolOptions = .autoConfig(v)
           }
         }()
-        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._httpFilters) }()
-        case 7: try { try decoder.decodeSingularMessageField(value: &_storage._headerValidationConfig) }()
-        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._outlierDetection) }()
-        case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestMirrorPolicies) }()
-        case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._hashPolicy) }()
-        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._retryPolicy) }()
         default: break
         }
       }
@@ -398,24 +308,6 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions: Sw
       }()
       case nil: break
       }
-      if !_storage._httpFilters.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._httpFilters, fieldNumber: 6)
-      }
-      try { if let v = _storage._headerValidationConfig {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
-      } }()
-      try { if let v = _storage._outlierDetection {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
-      } }()
-      if !_storage._requestMirrorPolicies.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._requestMirrorPolicies, fieldNumber: 9)
-      }
-      if !_storage._hashPolicy.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._hashPolicy, fieldNumber: 10)
-      }
-      try { if let v = _storage._retryPolicy {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -428,12 +320,6 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions: Sw
         if _storage._commonHTTPProtocolOptions != rhs_storage._commonHTTPProtocolOptions {return false}
         if _storage._upstreamHTTPProtocolOptions != rhs_storage._upstreamHTTPProtocolOptions {return false}
         if _storage._upstreamProtocolOptions != rhs_storage._upstreamProtocolOptions {return false}
-        if _storage._httpFilters != rhs_storage._httpFilters {return false}
-        if _storage._headerValidationConfig != rhs_storage._headerValidationConfig {return false}
-        if _storage._outlierDetection != rhs_storage._outlierDetection {return false}
-        if _storage._requestMirrorPolicies != rhs_storage._requestMirrorPolicies {return false}
-        if _storage._hashPolicy != rhs_storage._hashPolicy {return false}
-        if _storage._retryPolicy != rhs_storage._retryPolicy {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -529,7 +415,7 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.Exp
 
 nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.UseDownstreamHttpConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.protoMessageName + ".UseDownstreamHttpConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{3}http3_protocol_options\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}http_protocol_options\0\u{3}http2_protocol_options\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -539,7 +425,6 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.Use
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._httpProtocolOptions) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._http2ProtocolOptions) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._http3ProtocolOptions) }()
       default: break
       }
     }
@@ -555,9 +440,6 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.Use
     } }()
     try { if let v = self._http2ProtocolOptions {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    } }()
-    try { if let v = self._http3ProtocolOptions {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -565,7 +447,6 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.Use
   public static func ==(lhs: Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.UseDownstreamHttpConfig, rhs: Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.UseDownstreamHttpConfig) -> Bool {
     if lhs._httpProtocolOptions != rhs._httpProtocolOptions {return false}
     if lhs._http2ProtocolOptions != rhs._http2ProtocolOptions {return false}
-    if lhs._http3ProtocolOptions != rhs._http3ProtocolOptions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -573,7 +454,7 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.Use
 
 nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.AutoHttpConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.protoMessageName + ".AutoHttpConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{3}http3_protocol_options\0\u{3}alternate_protocols_cache_options\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}http_protocol_options\0\u{3}http2_protocol_options\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -583,8 +464,6 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.Aut
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._httpProtocolOptions) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._http2ProtocolOptions) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._http3ProtocolOptions) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._alternateProtocolsCacheOptions) }()
       default: break
       }
     }
@@ -601,20 +480,12 @@ nonisolated extension Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.Aut
     try { if let v = self._http2ProtocolOptions {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
-    try { if let v = self._http3ProtocolOptions {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    try { if let v = self._alternateProtocolsCacheOptions {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.AutoHttpConfig, rhs: Envoy_Extensions_Upstreams_Http_V3_HttpProtocolOptions.AutoHttpConfig) -> Bool {
     if lhs._httpProtocolOptions != rhs._httpProtocolOptions {return false}
     if lhs._http2ProtocolOptions != rhs._http2ProtocolOptions {return false}
-    if lhs._http3ProtocolOptions != rhs._http3ProtocolOptions {return false}
-    if lhs._alternateProtocolsCacheOptions != rhs._alternateProtocolsCacheOptions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -109,20 +109,9 @@ public nonisolated struct Envoy_Type_Matcher_V3_RegexMatcher: Sendable {
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
 
-    public var maxProgramSize: SwiftProtobuf.Google_Protobuf_UInt32Value {
-      get {_maxProgramSize ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
-      set {_maxProgramSize = newValue}
-    }
-    /// Returns true if `maxProgramSize` has been explicitly set.
-    public var hasMaxProgramSize: Bool {self._maxProgramSize != nil}
-    /// Clears the value of `maxProgramSize`. Subsequent reads from it will return its default value.
-    public mutating func clearMaxProgramSize() {self._maxProgramSize = nil}
-
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
     public init() {}
-
-    fileprivate var _maxProgramSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
   }
 
   public init() {}
@@ -372,33 +361,18 @@ nonisolated extension Envoy_Type_Matcher_V3_RegexMatcher: SwiftProtobuf.Message,
 
 nonisolated extension Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = Envoy_Type_Matcher_V3_RegexMatcher.protoMessageName + ".GoogleRE2"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_program_size\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._maxProgramSize) }()
-      default: break
-      }
-    }
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._maxProgramSize {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2, rhs: Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2) -> Bool {
-    if lhs._maxProgramSize != rhs._maxProgramSize {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -312,20 +312,6 @@ public nonisolated enum Envoy_Type_V3_StatusCode: SwiftProtobuf.Enum, Swift.Case
 
 }
 
-public nonisolated struct Envoy_Type_V3_DoubleRange: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var start: Double = 0
-
-  public var end: Double = 0
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-}
-
 public nonisolated struct Envoy_Type_V3_FractionalPercent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -533,41 +519,6 @@ nonisolated extension Envoy_Type_V3_CodecClientType: SwiftProtobuf._ProtoNamePro
 
 nonisolated extension Envoy_Type_V3_StatusCode: SwiftProtobuf._ProtoNameProviding {
   public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0Empty\0\u{2}d\u{1}Continue\0\u{2}d\u{1}OK\0\u{1}Created\0\u{1}Accepted\0\u{1}NonAuthoritativeInformation\0\u{1}NoContent\0\u{1}ResetContent\0\u{1}PartialContent\0\u{1}MultiStatus\0\u{1}AlreadyReported\0\u{2}\u{12}IMUsed\0\u{2}J\u{1}MultipleChoices\0\u{1}MovedPermanently\0\u{1}Found\0\u{1}SeeOther\0\u{1}NotModified\0\u{1}UseProxy\0\u{2}\u{2}TemporaryRedirect\0\u{1}PermanentRedirect\0\u{2}\\\u{1}BadRequest\0\u{1}Unauthorized\0\u{1}PaymentRequired\0\u{1}Forbidden\0\u{1}NotFound\0\u{1}MethodNotAllowed\0\u{1}NotAcceptable\0\u{1}ProxyAuthenticationRequired\0\u{1}RequestTimeout\0\u{1}Conflict\0\u{1}Gone\0\u{1}LengthRequired\0\u{1}PreconditionFailed\0\u{1}PayloadTooLarge\0\u{1}URITooLong\0\u{1}UnsupportedMediaType\0\u{1}RangeNotSatisfiable\0\u{1}ExpectationFailed\0\u{2}\u{4}MisdirectedRequest\0\u{1}UnprocessableEntity\0\u{1}Locked\0\u{1}FailedDependency\0\u{2}\u{2}UpgradeRequired\0\u{2}\u{2}PreconditionRequired\0\u{1}TooManyRequests\0\u{2}\u{2}RequestHeaderFieldsTooLarge\0\u{2}E\u{1}InternalServerError\0\u{1}NotImplemented\0\u{1}BadGateway\0\u{1}ServiceUnavailable\0\u{1}GatewayTimeout\0\u{1}HTTPVersionNotSupported\0\u{1}VariantAlsoNegotiates\0\u{1}InsufficientStorage\0\u{1}LoopDetected\0\u{2}\u{2}NotExtended\0\u{1}NetworkAuthenticationRequired\0")
-}
-
-nonisolated extension Envoy_Type_V3_DoubleRange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".DoubleRange"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}start\0\u{1}end\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularDoubleField(value: &self.start) }()
-      case 2: try { try decoder.decodeSingularDoubleField(value: &self.end) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.start.bitPattern != 0 {
-      try visitor.visitSingularDoubleField(value: self.start, fieldNumber: 1)
-    }
-    if self.end.bitPattern != 0 {
-      try visitor.visitSingularDoubleField(value: self.end, fieldNumber: 2)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Type_V3_DoubleRange, rhs: Envoy_Type_V3_DoubleRange) -> Bool {
-    if lhs.start != rhs.start {return false}
-    if lhs.end != rhs.end {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
 nonisolated extension Envoy_Type_V3_FractionalPercent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
