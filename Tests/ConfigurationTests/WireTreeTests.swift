@@ -161,10 +161,10 @@ import Testing
         #expect(ignored.report.warnings.isEmpty)
         #expect(taken.bytes == ignored.bytes)
         // A field that Envoy has and Outrider does not act on stays a problem.
-        var known = Envoy_Config_Cluster_V3_Cluster()
-        known.name = "a"
-        known.lbSubsetConfig = .init()
-        let refused = try compiled(try bytes(known), as: Self.clusterName, unknown: .taken)
+        var known = WireBuffer()
+        known.field(1, delimited: "a".utf8)
+        known.field(22, delimited: "".utf8)
+        let refused = try compiled(known.bytes, as: Self.clusterName, unknown: .taken)
         #expect(
             refused.report.errors.issues.map(\.description) == [
                 "cds 'a': lb_subset_config: is an Envoy field that Outrider does not act on"
