@@ -89,7 +89,12 @@ public final class StatStore: Sendable {
                 state.overflowed &+= 1
                 return nil
             }
-            return state.findOrMake(name, kind, unit: unit, for: pages, hold)
+            // There is no room either where names run out of numbers.
+            guard let made = state.findOrMake(name, kind, unit: unit, for: pages, hold) else {
+                state.overflowed &+= 1
+                return nil
+            }
+            return made
         }
     }
 
