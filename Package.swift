@@ -81,7 +81,7 @@ let package = Package(
             exclude: ["Protos"],
             swiftSettings: [
                 .swiftLanguageMode(.v6),
-                // Nobody mirrors a message: what a mirror needs of each of its fields can go.
+                // Nobody mirrors a message or prints a case of an enum: what that needs of each of them can go.
                 .unsafeFlags(
                     ["-Osize", "-Xfrontend", "-disable-reflection-metadata"], .when(configuration: .release)),
             ]),

@@ -98,10 +98,24 @@ struct HealthCheckSpecBuilder {
         }
     }
 
+    private static func name(of method: Envoy_Config_Core_V3_RequestMethod) -> String {
+        switch method {
+        case .methodUnspecified, .get, .UNRECOGNIZED: "GET"
+        case .head: "HEAD"
+        case .post: "POST"
+        case .put: "PUT"
+        case .delete: "DELETE"
+        case .connect: "CONNECT"
+        case .options: "OPTIONS"
+        case .trace: "TRACE"
+        case .patch: "PATCH"
+        }
+    }
+
     private func http(_ http: API.HTTPHealthCheck, _ path: FieldPath) -> HTTPHealthCheckSpec {
         var spec = HTTPHealthCheckSpec(path: http.path)
         spec.host = http.host
-        spec.method = http.method == .methodUnspecified ? "GET" : "\(http.method)".uppercased()
+        spec.method = Self.name(of: http.method)
         if http.hasSend {
             spec.body = payload(http.send, path.field("send"))
             if [.methodUnspecified, .get, .head, .delete, .trace].contains(http.method) {
