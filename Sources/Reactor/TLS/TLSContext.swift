@@ -22,6 +22,16 @@ public final class TLSContext {
     // Invariant: both are ours from init to deinit; each SSL has a reference to the BIO of its own.
     let transport: UnsafeMutablePointer<TLSTransport>
     let bio: OpaquePointer
+    /// Whether sessions go on without OpenSSL where that is possible. A client that may be asked for a new handshake cannot.
+    var mayTakeRecordsOver: Bool { spec.takesOverRecords && (isServer || !spec.allowRenegotiation) }
+    /// Whether keys are worth their price here.
+    var handoverCredit = HandoverCredit()
+    /// Whether the handshake that is under way tells its keys to its session.
+    var logsKeys = false {
+        didSet {
+            if logsKeys != oldValue { SSL_CTX_set_keylog_callback(sslContext, logsKeys ? TLSContext.noteKeys : nil) }
+        }
+    }
     /// ALPN names in wire format, in memory that outlives every callback.
     let alpnWire: UnsafeBufferPointer<UInt8>
 

@@ -176,6 +176,11 @@ extension TLSContext {
             : tickets.open(ssl, name: name, iv: iv, cipher: cipher, mac: mac)
     }
 
+    static let noteKeys: @convention(c) (OpaquePointer?, UnsafePointer<CChar>?) -> Void = { ssl, line in
+        guard let ssl, let line else { return }
+        TLSSession.of(ssl)?.handover?.note(keyLog: line)
+    }
+
     private static let keepSession: @convention(c) (OpaquePointer?, OpaquePointer?) -> Int32 = { ssl, session in
         guard let ssl, let session, let owner = TLSSession.of(ssl) else { return 0 }
         return owner.keepForResumption(session) ? 1 : 0

@@ -42,6 +42,10 @@ public struct TLSContextSpec: Sendable, Equatable {
     /// Client: how many sessions are kept for resumption; 0 resumes none.
     public var maxSessionKeys = 1
 
+    /// Whether connections go on without OpenSSL's session once the handshake is done: with AES-GCM and ChaCha20 suites of
+    /// TLS 1.2 and 1.3.
+    public var takesOverRecords = true
+
     /// Server: the client's order of cipher suites counts, not ours.
     public var prefersClientCiphers = false
     /// Server: a client has to name a server, and one that a certificate is good for. Envoy knows the field and does not

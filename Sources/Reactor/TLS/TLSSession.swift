@@ -42,8 +42,15 @@ public final class TLSSession {
     /// Whether the handshake is done.
     public private(set) var isEstablished = false
 
-    // Invariant: ours from init to deinit.
-    let ssl: OpaquePointer
+    /// OpenSSL's session, ours from init on; none any more when `records` are what it had become.
+    private(set) var ssl: OpaquePointer?
+    /// The records, once they are taken over (see `RecordLayer`).
+    private(set) var records: RecordLayer?
+    /// What is needed for that, until then; none when OpenSSL keeps the records.
+    private(set) var handover: RecordHandover?
+    /// Calls that gave data since the keys were asked for.
+    private var readsWithKeys: UInt8 = 0
+    private let hasAskedForKeys: Bool
     // Invariant: the context's, which we hold.
     private let transport: UnsafeMutablePointer<TLSTransport>
     private var begin = TLSStreamBegin()
@@ -61,6 +68,8 @@ public final class TLSSession {
         self.ssl = ssl
         self.serverName = context.isServer ? nil : serverName ?? context.spec.sni
         self.verifyNames = verifyNames
+        hasAskedForKeys = context.mayTakeRecordsOver && context.handoverCredit.spend()
+        if hasAskedForKeys { handover = RecordHandover() }
         transport = context.transport
         BIO_up_ref(context.bio)
         SSL_set_bio(ssl, context.bio, context.bio)
@@ -69,17 +78,25 @@ public final class TLSSession {
             SSL_set_accept_state(ssl)
         } else {
             SSL_set_connect_state(ssl)
-            prepareClient(alpn)
+            prepareClient(ssl, alpn)
         }
     }
 
     deinit {
+        if hasAskedForKeys && readsWithKeys < HandoverCredit.readsToEarn { context.handoverCredit.wasted() }
+        endLibrarySession()
+    }
+
+    /// Frees OpenSSL's part.
+    private func endLibrarySession() {
+        guard let ssl else { return }
         // A connection that ends without close_notify is no reason to distrust its session: OpenSSL would drop it.
         if failure == nil { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
         SSL_free(ssl)
+        self.ssl = nil
     }
 
-    private func prepareClient(_ alpn: [String]?) {
+    private func prepareClient(_ ssl: OpaquePointer, _ alpn: [String]?) {
         if let serverName, !serverName.isEmpty, !IPText.isAddress(serverName) {
             _ = cossl_set_host_name(ssl, serverName)
         }
@@ -98,21 +115,28 @@ public final class TLSSession {
 
     /// What was negotiated; none before the handshake is done.
     public var info: TLSConnectionInfo? {
-        guard isEstablished else { return nil }
         if let cachedInfo { return cachedInfo }
+        guard isEstablished, let ssl else { return nil }
         let info = TLSConnectionInfo(ssl, verifier: context.verifier)
         cachedInfo = info
         return info
     }
 
     /// Whether `decrypt` has plaintext to give without more input: the rest of a record that did not fit the limit.
-    public var hasPlaintext: Bool { SSL_pending(ssl) > 0 }
+    public var hasPlaintext: Bool { ssl.map { SSL_pending($0) > 0 } ?? false }
+
+    /// Whether `decrypt` may have something to give of what is in `rawInput`.
+    func mayHavePlaintext(in rawInput: borrowing ByteQueue) -> Bool {
+        records == nil ? hasPlaintext || !rawInput.isEmpty : RecordHeader.isComplete(in: rawInput)
+    }
 
     /// Goes on with the handshake as far as the bytes in `rawInput` allow. A client's first call needs none.
     public func handshake(rawInput: inout ByteQueue, rawOutput: inout ByteQueue) -> HandshakeResult {
         if let failure { return .failed(failure) }
-        if isEstablished { return .done }
+        guard !isEstablished, let ssl else { return .done }
         OpenSSLErrors.clear()
+        handover?.written.restart()
+        context.logsKeys = handover != nil
         let result = withUnsafeMutablePointer(to: &begin) { begin in
             transport.pointee.begin = begin
             defer { transport.pointee.begin = nil }
@@ -122,18 +146,38 @@ public final class TLSSession {
             isEstablished = true
             context.resumable?.replace(after: ssl, for: resumptionKey)
             context.stats?.handshakeDone(ssl)
+            if handover?.handshakeDone(ssl) == true { takeRecordsOver() }
             return .done
         }
         return SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ ? .needsInput : .failed(fail())
     }
 
-    /// Opens records until `limit` bytes of plaintext are added to `plaintext` or `rawInput` holds no whole record.
+    /// Opens records until `limit` bytes of plaintext are added to `plaintext` or `rawInput` holds no whole record. The last
+    /// record may bring a few more.
     ///
     /// `rawOutput` gets what the protocol answers by itself: alerts and key updates.
     public func decrypt(
         rawInput: inout ByteQueue, rawOutput: inout ByteQueue, into plaintext: inout ByteQueue, limit: Int
     ) -> ReadResult {
         if let failure { return .failed(failure) }
+        if let records {
+            let (count, outcome) = records.decrypt(
+                rawInput: &rawInput, rawOutput: &rawOutput, into: &plaintext, limit: limit)
+            return finishRead(count, outcome, &rawOutput)
+        }
+        let result = decryptByLibrary(
+            rawInput: &rawInput, rawOutput: &rawOutput, into: &plaintext, limit: limit)
+        if case .data(let count) = result {
+            noteRead(count)
+            if handover != nil && failure == nil { takeRecordsOver() }
+        }
+        return result
+    }
+
+    private func decryptByLibrary(
+        rawInput: inout ByteQueue, rawOutput: inout ByteQueue, into plaintext: inout ByteQueue, limit: Int
+    ) -> ReadResult {
+        guard let ssl else { return .needsInput }
         OpenSSLErrors.clear()
         var total = 0
         while total < limit {
@@ -167,8 +211,12 @@ public final class TLSSession {
         from plaintext: inout ByteQueue, rawOutput: inout ByteQueue, limit: Int = .max
     ) -> WriteResult {
         if let failure { return .failed(failure) }
-        var total = 0
         guard !plaintext.isEmpty else { return .data(0) }
+        guard let ssl else {
+            if let count = records?.encrypt(from: &plaintext, rawOutput: &rawOutput, limit: limit) { return .data(count) }
+            return .failed(fail(.cannotSeal, &rawOutput))
+        }
+        var total = 0
         OpenSSLErrors.clear()
         while !plaintext.isEmpty && rawOutput.count < limit {
             var part = plaintext.front
@@ -193,6 +241,10 @@ public final class TLSSession {
     public func closeNotify(rawOutput: inout ByteQueue) {
         guard isEstablished, failure == nil, !closeNotifySent else { return }
         closeNotifySent = true
+        guard let ssl else {
+            records?.alert(SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY, &rawOutput)
+            return
+        }
         _ = lendOutput(&rawOutput) { SSL_shutdown(ssl) }
         OpenSSLErrors.clear()
     }
@@ -230,10 +282,53 @@ public final class TLSSession {
     private func lendOutput(_ rawOutput: inout ByteQueue, _ call: () -> Int32) -> Int32 {
         withUnsafeMutablePointer(to: &rawOutput) { output in
             transport.pointee.output = output
+            transport.pointee.handover = handover
             let result = call()
             transport.pointee.output = nil
+            transport.pointee.handover = nil
             return result
         }
+    }
+}
+
+// Records without OpenSSL's session.
+extension TLSSession {
+    /// Goes on without OpenSSL's session, if that can be; OpenSSL keeps what it cannot give away.
+    private func takeRecordsOver() {
+        guard let handover, let ssl else { return }
+        self.handover = nil
+        guard let records = handover.makeLayer(ssl, isServer: context.isServer) else { return }
+        // What was negotiated is read as long as there is somebody to tell it.
+        _ = info
+        self.records = records
+        endLibrarySession()
+    }
+
+    private func noteRead(_ count: Int) {
+        guard hasAskedForKeys, count > 0, readsWithKeys < HandoverCredit.readsToEarn else { return }
+        readsWithKeys += 1
+        if readsWithKeys == HandoverCredit.readsToEarn { context.handoverCredit.earned() }
+    }
+
+    private func finishRead(
+        _ count: Int, _ outcome: RecordLayer.Outcome, _ rawOutput: inout ByteQueue
+    ) -> ReadResult {
+        if case .fault(let fault) = outcome {
+            // What came before is good; the next call tells.
+            let failure = fail(fault, &rawOutput)
+            return count > 0 ? .data(count) : .failed(failure)
+        }
+        noteRead(count)
+        if count > 0 { return .data(count) }
+        return outcome == .end ? .end : .needsInput
+    }
+
+    /// Ends the session as OpenSSL would: with an alert for the peer, and its own words for us.
+    private func fail(_ fault: RecordFault, _ rawOutput: inout ByteQueue) -> TLSFailure {
+        if let alert = fault.alert { records?.alert(SSL3_AL_FATAL, alert, &rawOutput) }
+        OpenSSLErrors.clear()
+        cossl_raise(fault.reason)
+        return fail()
     }
 }
 

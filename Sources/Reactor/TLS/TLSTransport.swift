@@ -13,6 +13,8 @@ struct TLSTransport {
     var output: UnsafeMutablePointer<ByteQueue>?
     /// During a handshake only.
     var begin: UnsafeMutablePointer<TLSStreamBegin>?
+    /// Until the records are taken over, where they are to be.
+    var handover: RecordHandover?
 
     /// A BIO that looks at `transport`, which has to outlive it.
     static func makeBIO(_ transport: UnsafeMutablePointer<TLSTransport>) -> OpaquePointer {
@@ -48,6 +50,7 @@ struct TLSTransport {
         transport.pointee.begin?.pointee.note(input.pointee)
         let count = input.pointee.copy(to: UnsafeMutableRawBufferPointer(start: buffer, count: capacity))
         input.pointee.consume(count)
+        transport.pointee.handover?.read.note(UnsafeRawBufferPointer(start: buffer, count: count))
         transport.pointee.begin?.pointee.wasRead(count)
         done.pointee = count
         return 1
@@ -58,7 +61,9 @@ struct TLSTransport {
         let transport = data.assumingMemoryBound(to: TLSTransport.self)
         cossl_bio_clear_retry(bio)
         guard let output = transport.pointee.output else { return 0 }
-        output.pointee.append(ByteView(UnsafeRawBufferPointer(start: buffer, count: count)))
+        let bytes = UnsafeRawBufferPointer(start: buffer, count: count)
+        output.pointee.append(ByteView(bytes))
+        transport.pointee.handover?.written.note(bytes)
         done.pointee = count
         return 1
     }
