@@ -11,6 +11,16 @@ struct RuntimeSwitchTests {
         return bootstrap + "\nlayered_runtime: {layers: [{name: s, static_layer: {\(layer)}}]}"
     }
 
+    /// A cluster with TLS.
+    private static func secured(_ layer: String) -> String {
+        let context = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+        return """
+            static_resources:
+              clusters: [{name: a, transport_socket: {name: tls, typed_config: {"@type": \(context), sni: a}}}]
+            layered_runtime: {layers: [{name: s, static_layer: {\(layer)}}]}
+            """
+    }
+
     private struct Settings: Equatable {
         var reuse = ConnectionReuseSpec()
         var detectsDeadPeers = true
@@ -19,6 +29,7 @@ struct RuntimeSwitchTests {
         var keepsRetriesWithinDeadline = true
         var hasBudget = [true, true]
         var followsFiles = true
+        var takesRecordsOver = true
 
         init() {}
 
@@ -34,6 +45,8 @@ struct RuntimeSwitchTests {
             hasBudget = [cluster.breakers.default.retryBudget != nil, cluster.breakers.high.retryBudget != nil]
             guard case .http(let manager)? = spec.listeners.first?.filterChains.first?.filter else { return }
             keepsRetriesWithinDeadline = manager.router.keepsRetriesWithinDeadline
+            let secured = try loaded(RuntimeSwitchTests.secured(layer)).spec.clusters.first
+            takesRecordsOver = try #require(secured?.tls).takesOverRecords
         }
     }
 
@@ -57,6 +70,7 @@ struct RuntimeSwitchTests {
         case .keepRetriesWithinDeadline: expected.keepsRetriesWithinDeadline = false
         case .defaultRetryBudget: expected.hasBudget = [false, false]
         case .reloadTLSFiles: expected.followsFiles = false
+        case .takeOverTLSRecords: expected.takesRecordsOver = false
         }
         #expect(try Settings("\(feature.rawValue): false") == expected)
         let configuration = try loaded(Self.text("\(feature.rawValue): false"))

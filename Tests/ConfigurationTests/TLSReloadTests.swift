@@ -179,6 +179,20 @@ import Testing
         }
     }
 
+    /// The key is not in the files that are read again.
+    @Test func recordsStayWithWhoHasThem() throws {
+        for isOff in [false, true] {
+            let scene = try Scene()
+            let loaded = try loaded(scene.cluster(runtime: isOff ? "outrider.tls.take_over_records: false" : ""))
+            let spec = try #require(loaded.spec.clusters[1].tls)
+            #expect(spec.takesOverRecords == !isOff)
+            try scene.renew("two")
+            let source = try #require(loaded.tlsSources.sources.first)
+            let newer = try TLSContextReader().read(source, replacing: spec).spec.get()
+            #expect(newer != spec && newer.takesOverRecords == !isOff)
+        }
+    }
+
     @Test func contextsWithoutFilesAreNotFollowed() throws {
         let text = cluster(
             """

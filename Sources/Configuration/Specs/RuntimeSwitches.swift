@@ -16,6 +16,7 @@ enum RuntimeSwitch: String, CaseIterable {
     case keepRetriesWithinDeadline = "outrider.retry.keep_within_deadline"
     case defaultRetryBudget = "outrider.retry.default_budget"
     case reloadTLSFiles = "outrider.tls.reload_files"
+    case takeOverTLSRecords = "outrider.tls.take_over_records"
 
     /// The keys that are Outrider's own.
     static let prefix = "outrider."

@@ -74,8 +74,8 @@ public struct TLSContextReader {
     public init() {}
 
     /// The context as the files have it now, checked as at the start. `current` is what it takes the place of: it gives
-    /// what no file decides (the protocols that were left out for its listener or cluster, random ticket keys), so that
-    /// files with the same contents make an equal spec.
+    /// what no file decides (the protocols that were left out for its listener or cluster, random ticket keys, what runtime
+    /// keys turn off), so that files with the same contents make an equal spec.
     public func read(_ source: TLSContextSource, replacing current: TLSContextSpec) -> TLSContextReading {
         let report = ConfigurationReport(sources: [])
         let context = SpecContext(report: report, files: files)
@@ -90,6 +90,7 @@ public struct TLSContextReader {
             result = .failure(report.errors)
         } else if var spec = made {
             spec.alpn = current.alpn
+            spec.takesOverRecords = current.takesOverRecords
             if spec.sessionTickets == current.sessionTickets { spec.sessionTickets = current.sessionTickets }
             result = .success(spec)
         }

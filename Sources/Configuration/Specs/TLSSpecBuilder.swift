@@ -175,6 +175,7 @@ struct TLSSpecBuilder {
 
     private func common(_ common: API.CommonTLS, _ places: inout Places) -> TLSContextSpec {
         var spec = TLSContextSpec()
+        spec.takesOverRecords = context.isOn(.takeOverTLSRecords)
         parameters(common.tlsParams, into: &spec)
         spec.alpn = common.alpnProtocols
         for (index, certificate) in common.tlsCertificates.enumerated() {

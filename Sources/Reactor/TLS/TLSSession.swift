@@ -213,7 +213,9 @@ public final class TLSSession {
         if let failure { return .failed(failure) }
         guard !plaintext.isEmpty else { return .data(0) }
         guard let ssl else {
-            if let count = records?.encrypt(from: &plaintext, rawOutput: &rawOutput, limit: limit) { return .data(count) }
+            if let count = records?.encrypt(from: &plaintext, rawOutput: &rawOutput, limit: limit) {
+                return .data(count)
+            }
             return .failed(fail(.cannotSeal, &rawOutput))
         }
         var total = 0

@@ -114,7 +114,8 @@ struct RecordCipher: ~Copyable {
         // TLS 1.3 has a byte of type behind the content, and perhaps padding: what does not fit into a slab is only looked at.
         let whole = min(count, RecordCipher.maxContent)
         guard let start = output.writable(atLeast: whole).baseAddress else { return .fault(.tooLong) }
-        let opened = withUnsafeTemporaryAllocation(byteCount: RecordCipher.scratchSize, alignment: 8) { scratch -> Opened in
+        let opened = withUnsafeTemporaryAllocation(byteCount: RecordCipher.scratchSize, alignment: 8) {
+            scratch -> Opened in
             let rest = UnsafeMutableRawBufferPointer(rebasing: scratch[..<(count &- whole)])
             guard decrypt(input, header, to: UnsafeMutableRawBufferPointer(start: start, count: whole), rest) else {
                 return .fault(.badMAC)
