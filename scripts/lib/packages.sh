@@ -1,7 +1,7 @@
 # What the build and the tests need from the system, and how it gets there. Sourced, not run.
 
-BUILD_PACKAGES=(libssl-dev libyaml-dev libc-ares-dev libre2-dev libnghttp2-dev zlib1g-dev)
-TEST_PACKAGES=(python3 python3-venv curl openssl nginx-light prometheus nghttp2-client nghttp2-server
+BUILD_PACKAGES=(python3 libssl-dev libyaml-dev libc-ares-dev libre2-dev libnghttp2-dev zlib1g-dev)
+TEST_PACKAGES=(python3-venv curl openssl nginx-light prometheus nghttp2-client nghttp2-server
     iproute2 iptables nftables util-linux strace valgrind systemd)
 BENCHMARK_PACKAGES=(haproxy nginx-light wrk nghttp2-client procps iproute2 util-linux openssl gcc libc6-dev)
 
