@@ -54,7 +54,7 @@ import Testing
         #expect(read.name == "web")
         #expect(read.spec.connectTimeout == .seconds(3))
         #expect(read.spec.endpointSource?.service == "web")
-        #expect(try Envoy_Config_Cluster_V3_Cluster(serializedBytes: read.bytes) == cluster)
+        #expect(try Envoy_Config_Cluster_V3_Cluster(serializedBytes: read.bytes).isEqualTo(message: cluster))
         #expect(read.tls.sources.isEmpty && read.warnings.isEmpty && read.skipped.isEmpty)
     }
 

@@ -7,7 +7,8 @@ import Synchronization
 final class SharedTokenBuckets: Sendable {
     private struct Key: Hashable {
         let name: String
-        let size: API.TokenBucket
+        /// The message's bytes.
+        let size: [UInt8]
     }
 
     private let buckets = Mutex<[Key: TokenBucket]>([:])
@@ -17,7 +18,7 @@ final class SharedTokenBuckets: Sendable {
         buckets.withLock { buckets in
             // Those that nobody uses any more go: keys come and go with listeners.
             for key in Array(buckets.keys) where isKnownUniquelyReferenced(&buckets[key]) { buckets[key] = nil }
-            let key = Key(name: name, size: size)
+            let key = Key(name: name, size: (try? size.serializedBytes()) ?? [])
             if let found = buckets[key] { return found }
             buckets[key] = made
             return made

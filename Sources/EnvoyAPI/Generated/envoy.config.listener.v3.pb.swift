@@ -78,7 +78,7 @@ public nonisolated struct Envoy_Config_Listener_V3_Filter: Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_ConfigType: Equatable, Sendable {
+  public nonisolated enum OneOf_ConfigType: Sendable {
     case typedConfig(SwiftProtobuf.Google_Protobuf_Any)
     case configDiscovery(Outrider_Unmodelled)
 
@@ -482,7 +482,7 @@ public nonisolated struct Envoy_Config_Listener_V3_ListenerFilter: Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_ConfigType: Equatable, Sendable {
+  public nonisolated enum OneOf_ConfigType: Sendable {
     case typedConfig(SwiftProtobuf.Google_Protobuf_Any)
     case configDiscovery(Outrider_Unmodelled)
 
@@ -545,7 +545,7 @@ public nonisolated struct Envoy_Config_Listener_V3_ListenerFilterChainMatchPredi
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_Rule: Equatable, Sendable {
+  public nonisolated enum OneOf_Rule: Sendable {
     case orMatch(Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate.MatchSet)
     case andMatch(Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate.MatchSet)
     case notMatch(Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate)
@@ -575,9 +575,8 @@ public nonisolated struct Envoy_Config_Listener_V3_ListenerFilterChainMatchPredi
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.listener.v3"
 
-nonisolated extension Envoy_Config_Listener_V3_AdditionalAddress: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_AdditionalAddress: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".AdditionalAddress"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{3}socket_options\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -605,18 +604,10 @@ nonisolated extension Envoy_Config_Listener_V3_AdditionalAddress: SwiftProtobuf.
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_AdditionalAddress, rhs: Envoy_Config_Listener_V3_AdditionalAddress) -> Bool {
-    if lhs._address != rhs._address {return false}
-    if lhs._socketOptions != rhs._socketOptions {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Listener_V3_Filter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_Filter: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Filter"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{3}typed_config\0\u{3}config_discovery\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -677,18 +668,10 @@ nonisolated extension Envoy_Config_Listener_V3_Filter: SwiftProtobuf.Message, Sw
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_Filter, rhs: Envoy_Config_Listener_V3_Filter) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs.configType != rhs.configType {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Listener_V3_FilterChain: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_FilterChain: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".FilterChain"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}filter_chain_match\0\u{2}\u{2}filters\0\u{4}\u{3}transport_socket\0\u{1}name\0\u{4}\u{2}transport_socket_connect_timeout\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -728,21 +711,10 @@ nonisolated extension Envoy_Config_Listener_V3_FilterChain: SwiftProtobuf.Messag
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_FilterChain, rhs: Envoy_Config_Listener_V3_FilterChain) -> Bool {
-    if lhs._filterChainMatch != rhs._filterChainMatch {return false}
-    if lhs.filters != rhs.filters {return false}
-    if lhs._transportSocket != rhs._transportSocket {return false}
-    if lhs._transportSocketConnectTimeout != rhs._transportSocketConnectTimeout {return false}
-    if lhs.name != rhs.name {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".FilterChainMatch"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{3}prefix_ranges\0\u{4}\u{3}source_prefix_ranges\0\u{3}source_ports\0\u{3}destination_port\0\u{3}transport_protocol\0\u{3}application_protocols\0\u{3}server_names\0\u{3}source_type\0\u{3}direct_source_prefix_ranges\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -798,29 +770,10 @@ nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch: SwiftProtobuf.M
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_FilterChainMatch, rhs: Envoy_Config_Listener_V3_FilterChainMatch) -> Bool {
-    if lhs._destinationPort != rhs._destinationPort {return false}
-    if lhs.prefixRanges != rhs.prefixRanges {return false}
-    if lhs.directSourcePrefixRanges != rhs.directSourcePrefixRanges {return false}
-    if lhs.sourceType != rhs.sourceType {return false}
-    if lhs.sourcePrefixRanges != rhs.sourcePrefixRanges {return false}
-    if lhs.sourcePorts != rhs.sourcePorts {return false}
-    if lhs.serverNames != rhs.serverNames {return false}
-    if lhs.transportProtocol != rhs.transportProtocol {return false}
-    if lhs.applicationProtocols != rhs.applicationProtocols {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Listener_V3_FilterChainMatch.ConnectionSourceType: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ANY\0\u{1}SAME_IP_OR_LOOPBACK\0\u{1}EXTERNAL\0")
-}
-
-nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Listener"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}address\0\u{3}filter_chains\0\u{3}use_original_dst\0\u{3}per_connection_buffer_limit_bytes\0\u{4}\u{2}deprecated_v1\0\u{3}drain_type\0\u{3}listener_filters\0\u{1}transparent\0\u{1}freebind\0\u{3}tcp_fast_open_queue_length\0\u{3}socket_options\0\u{4}\u{2}listener_filters_timeout\0\u{3}traffic_direction\0\u{3}continue_on_listener_filters_timeout\0\u{4}\u{4}reuse_port\0\u{3}access_log\0\u{4}\u{2}tcp_backlog_size\0\u{3}default_filter_chain\0\u{3}bind_to_port\0\u{4}\u{2}stat_prefix\0\u{3}enable_reuse_port\0\u{4}\u{4}additional_addresses\0\u{3}max_connections_to_accept_per_socket_event\0")
 
   fileprivate class _StorageClass {
     var _name: String = String()
@@ -1010,52 +963,10 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message, 
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_Listener, rhs: Envoy_Config_Listener_V3_Listener) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._name != rhs_storage._name {return false}
-        if _storage._address != rhs_storage._address {return false}
-        if _storage._additionalAddresses != rhs_storage._additionalAddresses {return false}
-        if _storage._statPrefix != rhs_storage._statPrefix {return false}
-        if _storage._filterChains != rhs_storage._filterChains {return false}
-        if _storage._useOriginalDst != rhs_storage._useOriginalDst {return false}
-        if _storage._defaultFilterChain != rhs_storage._defaultFilterChain {return false}
-        if _storage._perConnectionBufferLimitBytes != rhs_storage._perConnectionBufferLimitBytes {return false}
-        if _storage._deprecatedV1 != rhs_storage._deprecatedV1 {return false}
-        if _storage._drainType != rhs_storage._drainType {return false}
-        if _storage._listenerFilters != rhs_storage._listenerFilters {return false}
-        if _storage._listenerFiltersTimeout != rhs_storage._listenerFiltersTimeout {return false}
-        if _storage._continueOnListenerFiltersTimeout != rhs_storage._continueOnListenerFiltersTimeout {return false}
-        if _storage._transparent != rhs_storage._transparent {return false}
-        if _storage._freebind != rhs_storage._freebind {return false}
-        if _storage._socketOptions != rhs_storage._socketOptions {return false}
-        if _storage._tcpFastOpenQueueLength != rhs_storage._tcpFastOpenQueueLength {return false}
-        if _storage._trafficDirection != rhs_storage._trafficDirection {return false}
-        if _storage._reusePort != rhs_storage._reusePort {return false}
-        if _storage._enableReusePort != rhs_storage._enableReusePort {return false}
-        if _storage._accessLog != rhs_storage._accessLog {return false}
-        if _storage._tcpBacklogSize != rhs_storage._tcpBacklogSize {return false}
-        if _storage._maxConnectionsToAcceptPerSocketEvent != rhs_storage._maxConnectionsToAcceptPerSocketEvent {return false}
-        if _storage._bindToPort != rhs_storage._bindToPort {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Listener_V3_Listener.DrainType: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DEFAULT\0\u{1}MODIFY_ONLY\0")
-}
-
-nonisolated extension Envoy_Config_Listener_V3_Listener.DeprecatedV1: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_Listener.DeprecatedV1: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Config_Listener_V3_Listener.protoMessageName + ".DeprecatedV1"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}bind_to_port\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1079,17 +990,10 @@ nonisolated extension Envoy_Config_Listener_V3_Listener.DeprecatedV1: SwiftProto
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_Listener.DeprecatedV1, rhs: Envoy_Config_Listener_V3_Listener.DeprecatedV1) -> Bool {
-    if lhs._bindToPort != rhs._bindToPort {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Listener_V3_ListenerFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_ListenerFilter: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ListenerFilter"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{2}typed_config\0\u{3}filter_disabled\0\u{3}config_discovery\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1149,19 +1053,10 @@ nonisolated extension Envoy_Config_Listener_V3_ListenerFilter: SwiftProtobuf.Mes
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_ListenerFilter, rhs: Envoy_Config_Listener_V3_ListenerFilter) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs.configType != rhs.configType {return false}
-    if lhs._filterDisabled != rhs._filterDisabled {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ListenerFilterChainMatchPredicate"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}or_match\0\u{3}and_match\0\u{3}not_match\0\u{3}any_match\0\u{3}destination_port_range\0")
 
   fileprivate class _StorageClass {
     var _rule: Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate.OneOf_Rule?
@@ -1292,25 +1187,10 @@ nonisolated extension Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate, rhs: Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._rule != rhs_storage._rule {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate.MatchSet: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate.MatchSet: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate.protoMessageName + ".MatchSet"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1329,11 +1209,5 @@ nonisolated extension Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate
       try visitor.visitRepeatedMessageField(value: self.rules, fieldNumber: 1)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate.MatchSet, rhs: Envoy_Config_Listener_V3_ListenerFilterChainMatchPredicate.MatchSet) -> Bool {
-    if lhs.rules != rhs.rules {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -111,7 +111,7 @@ public nonisolated struct Envoy_Config_Metrics_V3_StatsMatcher: Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_StatsMatcher: Equatable, Sendable {
+  public nonisolated enum OneOf_StatsMatcher: Sendable {
     case rejectAll(Bool)
     case exclusionList(Envoy_Type_Matcher_V3_ListStringMatcher)
     case inclusionList(Envoy_Type_Matcher_V3_ListStringMatcher)
@@ -148,7 +148,7 @@ public nonisolated struct Envoy_Config_Metrics_V3_TagSpecifier: Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_TagValue: Equatable, Sendable {
+  public nonisolated enum OneOf_TagValue: Sendable {
     case regex(String)
     case fixedValue(String)
 
@@ -161,9 +161,8 @@ public nonisolated struct Envoy_Config_Metrics_V3_TagSpecifier: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.metrics.v3"
 
-nonisolated extension Envoy_Config_Metrics_V3_HistogramBucketSettings: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Metrics_V3_HistogramBucketSettings: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".HistogramBucketSettings"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}match\0\u{1}buckets\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -191,18 +190,10 @@ nonisolated extension Envoy_Config_Metrics_V3_HistogramBucketSettings: SwiftProt
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Metrics_V3_HistogramBucketSettings, rhs: Envoy_Config_Metrics_V3_HistogramBucketSettings) -> Bool {
-    if lhs._match != rhs._match {return false}
-    if lhs.buckets != rhs.buckets {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Metrics_V3_StatsConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Metrics_V3_StatsConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".StatsConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stats_tags\0\u{3}use_all_default_tags\0\u{3}stats_matcher\0\u{3}histogram_bucket_settings\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -238,20 +229,10 @@ nonisolated extension Envoy_Config_Metrics_V3_StatsConfig: SwiftProtobuf.Message
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Metrics_V3_StatsConfig, rhs: Envoy_Config_Metrics_V3_StatsConfig) -> Bool {
-    if lhs.statsTags != rhs.statsTags {return false}
-    if lhs._useAllDefaultTags != rhs._useAllDefaultTags {return false}
-    if lhs._statsMatcher != rhs._statsMatcher {return false}
-    if lhs.histogramBucketSettings != rhs.histogramBucketSettings {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Metrics_V3_StatsMatcher: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Metrics_V3_StatsMatcher: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".StatsMatcher"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}reject_all\0\u{3}exclusion_list\0\u{3}inclusion_list\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -320,17 +301,10 @@ nonisolated extension Envoy_Config_Metrics_V3_StatsMatcher: SwiftProtobuf.Messag
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Metrics_V3_StatsMatcher, rhs: Envoy_Config_Metrics_V3_StatsMatcher) -> Bool {
-    if lhs.statsMatcher != rhs.statsMatcher {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Metrics_V3_TagSpecifier: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Metrics_V3_TagSpecifier: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".TagSpecifier"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tag_name\0\u{1}regex\0\u{3}fixed_value\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -380,12 +354,5 @@ nonisolated extension Envoy_Config_Metrics_V3_TagSpecifier: SwiftProtobuf.Messag
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Config_Metrics_V3_TagSpecifier, rhs: Envoy_Config_Metrics_V3_TagSpecifier) -> Bool {
-    if lhs.tagName != rhs.tagName {return false}
-    if lhs.tagValue != rhs.tagValue {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

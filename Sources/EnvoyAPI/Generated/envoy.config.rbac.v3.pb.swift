@@ -144,7 +144,7 @@ public nonisolated struct Envoy_Config_Rbac_V3_Permission: @unchecked Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_Rule: Equatable, Sendable {
+  public nonisolated enum OneOf_Rule: Sendable {
     case andRules(Envoy_Config_Rbac_V3_Permission.Set)
     case orRules(Envoy_Config_Rbac_V3_Permission.Set)
     case any(Bool)
@@ -317,7 +317,7 @@ public nonisolated struct Envoy_Config_Rbac_V3_Principal: @unchecked Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_Identifier: Equatable, Sendable {
+  public nonisolated enum OneOf_Identifier: Sendable {
     case andIds(Envoy_Config_Rbac_V3_Principal.Set)
     case orIds(Envoy_Config_Rbac_V3_Principal.Set)
     case any(Bool)
@@ -429,9 +429,8 @@ public nonisolated struct Envoy_Config_Rbac_V3_RBAC: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.rbac.v3"
 
-nonisolated extension Envoy_Config_Rbac_V3_Permission: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Rbac_V3_Permission: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Permission"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}and_rules\0\u{3}or_rules\0\u{1}any\0\u{1}header\0\u{3}destination_ip\0\u{3}destination_port\0\u{1}metadata\0\u{3}not_rule\0\u{3}requested_server_name\0\u{3}url_path\0\u{3}destination_port_range\0\u{1}matcher\0\u{3}uri_template\0\u{3}sourced_metadata\0")
 
   fileprivate class _StorageClass {
     var _rule: Envoy_Config_Rbac_V3_Permission.OneOf_Rule?
@@ -710,25 +709,10 @@ nonisolated extension Envoy_Config_Rbac_V3_Permission: SwiftProtobuf.Message, Sw
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Rbac_V3_Permission, rhs: Envoy_Config_Rbac_V3_Permission) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._rule != rhs_storage._rule {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Rbac_V3_Permission.Set: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Rbac_V3_Permission.Set: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Config_Rbac_V3_Permission.protoMessageName + ".Set"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -748,17 +732,10 @@ nonisolated extension Envoy_Config_Rbac_V3_Permission.Set: SwiftProtobuf.Message
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Rbac_V3_Permission.Set, rhs: Envoy_Config_Rbac_V3_Permission.Set) -> Bool {
-    if lhs.rules != rhs.rules {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Rbac_V3_Policy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Rbac_V3_Policy: SwiftProtobuf.Message, ComparedByBytes {
   public static let protoMessageName: String = _protobuf_package + ".Policy"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}permissions\0\u{1}principals\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -782,18 +759,10 @@ nonisolated extension Envoy_Config_Rbac_V3_Policy: SwiftProtobuf.Message, SwiftP
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Rbac_V3_Policy, rhs: Envoy_Config_Rbac_V3_Policy) -> Bool {
-    if lhs.permissions != rhs.permissions {return false}
-    if lhs.principals != rhs.principals {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Rbac_V3_Principal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Rbac_V3_Principal: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Principal"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}and_ids\0\u{3}or_ids\0\u{1}any\0\u{1}authenticated\0\u{3}source_ip\0\u{1}header\0\u{1}metadata\0\u{3}not_id\0\u{3}url_path\0\u{3}direct_remote_ip\0\u{3}remote_ip\0\u{3}filter_state\0\u{3}sourced_metadata\0\u{1}custom\0")
 
   fileprivate class _StorageClass {
     var _identifier: Envoy_Config_Rbac_V3_Principal.OneOf_Identifier?
@@ -1077,25 +1046,10 @@ nonisolated extension Envoy_Config_Rbac_V3_Principal: SwiftProtobuf.Message, Swi
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Rbac_V3_Principal, rhs: Envoy_Config_Rbac_V3_Principal) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._identifier != rhs_storage._identifier {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Rbac_V3_Principal.Set: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Rbac_V3_Principal.Set: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Config_Rbac_V3_Principal.protoMessageName + ".Set"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ids\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1115,17 +1069,10 @@ nonisolated extension Envoy_Config_Rbac_V3_Principal.Set: SwiftProtobuf.Message,
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Rbac_V3_Principal.Set, rhs: Envoy_Config_Rbac_V3_Principal.Set) -> Bool {
-    if lhs.ids != rhs.ids {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Rbac_V3_Principal.Authenticated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Rbac_V3_Principal.Authenticated: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Config_Rbac_V3_Principal.protoMessageName + ".Authenticated"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}principal_name\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1149,17 +1096,10 @@ nonisolated extension Envoy_Config_Rbac_V3_Principal.Authenticated: SwiftProtobu
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Rbac_V3_Principal.Authenticated, rhs: Envoy_Config_Rbac_V3_Principal.Authenticated) -> Bool {
-    if lhs._principalName != rhs._principalName {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Rbac_V3_RBAC: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Rbac_V3_RBAC: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".RBAC"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}action\0\u{1}policies\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1183,15 +1123,4 @@ nonisolated extension Envoy_Config_Rbac_V3_RBAC: SwiftProtobuf.Message, SwiftPro
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Rbac_V3_RBAC, rhs: Envoy_Config_Rbac_V3_RBAC) -> Bool {
-    if lhs.action != rhs.action {return false}
-    if lhs.policies != rhs.policies {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Rbac_V3_RBAC.Action: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ALLOW\0\u{1}DENY\0\u{1}LOG\0")
 }

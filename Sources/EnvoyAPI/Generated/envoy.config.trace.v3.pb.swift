@@ -95,7 +95,7 @@ public nonisolated struct Envoy_Config_Trace_V3_Tracing: Sendable {
 
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-    public nonisolated enum OneOf_ConfigType: Equatable, Sendable {
+    public nonisolated enum OneOf_ConfigType: Sendable {
       case typedConfig(SwiftProtobuf.Google_Protobuf_Any)
 
     }
@@ -231,9 +231,8 @@ public nonisolated struct Envoy_Config_Trace_V3_ZipkinConfig: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.trace.v3"
 
-nonisolated extension Envoy_Config_Trace_V3_OpenTelemetryConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Trace_V3_OpenTelemetryConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".OpenTelemetryConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}grpc_service\0\u{3}service_name\0\u{3}http_service\0\u{3}resource_detectors\0\u{4}\u{2}max_cache_size\0")
 
   fileprivate class _StorageClass {
     var _grpcService: Envoy_Config_Core_V3_GrpcService? = nil
@@ -309,29 +308,10 @@ nonisolated extension Envoy_Config_Trace_V3_OpenTelemetryConfig: SwiftProtobuf.M
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Trace_V3_OpenTelemetryConfig, rhs: Envoy_Config_Trace_V3_OpenTelemetryConfig) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._grpcService != rhs_storage._grpcService {return false}
-        if _storage._httpService != rhs_storage._httpService {return false}
-        if _storage._serviceName != rhs_storage._serviceName {return false}
-        if _storage._resourceDetectors != rhs_storage._resourceDetectors {return false}
-        if _storage._maxCacheSize != rhs_storage._maxCacheSize {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Trace_V3_Tracing: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Trace_V3_Tracing: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Tracing"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
@@ -341,16 +321,10 @@ nonisolated extension Envoy_Config_Trace_V3_Tracing: SwiftProtobuf.Message, Swif
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Trace_V3_Tracing, rhs: Envoy_Config_Trace_V3_Tracing) -> Bool {
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Trace_V3_Tracing.Http: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Trace_V3_Tracing.Http: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Config_Trace_V3_Tracing.protoMessageName + ".Http"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{2}typed_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -390,18 +364,10 @@ nonisolated extension Envoy_Config_Trace_V3_Tracing.Http: SwiftProtobuf.Message,
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Trace_V3_Tracing.Http, rhs: Envoy_Config_Trace_V3_Tracing.Http) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs.configType != rhs.configType {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Config_Trace_V3_ZipkinConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Config_Trace_V3_ZipkinConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ZipkinConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}collector_cluster\0\u{3}collector_endpoint\0\u{3}trace_id_128bit\0\u{3}shared_span_context\0\u{3}collector_endpoint_version\0\u{3}collector_hostname\0\u{3}split_spans_for_request\0\u{3}trace_context_option\0\u{3}collector_service\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -457,26 +423,4 @@ nonisolated extension Envoy_Config_Trace_V3_ZipkinConfig: SwiftProtobuf.Message,
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Config_Trace_V3_ZipkinConfig, rhs: Envoy_Config_Trace_V3_ZipkinConfig) -> Bool {
-    if lhs.collectorCluster != rhs.collectorCluster {return false}
-    if lhs.collectorEndpoint != rhs.collectorEndpoint {return false}
-    if lhs.traceID128Bit != rhs.traceID128Bit {return false}
-    if lhs._sharedSpanContext != rhs._sharedSpanContext {return false}
-    if lhs.collectorEndpointVersion != rhs.collectorEndpointVersion {return false}
-    if lhs.collectorHostname != rhs.collectorHostname {return false}
-    if lhs.splitSpansForRequest != rhs.splitSpansForRequest {return false}
-    if lhs.traceContextOption != rhs.traceContextOption {return false}
-    if lhs._collectorService != rhs._collectorService {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Config_Trace_V3_ZipkinConfig.TraceContextOption: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0USE_B3\0\u{1}USE_B3_WITH_W3C_PROPAGATION\0")
-}
-
-nonisolated extension Envoy_Config_Trace_V3_ZipkinConfig.CollectorEndpointVersion: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE\0\u{1}HTTP_JSON\0\u{1}HTTP_PROTO\0\u{1}GRPC\0")
 }

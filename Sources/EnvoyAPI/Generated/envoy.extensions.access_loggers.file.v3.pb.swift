@@ -63,7 +63,7 @@ public nonisolated struct Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog: 
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_AccessLogFormat: Equatable, Sendable {
+  public nonisolated enum OneOf_AccessLogFormat: Sendable {
     case format(String)
     case jsonFormat(SwiftProtobuf.Google_Protobuf_Struct)
     case typedJsonFormat(SwiftProtobuf.Google_Protobuf_Struct)
@@ -78,9 +78,8 @@ public nonisolated struct Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog: 
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.access_loggers.file.v3"
 
-nonisolated extension Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".FileAccessLog"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0\u{1}format\0\u{3}json_format\0\u{3}typed_json_format\0\u{3}log_format\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -169,12 +168,5 @@ nonisolated extension Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog: Swif
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog, rhs: Envoy_Extensions_AccessLoggers_File_V3_FileAccessLog) -> Bool {
-    if lhs.path != rhs.path {return false}
-    if lhs.accessLogFormat != rhs.accessLogFormat {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -37,7 +37,7 @@ public nonisolated struct Envoy_Extensions_AccessLoggers_Stream_V3_StderrAccessL
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_AccessLogFormat: Equatable, Sendable {
+  public nonisolated enum OneOf_AccessLogFormat: Sendable {
     case logFormat(Envoy_Config_Core_V3_SubstitutionFormatString)
 
   }
@@ -62,7 +62,7 @@ public nonisolated struct Envoy_Extensions_AccessLoggers_Stream_V3_StdoutAccessL
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_AccessLogFormat: Equatable, Sendable {
+  public nonisolated enum OneOf_AccessLogFormat: Sendable {
     case logFormat(Envoy_Config_Core_V3_SubstitutionFormatString)
 
   }
@@ -74,9 +74,8 @@ public nonisolated struct Envoy_Extensions_AccessLoggers_Stream_V3_StdoutAccessL
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.access_loggers.stream.v3"
 
-nonisolated extension Envoy_Extensions_AccessLoggers_Stream_V3_StderrAccessLog: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_AccessLoggers_Stream_V3_StderrAccessLog: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".StderrAccessLog"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_format\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -111,18 +110,11 @@ nonisolated extension Envoy_Extensions_AccessLoggers_Stream_V3_StderrAccessLog: 
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_AccessLoggers_Stream_V3_StderrAccessLog, rhs: Envoy_Extensions_AccessLoggers_Stream_V3_StderrAccessLog) -> Bool {
-    if lhs.accessLogFormat != rhs.accessLogFormat {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }
 
-nonisolated extension Envoy_Extensions_AccessLoggers_Stream_V3_StdoutAccessLog: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_AccessLoggers_Stream_V3_StdoutAccessLog: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".StdoutAccessLog"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}log_format\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -157,11 +149,5 @@ nonisolated extension Envoy_Extensions_AccessLoggers_Stream_V3_StdoutAccessLog: 
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_AccessLoggers_Stream_V3_StdoutAccessLog, rhs: Envoy_Extensions_AccessLoggers_Stream_V3_StdoutAccessLog) -> Bool {
-    if lhs.accessLogFormat != rhs.accessLogFormat {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -71,7 +71,3 @@ public nonisolated enum Envoy_Extensions_Clusters_Common_Dns_V3_DnsLookupFamily:
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
-
-nonisolated extension Envoy_Extensions_Clusters_Common_Dns_V3_DnsLookupFamily: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0UNSPECIFIED\0\u{1}AUTO\0\u{1}V4_ONLY\0\u{1}V6_ONLY\0\u{1}V4_PREFERRED\0\u{1}ALL\0")
-}

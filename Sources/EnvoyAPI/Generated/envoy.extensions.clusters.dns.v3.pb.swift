@@ -112,9 +112,8 @@ public nonisolated struct Envoy_Extensions_Clusters_Dns_V3_DnsCluster: Sendable 
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.clusters.dns.v3"
 
-nonisolated extension Envoy_Extensions_Clusters_Dns_V3_DnsCluster: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Clusters_Dns_V3_DnsCluster: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".DnsCluster"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{3}dns_refresh_rate\0\u{3}dns_failure_refresh_rate\0\u{3}respect_dns_ttl\0\u{3}dns_jitter\0\u{3}typed_dns_resolver_config\0\u{3}dns_lookup_family\0\u{3}all_addresses_in_single_endpoint\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -162,23 +161,10 @@ nonisolated extension Envoy_Extensions_Clusters_Dns_V3_DnsCluster: SwiftProtobuf
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Clusters_Dns_V3_DnsCluster, rhs: Envoy_Extensions_Clusters_Dns_V3_DnsCluster) -> Bool {
-    if lhs._dnsRefreshRate != rhs._dnsRefreshRate {return false}
-    if lhs._dnsFailureRefreshRate != rhs._dnsFailureRefreshRate {return false}
-    if lhs.respectDnsTtl != rhs.respectDnsTtl {return false}
-    if lhs._dnsJitter != rhs._dnsJitter {return false}
-    if lhs._typedDnsResolverConfig != rhs._typedDnsResolverConfig {return false}
-    if lhs.dnsLookupFamily != rhs.dnsLookupFamily {return false}
-    if lhs.allAddressesInSingleEndpoint != rhs.allAddressesInSingleEndpoint {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Clusters_Dns_V3_DnsCluster.RefreshRate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Clusters_Dns_V3_DnsCluster.RefreshRate: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Clusters_Dns_V3_DnsCluster.protoMessageName + ".RefreshRate"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}base_interval\0\u{3}max_interval\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -205,12 +191,5 @@ nonisolated extension Envoy_Extensions_Clusters_Dns_V3_DnsCluster.RefreshRate: S
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Clusters_Dns_V3_DnsCluster.RefreshRate, rhs: Envoy_Extensions_Clusters_Dns_V3_DnsCluster.RefreshRate) -> Bool {
-    if lhs._baseInterval != rhs._baseInterval {return false}
-    if lhs._maxInterval != rhs._maxInterval {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -54,7 +54,7 @@ public nonisolated struct Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay: S
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_FaultDelaySecifier: Equatable, Sendable {
+  public nonisolated enum OneOf_FaultDelaySecifier: Sendable {
     case fixedDelay(SwiftProtobuf.Google_Protobuf_Duration)
     case headerDelay(Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay.HeaderDelay)
 
@@ -79,9 +79,8 @@ public nonisolated struct Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay: S
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.common.fault.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".FaultDelay"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{3}fixed_delay\0\u{1}percentage\0\u{3}header_delay\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -137,18 +136,10 @@ nonisolated extension Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay: Swift
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay, rhs: Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay) -> Bool {
-    if lhs.faultDelaySecifier != rhs.faultDelaySecifier {return false}
-    if lhs._percentage != rhs._percentage {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay.HeaderDelay: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay.HeaderDelay: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay.protoMessageName + ".HeaderDelay"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
@@ -157,10 +148,5 @@ nonisolated extension Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay.Header
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay.HeaderDelay, rhs: Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay.HeaderDelay) -> Bool {
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -270,7 +270,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: @u
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_Services: Equatable, Sendable {
+  public nonisolated enum OneOf_Services: Sendable {
     case grpcService(Envoy_Config_Core_V3_GrpcService)
     case httpService(Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService)
 
@@ -306,7 +306,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerR
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_Override: Equatable, Sendable {
+  public nonisolated enum OneOf_Override: Sendable {
     case disabled(Bool)
     case checkSettings(Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings)
 
@@ -362,9 +362,8 @@ public nonisolated struct Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService:
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.ext_authz.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".AuthorizationRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}allowed_headers\0\u{3}headers_to_add\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -392,18 +391,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationReq
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest, rhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRequest) -> Bool {
-    if lhs._allowedHeaders != rhs._allowedHeaders {return false}
-    if lhs.headersToAdd != rhs.headersToAdd {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".AuthorizationResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}allowed_upstream_headers\0\u{3}allowed_client_headers\0\u{3}allowed_upstream_headers_to_append\0\u{3}allowed_client_headers_on_success\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -439,20 +430,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationRes
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse, rhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_AuthorizationResponse) -> Bool {
-    if lhs._allowedUpstreamHeaders != rhs._allowedUpstreamHeaders {return false}
-    if lhs._allowedUpstreamHeadersToAppend != rhs._allowedUpstreamHeadersToAppend {return false}
-    if lhs._allowedClientHeaders != rhs._allowedClientHeaders {return false}
-    if lhs._allowedClientHeadersOnSuccess != rhs._allowedClientHeadersOnSuccess {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".BufferSettings"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_request_bytes\0\u{3}allow_partial_message\0\u{3}pack_as_bytes\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -480,19 +461,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings: 
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings, rhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_BufferSettings) -> Bool {
-    if lhs.maxRequestBytes != rhs.maxRequestBytes {return false}
-    if lhs.allowPartialMessage != rhs.allowPartialMessage {return false}
-    if lhs.packAsBytes != rhs.packAsBytes {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".CheckSettings"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}context_extensions\0\u{3}disable_request_body_buffering\0\u{3}with_request_body\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -524,19 +496,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings: S
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings, rhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_CheckSettings) -> Bool {
-    if lhs.contextExtensions != rhs.contextExtensions {return false}
-    if lhs.disableRequestBodyBuffering != rhs.disableRequestBodyBuffering {return false}
-    if lhs._withRequestBody != rhs._withRequestBody {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ExtAuthz"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}grpc_service\0\u{3}failure_mode_allow\0\u{3}http_service\0\u{4}\u{2}with_request_body\0\u{3}clear_route_cache\0\u{3}status_on_error\0\u{4}\u{2}filter_enabled\0\u{3}include_peer_certificate\0\u{3}deny_at_disable\0\u{3}transport_api_version\0\u{3}stat_prefix\0\u{4}\u{4}allowed_headers\0\u{3}include_tls_session\0\u{3}failure_mode_allow_header_add\0\u{3}charge_cluster_response_stats\0\u{4}\u{5}disallowed_headers\0\u{4}\u{2}enable_dynamic_metadata_ingestion\0")
 
   fileprivate class _StorageClass {
     var _services: Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz.OneOf_Services?
@@ -706,40 +669,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz: SwiftP
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz, rhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthz) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._services != rhs_storage._services {return false}
-        if _storage._transportApiVersion != rhs_storage._transportApiVersion {return false}
-        if _storage._failureModeAllow != rhs_storage._failureModeAllow {return false}
-        if _storage._failureModeAllowHeaderAdd != rhs_storage._failureModeAllowHeaderAdd {return false}
-        if _storage._withRequestBody != rhs_storage._withRequestBody {return false}
-        if _storage._clearRouteCache_p != rhs_storage._clearRouteCache_p {return false}
-        if _storage._statusOnError != rhs_storage._statusOnError {return false}
-        if _storage._filterEnabled != rhs_storage._filterEnabled {return false}
-        if _storage._denyAtDisable != rhs_storage._denyAtDisable {return false}
-        if _storage._includePeerCertificate != rhs_storage._includePeerCertificate {return false}
-        if _storage._statPrefix != rhs_storage._statPrefix {return false}
-        if _storage._allowedHeaders != rhs_storage._allowedHeaders {return false}
-        if _storage._disallowedHeaders != rhs_storage._disallowedHeaders {return false}
-        if _storage._includeTlsSession != rhs_storage._includeTlsSession {return false}
-        if _storage._chargeClusterResponseStats != rhs_storage._chargeClusterResponseStats {return false}
-        if _storage._enableDynamicMetadataIngestion != rhs_storage._enableDynamicMetadataIngestion {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerRoute: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerRoute: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ExtAuthzPerRoute"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}disabled\0\u{3}check_settings\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -791,17 +724,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerRoute
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerRoute, rhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_ExtAuthzPerRoute) -> Bool {
-    if lhs.override != rhs.override {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".HttpService"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}server_uri\0\u{3}path_prefix\0\u{4}\u{5}authorization_request\0\u{3}authorization_response\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -836,14 +762,5 @@ nonisolated extension Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService: Swi
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService, rhs: Envoy_Extensions_Filters_Http_ExtAuthz_V3_HttpService) -> Bool {
-    if lhs._serverUri != rhs._serverUri {return false}
-    if lhs.pathPrefix != rhs.pathPrefix {return false}
-    if lhs._authorizationRequest != rhs._authorizationRequest {return false}
-    if lhs._authorizationResponse != rhs._authorizationResponse {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -62,7 +62,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort: Sen
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_ErrorType: Equatable, Sendable {
+  public nonisolated enum OneOf_ErrorType: Sendable {
     case httpStatus(UInt32)
     case grpcStatus(UInt32)
     case headerAbort(Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort.HeaderAbort)
@@ -177,9 +177,8 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: @unc
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.fault.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".FaultAbort"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}http_status\0\u{1}percentage\0\u{3}header_abort\0\u{3}grpc_status\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -246,18 +245,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort: SwiftPr
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort, rhs: Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort) -> Bool {
-    if lhs.errorType != rhs.errorType {return false}
-    if lhs._percentage != rhs._percentage {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort.HeaderAbort: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort.HeaderAbort: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort.protoMessageName + ".HeaderAbort"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
@@ -267,16 +258,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort.HeaderAb
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort.HeaderAbort, rhs: Envoy_Extensions_Filters_Http_Fault_V3_FaultAbort.HeaderAbort) -> Bool {
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".HTTPFault"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}delay\0\u{1}abort\0\u{3}upstream_cluster\0\u{1}headers\0\u{3}downstream_nodes\0\u{3}max_active_faults\0\u{4}\u{2}delay_percent_runtime\0\u{3}abort_percent_runtime\0\u{3}delay_duration_runtime\0\u{3}abort_http_status_runtime\0\u{3}max_active_faults_runtime\0\u{4}\u{2}abort_grpc_status_runtime\0\u{3}disable_downstream_cluster_stats\0")
 
   fileprivate class _StorageClass {
     var _delay: Envoy_Extensions_Filters_Common_Fault_V3_FaultDelay? = nil
@@ -399,31 +384,5 @@ nonisolated extension Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault: SwiftPro
       }
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault, rhs: Envoy_Extensions_Filters_Http_Fault_V3_HTTPFault) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._delay != rhs_storage._delay {return false}
-        if _storage._abort != rhs_storage._abort {return false}
-        if _storage._upstreamCluster != rhs_storage._upstreamCluster {return false}
-        if _storage._headers != rhs_storage._headers {return false}
-        if _storage._downstreamNodes != rhs_storage._downstreamNodes {return false}
-        if _storage._maxActiveFaults != rhs_storage._maxActiveFaults {return false}
-        if _storage._delayPercentRuntime != rhs_storage._delayPercentRuntime {return false}
-        if _storage._abortPercentRuntime != rhs_storage._abortPercentRuntime {return false}
-        if _storage._delayDurationRuntime != rhs_storage._delayDurationRuntime {return false}
-        if _storage._abortHTTPStatusRuntime != rhs_storage._abortHTTPStatusRuntime {return false}
-        if _storage._maxActiveFaultsRuntime != rhs_storage._maxActiveFaultsRuntime {return false}
-        if _storage._abortGrpcStatusRuntime != rhs_storage._abortGrpcStatusRuntime {return false}
-        if _storage._disableDownstreamClusterStats != rhs_storage._disableDownstreamClusterStats {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -49,7 +49,7 @@ public nonisolated struct Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfi
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_PerMethodStatSpecifier: Equatable, Sendable {
+  public nonisolated enum OneOf_PerMethodStatSpecifier: Sendable {
     case individualMethodStatsAllowlist(Envoy_Config_Core_V3_GrpcMethodList)
     case statsForAllMethods(SwiftProtobuf.Google_Protobuf_BoolValue)
 
@@ -62,9 +62,8 @@ public nonisolated struct Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfi
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.grpc_stats.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".FilterConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{2}individual_method_stats_allowlist\0\u{3}stats_for_all_methods\0\u{3}enable_upstream_stats\0\u{3}replace_dots_in_grpc_service_name\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -128,13 +127,5 @@ nonisolated extension Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig: S
       try visitor.visitSingularBoolField(value: self.replaceDotsInGrpcServiceName, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig, rhs: Envoy_Extensions_Filters_Http_GrpcStats_V3_FilterConfig) -> Bool {
-    if lhs.perMethodStatSpecifier != rhs.perMethodStatSpecifier {return false}
-    if lhs.enableUpstreamStats != rhs.enableUpstreamStats {return false}
-    if lhs.replaceDotsInGrpcServiceName != rhs.replaceDotsInGrpcServiceName {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

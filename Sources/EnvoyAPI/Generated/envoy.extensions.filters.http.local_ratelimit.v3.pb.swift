@@ -140,9 +140,8 @@ public nonisolated struct Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalR
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.local_ratelimit.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateLimit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateLimit: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".LocalRateLimit"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stat_prefix\0\u{1}status\0\u{3}token_bucket\0\u{3}filter_enabled\0\u{3}filter_enforced\0\u{3}response_headers_to_add\0\u{2}\u{2}descriptors\0\u{1}stage\0\u{3}request_headers_to_add_when_not_enforced\0\u{3}local_rate_limit_per_downstream_connection\0\u{3}enable_x_ratelimit_headers\0\u{3}vh_rate_limits\0\u{3}always_consume_default_token_bucket\0\u{3}rate_limited_as_resource_exhausted\0\u{4}\u{2}rate_limits\0\u{3}max_dynamic_descriptors\0")
 
   fileprivate class _StorageClass {
     var _statPrefix: String = String()
@@ -283,34 +282,5 @@ nonisolated extension Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateL
       } }()
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateLimit, rhs: Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateLimit) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._statPrefix != rhs_storage._statPrefix {return false}
-        if _storage._status != rhs_storage._status {return false}
-        if _storage._tokenBucket != rhs_storage._tokenBucket {return false}
-        if _storage._filterEnabled != rhs_storage._filterEnabled {return false}
-        if _storage._filterEnforced != rhs_storage._filterEnforced {return false}
-        if _storage._requestHeadersToAddWhenNotEnforced != rhs_storage._requestHeadersToAddWhenNotEnforced {return false}
-        if _storage._responseHeadersToAdd != rhs_storage._responseHeadersToAdd {return false}
-        if _storage._descriptors != rhs_storage._descriptors {return false}
-        if _storage._stage != rhs_storage._stage {return false}
-        if _storage._localRateLimitPerDownstreamConnection != rhs_storage._localRateLimitPerDownstreamConnection {return false}
-        if _storage._enableXRatelimitHeaders != rhs_storage._enableXRatelimitHeaders {return false}
-        if _storage._vhRateLimits != rhs_storage._vhRateLimits {return false}
-        if _storage._alwaysConsumeDefaultTokenBucket != rhs_storage._alwaysConsumeDefaultTokenBucket {return false}
-        if _storage._rateLimitedAsResourceExhausted != rhs_storage._rateLimitedAsResourceExhausted {return false}
-        if _storage._rateLimits != rhs_storage._rateLimits {return false}
-        if _storage._maxDynamicDescriptors != rhs_storage._maxDynamicDescriptors {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

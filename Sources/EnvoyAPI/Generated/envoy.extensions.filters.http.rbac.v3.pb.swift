@@ -82,9 +82,8 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Rbac_V3_RBACPerRoute: Se
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.rbac.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".RBAC"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}shadow_rules\0\u{3}shadow_rules_stat_prefix\0\u{4}\u{3}rules_stat_prefix\0\u{3}track_per_rule_stats\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -124,21 +123,10 @@ nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBAC: SwiftProtobuf.
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_Rbac_V3_RBAC, rhs: Envoy_Extensions_Filters_Http_Rbac_V3_RBAC) -> Bool {
-    if lhs._rules != rhs._rules {return false}
-    if lhs.rulesStatPrefix != rhs.rulesStatPrefix {return false}
-    if lhs._shadowRules != rhs._shadowRules {return false}
-    if lhs.shadowRulesStatPrefix != rhs.shadowRulesStatPrefix {return false}
-    if lhs.trackPerRuleStats != rhs.trackPerRuleStats {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBACPerRoute: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBACPerRoute: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".RBACPerRoute"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{2}rbac\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -161,11 +149,5 @@ nonisolated extension Envoy_Extensions_Filters_Http_Rbac_V3_RBACPerRoute: SwiftP
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_Rbac_V3_RBACPerRoute, rhs: Envoy_Extensions_Filters_Http_Rbac_V3_RBACPerRoute) -> Bool {
-    if lhs._rbac != rhs._rbac {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -53,9 +53,8 @@ public nonisolated struct Envoy_Extensions_Filters_Http_Router_V3_Router: Sendab
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.http.router.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Http_Router_V3_Router: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Http_Router_V3_Router: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Router"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}dynamic_stats\0\u{4}\u{2}upstream_log\0\u{3}suppress_envoy_headers\0\u{3}strict_check_headers\0\u{3}respect_expected_rq_timeout\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -94,15 +93,5 @@ nonisolated extension Envoy_Extensions_Filters_Http_Router_V3_Router: SwiftProto
       try visitor.visitSingularBoolField(value: self.respectExpectedRqTimeout, fieldNumber: 6)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Http_Router_V3_Router, rhs: Envoy_Extensions_Filters_Http_Router_V3_Router) -> Bool {
-    if lhs._dynamicStats != rhs._dynamicStats {return false}
-    if lhs.upstreamLog != rhs.upstreamLog {return false}
-    if lhs.suppressEnvoyHeaders != rhs.suppressEnvoyHeaders {return false}
-    if lhs.strictCheckHeaders != rhs.strictCheckHeaders {return false}
-    if lhs.respectExpectedRqTimeout != rhs.respectExpectedRqTimeout {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -34,9 +34,8 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_HttpInspector_V3_Htt
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.listener.http_inspector.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Listener_HttpInspector_V3_HttpInspector: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Listener_HttpInspector_V3_HttpInspector: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".HttpInspector"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
@@ -45,10 +44,5 @@ nonisolated extension Envoy_Extensions_Filters_Listener_HttpInspector_V3_HttpIns
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Listener_HttpInspector_V3_HttpInspector, rhs: Envoy_Extensions_Filters_Listener_HttpInspector_V3_HttpInspector) -> Bool {
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

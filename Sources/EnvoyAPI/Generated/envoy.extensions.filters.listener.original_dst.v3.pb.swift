@@ -34,9 +34,8 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_OriginalDst_V3_Origi
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.listener.original_dst.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Listener_OriginalDst_V3_OriginalDst: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Listener_OriginalDst_V3_OriginalDst: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".OriginalDst"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
@@ -45,10 +44,5 @@ nonisolated extension Envoy_Extensions_Filters_Listener_OriginalDst_V3_OriginalD
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Listener_OriginalDst_V3_OriginalDst, rhs: Envoy_Extensions_Filters_Listener_OriginalDst_V3_OriginalDst) -> Bool {
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

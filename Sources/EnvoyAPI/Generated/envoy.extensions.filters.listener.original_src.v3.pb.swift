@@ -36,9 +36,8 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_OriginalSrc_V3_Origi
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.listener.original_src.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalSrc: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalSrc: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".OriginalSrc"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{2}mark\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -57,11 +56,5 @@ nonisolated extension Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalS
       try visitor.visitSingularUInt32Field(value: self.mark, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalSrc, rhs: Envoy_Extensions_Filters_Listener_OriginalSrc_V3_OriginalSrc) -> Bool {
-    if lhs.mark != rhs.mark {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

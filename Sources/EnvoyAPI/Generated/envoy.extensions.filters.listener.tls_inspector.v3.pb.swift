@@ -47,9 +47,8 @@ public nonisolated struct Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsI
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.listener.tls_inspector.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".TlsInspector"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{4}close_connection_on_client_hello_parsing_errors\0\u{3}max_client_hello_size\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -76,12 +75,5 @@ nonisolated extension Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspe
       try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector, rhs: Envoy_Extensions_Filters_Listener_TlsInspector_V3_TlsInspector) -> Bool {
-    if lhs.closeConnectionOnClientHelloParsingErrors != rhs.closeConnectionOnClientHelloParsingErrors {return false}
-    if lhs._maxClientHelloSize != rhs._maxClientHelloSize {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

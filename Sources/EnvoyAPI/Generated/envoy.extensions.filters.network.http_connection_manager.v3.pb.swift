@@ -371,14 +371,14 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_RouteSpecifier: Equatable, Sendable {
+  public nonisolated enum OneOf_RouteSpecifier: Sendable {
     case rds(Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds)
     case routeConfig(Envoy_Config_Route_V3_RouteConfiguration)
     case scopedRoutes(Outrider_Unmodelled)
 
   }
 
-  public nonisolated enum OneOf_StripPortMode: Equatable, Sendable {
+  public nonisolated enum OneOf_StripPortMode: Sendable {
     case stripAnyHostPort(Bool)
 
   }
@@ -733,7 +733,7 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
 
     public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-    public nonisolated enum OneOf_ProxyName: Equatable, Sendable {
+    public nonisolated enum OneOf_ProxyName: Sendable {
       case useNodeID(Bool)
       case literalProxyName(String)
 
@@ -799,7 +799,7 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_ConfigType: Equatable, Sendable {
+  public nonisolated enum OneOf_ConfigType: Sendable {
     case typedConfig(SwiftProtobuf.Google_Protobuf_Any)
     case configDiscovery(Outrider_Unmodelled)
 
@@ -911,9 +911,8 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.network.http_connection_manager.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".HttpConnectionManager"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}codec_type\0\u{3}stat_prefix\0\u{1}rds\0\u{3}route_config\0\u{3}http_filters\0\u{3}add_user_agent\0\u{1}tracing\0\u{3}http_protocol_options\0\u{3}http2_protocol_options\0\u{3}server_name\0\u{4}\u{2}drain_timeout\0\u{3}access_log\0\u{3}use_remote_address\0\u{3}generate_request_id\0\u{3}forward_client_cert_details\0\u{3}set_current_client_cert_details\0\u{4}\u{2}xff_num_trusted_hops\0\u{4}\u{2}skip_xff_append\0\u{1}via\0\u{3}upgrade_configs\0\u{3}stream_idle_timeout\0\u{3}internal_address_config\0\u{3}delayed_close_timeout\0\u{4}\u{2}request_timeout\0\u{3}max_request_headers_kb\0\u{3}normalize_path\0\u{3}scoped_routes\0\u{3}preserve_external_request_id\0\u{3}merge_slashes\0\u{3}server_header_transformation\0\u{3}common_http_protocol_options\0\u{4}\u{2}always_set_request_id_in_response\0\u{3}local_reply_config\0\u{3}strip_matching_host_port\0\u{3}stream_error_on_invalid_http_message\0\u{3}request_headers_timeout\0\u{3}strip_any_host_port\0\u{4}\u{3}path_with_escaped_slashes_action\0\u{4}\u{2}strip_trailing_host_dot\0\u{3}scheme_header_transformation\0\u{3}proxy_status_config\0\u{4}\u{2}append_x_forwarded_port\0\u{4}\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0\u{3}access_log_options\0\u{4}\u{3}stream_flush_timeout\0")
 
   fileprivate class _StorageClass {
     var _codecType: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.CodecType = .auto
@@ -1279,84 +1278,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._codecType != rhs_storage._codecType {return false}
-        if _storage._statPrefix != rhs_storage._statPrefix {return false}
-        if _storage._routeSpecifier != rhs_storage._routeSpecifier {return false}
-        if _storage._httpFilters != rhs_storage._httpFilters {return false}
-        if _storage._addUserAgent != rhs_storage._addUserAgent {return false}
-        if _storage._tracing != rhs_storage._tracing {return false}
-        if _storage._commonHTTPProtocolOptions != rhs_storage._commonHTTPProtocolOptions {return false}
-        if _storage._httpProtocolOptions != rhs_storage._httpProtocolOptions {return false}
-        if _storage._http2ProtocolOptions != rhs_storage._http2ProtocolOptions {return false}
-        if _storage._serverName != rhs_storage._serverName {return false}
-        if _storage._serverHeaderTransformation != rhs_storage._serverHeaderTransformation {return false}
-        if _storage._schemeHeaderTransformation != rhs_storage._schemeHeaderTransformation {return false}
-        if _storage._maxRequestHeadersKb != rhs_storage._maxRequestHeadersKb {return false}
-        if _storage._streamIdleTimeout != rhs_storage._streamIdleTimeout {return false}
-        if _storage._streamFlushTimeout != rhs_storage._streamFlushTimeout {return false}
-        if _storage._requestTimeout != rhs_storage._requestTimeout {return false}
-        if _storage._requestHeadersTimeout != rhs_storage._requestHeadersTimeout {return false}
-        if _storage._drainTimeout != rhs_storage._drainTimeout {return false}
-        if _storage._delayedCloseTimeout != rhs_storage._delayedCloseTimeout {return false}
-        if _storage._accessLog != rhs_storage._accessLog {return false}
-        if _storage._accessLogFlushInterval != rhs_storage._accessLogFlushInterval {return false}
-        if _storage._flushAccessLogOnNewRequest != rhs_storage._flushAccessLogOnNewRequest {return false}
-        if _storage._accessLogOptions != rhs_storage._accessLogOptions {return false}
-        if _storage._useRemoteAddress != rhs_storage._useRemoteAddress {return false}
-        if _storage._xffNumTrustedHops != rhs_storage._xffNumTrustedHops {return false}
-        if _storage._internalAddressConfig != rhs_storage._internalAddressConfig {return false}
-        if _storage._skipXffAppend != rhs_storage._skipXffAppend {return false}
-        if _storage._via != rhs_storage._via {return false}
-        if _storage._generateRequestID != rhs_storage._generateRequestID {return false}
-        if _storage._preserveExternalRequestID != rhs_storage._preserveExternalRequestID {return false}
-        if _storage._alwaysSetRequestIDInResponse != rhs_storage._alwaysSetRequestIDInResponse {return false}
-        if _storage._forwardClientCertDetails != rhs_storage._forwardClientCertDetails {return false}
-        if _storage._setCurrentClientCertDetails != rhs_storage._setCurrentClientCertDetails {return false}
-        if _storage._upgradeConfigs != rhs_storage._upgradeConfigs {return false}
-        if _storage._normalizePath != rhs_storage._normalizePath {return false}
-        if _storage._mergeSlashes != rhs_storage._mergeSlashes {return false}
-        if _storage._pathWithEscapedSlashesAction != rhs_storage._pathWithEscapedSlashesAction {return false}
-        if _storage._localReplyConfig != rhs_storage._localReplyConfig {return false}
-        if _storage._stripMatchingHostPort != rhs_storage._stripMatchingHostPort {return false}
-        if _storage._stripPortMode != rhs_storage._stripPortMode {return false}
-        if _storage._streamErrorOnInvalidHTTPMessage != rhs_storage._streamErrorOnInvalidHTTPMessage {return false}
-        if _storage._stripTrailingHostDot != rhs_storage._stripTrailingHostDot {return false}
-        if _storage._proxyStatusConfig != rhs_storage._proxyStatusConfig {return false}
-        if _storage._appendXForwardedPort != rhs_storage._appendXForwardedPort {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.CodecType: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0AUTO\0\u{1}HTTP1\0\u{1}HTTP2\0\u{1}HTTP3\0")
-}
-
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ServerHeaderTransformation: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0OVERWRITE\0\u{1}APPEND_IF_ABSENT\0\u{1}PASS_THROUGH\0")
-}
-
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ForwardClientCertDetails: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0SANITIZE\0\u{1}FORWARD_ONLY\0\u{1}APPEND_FORWARD\0\u{1}SANITIZE_SET\0\u{1}ALWAYS_FORWARD_ONLY\0")
-}
-
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.PathWithEscapedSlashesAction: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0IMPLEMENTATION_SPECIFIC_DEFAULT\0\u{1}KEEP_UNCHANGED\0\u{1}REJECT_REQUEST\0\u{1}UNESCAPE_AND_REDIRECT\0\u{1}UNESCAPE_AND_FORWARD\0")
-}
-
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".Tracing"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{4}\u{3}client_sampling\0\u{3}random_sampling\0\u{3}overall_sampling\0\u{1}verbose\0\u{3}max_path_tag_length\0\u{3}custom_tags\0\u{1}provider\0\u{3}spawn_upstream_span\0\u{1}operation\0\u{3}upstream_operation\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1416,26 +1341,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.Tracing) -> Bool {
-    if lhs._clientSampling != rhs._clientSampling {return false}
-    if lhs._randomSampling != rhs._randomSampling {return false}
-    if lhs._overallSampling != rhs._overallSampling {return false}
-    if lhs.verbose != rhs.verbose {return false}
-    if lhs._maxPathTagLength != rhs._maxPathTagLength {return false}
-    if lhs.customTags != rhs.customTags {return false}
-    if lhs._provider != rhs._provider {return false}
-    if lhs._spawnUpstreamSpan != rhs._spawnUpstreamSpan {return false}
-    if lhs.operation != rhs.operation {return false}
-    if lhs.upstreamOperation != rhs.upstreamOperation {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".InternalAddressConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}unix_sockets\0\u{3}cidr_ranges\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1459,18 +1368,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.InternalAddressConfig) -> Bool {
-    if lhs.unixSockets != rhs.unixSockets {return false}
-    if lhs.cidrRanges != rhs.cidrRanges {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.SetCurrentClientCertDetails: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.SetCurrentClientCertDetails: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".SetCurrentClientCertDetails"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}subject\0\u{2}\u{2}cert\0\u{1}dns\0\u{1}uri\0\u{1}chain\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1510,21 +1411,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.SetCurrentClientCertDetails, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.SetCurrentClientCertDetails) -> Bool {
-    if lhs._subject != rhs._subject {return false}
-    if lhs.cert != rhs.cert {return false}
-    if lhs.chain != rhs.chain {return false}
-    if lhs.dns != rhs.dns {return false}
-    if lhs.uri != rhs.uri {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".UpgradeConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}upgrade_type\0\u{2}\u{2}enabled\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1552,18 +1442,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.UpgradeConfig) -> Bool {
-    if lhs.upgradeType != rhs.upgradeType {return false}
-    if lhs._enabled != rhs._enabled {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ProxyStatusConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ProxyStatusConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".ProxyStatusConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}remove_details\0\u{3}remove_connection_termination_details\0\u{3}remove_response_flags\0\u{3}set_recommended_response_code\0\u{3}use_node_id\0\u{3}literal_proxy_name\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1626,21 +1508,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ProxyStatusConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ProxyStatusConfig) -> Bool {
-    if lhs.removeDetails != rhs.removeDetails {return false}
-    if lhs.removeConnectionTerminationDetails != rhs.removeConnectionTerminationDetails {return false}
-    if lhs.removeResponseFlags != rhs.removeResponseFlags {return false}
-    if lhs.setRecommendedResponseCode != rhs.setRecommendedResponseCode {return false}
-    if lhs.proxyName != rhs.proxyName {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.protoMessageName + ".HcmAccessLogOptions"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_log_flush_interval\0\u{3}flush_access_log_on_new_request\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1668,18 +1539,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.HcmAccessLogOptions) -> Bool {
-    if lhs._accessLogFlushInterval != rhs._accessLogFlushInterval {return false}
-    if lhs.flushAccessLogOnNewRequest != rhs.flushAccessLogOnNewRequest {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".HttpFilter"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{4}\u{3}typed_config\0\u{3}config_discovery\0\u{2}\u{2}disabled\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1744,19 +1607,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpFilter) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs.configType != rhs.configType {return false}
-    if lhs.disabled != rhs.disabled {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".LocalReplyConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mappers\0\u{3}body_format\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1784,18 +1638,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_LocalReplyConfig) -> Bool {
-    if lhs.mappers != rhs.mappers {return false}
-    if lhs._bodyFormat != rhs._bodyFormat {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Rds"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}config_source\0\u{3}route_config_name\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1823,18 +1669,10 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_Rds) -> Bool {
-    if lhs._configSource != rhs._configSource {return false}
-    if lhs.routeConfigName != rhs.routeConfigName {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ResponseMapper"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}filter\0\u{3}status_code\0\u{1}body\0\u{3}body_format_override\0\u{3}headers_to_add\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1873,15 +1711,5 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try visitor.visitRepeatedMessageField(value: self.headersToAdd, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper, rhs: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_ResponseMapper) -> Bool {
-    if lhs._filter != rhs._filter {return false}
-    if lhs._statusCode != rhs._statusCode {return false}
-    if lhs._body != rhs._body {return false}
-    if lhs._bodyFormatOverride != rhs._bodyFormatOverride {return false}
-    if lhs.headersToAdd != rhs.headersToAdd {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

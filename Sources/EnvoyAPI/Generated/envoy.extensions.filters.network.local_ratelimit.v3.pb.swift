@@ -59,9 +59,8 @@ public nonisolated struct Envoy_Extensions_Filters_Network_LocalRatelimit_V3_Loc
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.network.local_ratelimit.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Network_LocalRatelimit_V3_LocalRateLimit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_LocalRatelimit_V3_LocalRateLimit: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".LocalRateLimit"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}stat_prefix\0\u{3}token_bucket\0\u{3}runtime_enabled\0\u{3}share_key\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -96,14 +95,5 @@ nonisolated extension Envoy_Extensions_Filters_Network_LocalRatelimit_V3_LocalRa
       try visitor.visitSingularStringField(value: self.shareKey, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_LocalRatelimit_V3_LocalRateLimit, rhs: Envoy_Extensions_Filters_Network_LocalRatelimit_V3_LocalRateLimit) -> Bool {
-    if lhs.statPrefix != rhs.statPrefix {return false}
-    if lhs._tokenBucket != rhs._tokenBucket {return false}
-    if lhs._runtimeEnabled != rhs._runtimeEnabled {return false}
-    if lhs.shareKey != rhs.shareKey {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

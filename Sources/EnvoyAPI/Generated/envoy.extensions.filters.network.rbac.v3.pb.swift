@@ -69,9 +69,8 @@ public nonisolated struct Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: Sendabl
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.filters.network.rbac.v3"
 
-nonisolated extension Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".RBAC"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}rules\0\u{3}shadow_rules\0\u{3}stat_prefix\0\u{4}\u{2}shadow_rules_stat_prefix\0\u{4}\u{3}delay_deny\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -110,15 +109,5 @@ nonisolated extension Envoy_Extensions_Filters_Network_Rbac_V3_RBAC: SwiftProtob
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Filters_Network_Rbac_V3_RBAC, rhs: Envoy_Extensions_Filters_Network_Rbac_V3_RBAC) -> Bool {
-    if lhs._rules != rhs._rules {return false}
-    if lhs._shadowRules != rhs._shadowRules {return false}
-    if lhs.shadowRulesStatPrefix != rhs.shadowRulesStatPrefix {return false}
-    if lhs.statPrefix != rhs.statPrefix {return false}
-    if lhs._delayDeny != rhs._delayDeny {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

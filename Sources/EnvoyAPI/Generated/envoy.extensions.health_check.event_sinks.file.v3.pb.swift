@@ -36,9 +36,8 @@ public nonisolated struct Envoy_Extensions_HealthCheck_EventSinks_File_V3_Health
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.health_check.event_sinks.file.v3"
 
-nonisolated extension Envoy_Extensions_HealthCheck_EventSinks_File_V3_HealthCheckEventFileSink: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_HealthCheck_EventSinks_File_V3_HealthCheckEventFileSink: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".HealthCheckEventFileSink"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_log_path\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -57,11 +56,5 @@ nonisolated extension Envoy_Extensions_HealthCheck_EventSinks_File_V3_HealthChec
       try visitor.visitSingularStringField(value: self.eventLogPath, fieldNumber: 1)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_HealthCheck_EventSinks_File_V3_HealthCheckEventFileSink, rhs: Envoy_Extensions_HealthCheck_EventSinks_File_V3_HealthCheckEventFileSink) -> Bool {
-    if lhs.eventLogPath != rhs.eventLogPath {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -70,7 +70,7 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Common_V3_Local
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_LocalityConfigSpecifier: Equatable, Sendable {
+  public nonisolated enum OneOf_LocalityConfigSpecifier: Sendable {
     case zoneAwareLbConfig(Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig)
     case localityWeightedLbConfig(Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.LocalityWeightedLbConfig)
 
@@ -236,9 +236,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowS
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.load_balancing_policies.common.v3"
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ConsistentHashingLbConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}use_hostname_for_hashing\0\u{3}hash_balance_factor\0\u{3}hash_policy\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -270,19 +269,10 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_Consisten
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_ConsistentHashingLbConfig) -> Bool {
-    if lhs.useHostnameForHashing != rhs.useHostnameForHashing {return false}
-    if lhs._hashBalanceFactor != rhs._hashBalanceFactor {return false}
-    if lhs.hashPolicy != rhs.hashPolicy {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".LocalityLbConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}zone_aware_lb_config\0\u{3}locality_weighted_lb_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -339,17 +329,10 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityL
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig) -> Bool {
-    if lhs.localityConfigSpecifier != rhs.localityConfigSpecifier {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.protoMessageName + ".ZoneAwareLbConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}routing_enabled\0\u{3}min_cluster_size\0\u{3}fail_traffic_on_panic\0\u{3}force_locality_direct_routing\0\u{3}force_local_zone\0\u{3}locality_basis\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -393,26 +376,10 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityL
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig) -> Bool {
-    if lhs._routingEnabled != rhs._routingEnabled {return false}
-    if lhs._minClusterSize != rhs._minClusterSize {return false}
-    if lhs.failTrafficOnPanic != rhs.failTrafficOnPanic {return false}
-    if lhs.forceLocalityDirectRouting != rhs.forceLocalityDirectRouting {return false}
-    if lhs._forceLocalZone != rhs._forceLocalZone {return false}
-    if lhs.localityBasis != rhs.localityBasis {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.LocalityBasis: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0HEALTHY_HOSTS_NUM\0\u{1}HEALTHY_HOSTS_WEIGHT\0")
-}
-
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.protoMessageName + ".ForceLocalZone"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}min_size\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -436,17 +403,10 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityL
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone) -> Bool {
-    if lhs._minSize != rhs._minSize {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.LocalityWeightedLbConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.LocalityWeightedLbConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.protoMessageName + ".LocalityWeightedLbConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
@@ -456,16 +416,10 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityL
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.LocalityWeightedLbConfig, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_LocalityLbConfig.LocalityWeightedLbConfig) -> Bool {
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".SlowStartConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}slow_start_window\0\u{1}aggression\0\u{3}min_weight_percent\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -496,13 +450,5 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStart
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig, rhs: Envoy_Extensions_LoadBalancingPolicies_Common_V3_SlowStartConfig) -> Bool {
-    if lhs._slowStartWindow != rhs._slowStartWindow {return false}
-    if lhs._aggression != rhs._aggression {return false}
-    if lhs._minWeightPercent != rhs._minWeightPercent {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

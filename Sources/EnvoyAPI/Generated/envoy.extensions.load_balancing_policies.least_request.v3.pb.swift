@@ -75,9 +75,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.load_balancing_policies.least_request.v3"
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".LeastRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}choice_count\0\u{3}active_request_bias\0\u{3}slow_start_config\0\u{3}locality_lb_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -112,14 +111,5 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_Lea
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest, rhs: Envoy_Extensions_LoadBalancingPolicies_LeastRequest_V3_LeastRequest) -> Bool {
-    if lhs._choiceCount != rhs._choiceCount {return false}
-    if lhs._activeRequestBias != rhs._activeRequestBias {return false}
-    if lhs._slowStartConfig != rhs._slowStartConfig {return false}
-    if lhs._localityLbConfig != rhs._localityLbConfig {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -65,9 +65,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Maglev_V3_Magle
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.load_balancing_policies.maglev.v3"
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Maglev_V3_Maglev: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Maglev_V3_Maglev: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Maglev"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}table_size\0\u{3}consistent_hashing_lb_config\0\u{3}locality_weighted_lb_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -98,13 +97,5 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Maglev_V3_Maglev: S
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Maglev_V3_Maglev, rhs: Envoy_Extensions_LoadBalancingPolicies_Maglev_V3_Maglev) -> Bool {
-    if lhs._tableSize != rhs._tableSize {return false}
-    if lhs._consistentHashingLbConfig != rhs._consistentHashingLbConfig {return false}
-    if lhs._localityWeightedLbConfig != rhs._localityWeightedLbConfig {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

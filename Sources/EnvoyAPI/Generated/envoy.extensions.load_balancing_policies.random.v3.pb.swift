@@ -45,9 +45,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_Random_V3_Rando
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.load_balancing_policies.random.v3"
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Random"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}locality_lb_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -70,11 +69,5 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random: S
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random, rhs: Envoy_Extensions_LoadBalancingPolicies_Random_V3_Random) -> Bool {
-    if lhs._localityLbConfig != rhs._localityLbConfig {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -127,9 +127,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_Rin
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.load_balancing_policies.ring_hash.v3"
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_RingHash: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_RingHash: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".RingHash"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hash_function\0\u{3}minimum_ring_size\0\u{3}maximum_ring_size\0\u{3}use_hostname_for_hashing\0\u{3}hash_balance_factor\0\u{3}consistent_hashing_lb_config\0\u{3}locality_weighted_lb_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -177,20 +176,4 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_RingHas
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_RingHash, rhs: Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_RingHash) -> Bool {
-    if lhs.hashFunction != rhs.hashFunction {return false}
-    if lhs._minimumRingSize != rhs._minimumRingSize {return false}
-    if lhs._maximumRingSize != rhs._maximumRingSize {return false}
-    if lhs.useHostnameForHashing != rhs.useHostnameForHashing {return false}
-    if lhs._hashBalanceFactor != rhs._hashBalanceFactor {return false}
-    if lhs._consistentHashingLbConfig != rhs._consistentHashingLbConfig {return false}
-    if lhs._localityWeightedLbConfig != rhs._localityWeightedLbConfig {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_RingHash_V3_RingHash.HashFunction: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0DEFAULT_HASH\0\u{1}XX_HASH\0\u{1}MURMUR_HASH_2\0")
 }

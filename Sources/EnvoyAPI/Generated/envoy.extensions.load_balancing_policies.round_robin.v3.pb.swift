@@ -55,9 +55,8 @@ public nonisolated struct Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_R
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.load_balancing_policies.round_robin.v3"
 
-nonisolated extension Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_RoundRobin: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_RoundRobin: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".RoundRobin"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}slow_start_config\0\u{3}locality_lb_config\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -84,12 +83,5 @@ nonisolated extension Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_Round
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_RoundRobin, rhs: Envoy_Extensions_LoadBalancingPolicies_RoundRobin_V3_RoundRobin) -> Bool {
-    if lhs._slowStartConfig != rhs._slowStartConfig {return false}
-    if lhs._localityLbConfig != rhs._localityLbConfig {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

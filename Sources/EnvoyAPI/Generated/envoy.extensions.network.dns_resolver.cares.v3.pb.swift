@@ -47,9 +47,8 @@ public nonisolated struct Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDns
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.network.dns_resolver.cares.v3"
 
-nonisolated extension Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsResolverConfig: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsResolverConfig: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".CaresDnsResolverConfig"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}resolvers\0\u{3}dns_resolver_options\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -76,12 +75,5 @@ nonisolated extension Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsReso
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsResolverConfig, rhs: Envoy_Extensions_Network_DnsResolver_Cares_V3_CaresDnsResolverConfig) -> Bool {
-    if lhs.resolvers != rhs.resolvers {return false}
-    if lhs._dnsResolverOptions != rhs._dnsResolverOptions {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -55,9 +55,8 @@ public nonisolated struct Envoy_Extensions_TransportSockets_ProxyProtocol_V3_Pro
 
 fileprivate nonisolated let _protobuf_package = "envoy.extensions.transport_sockets.proxy_protocol.v3"
 
-nonisolated extension Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ProxyProtocolUpstreamTransport"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}config\0\u{3}transport_socket\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -84,12 +83,5 @@ nonisolated extension Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyPr
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport, rhs: Envoy_Extensions_TransportSockets_ProxyProtocol_V3_ProxyProtocolUpstreamTransport) -> Bool {
-    if lhs._config != rhs._config {return false}
-    if lhs._transportSocket != rhs._transportSocket {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -279,9 +279,8 @@ public nonisolated struct Envoy_Service_Discovery_V3_Resource: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "envoy.service.discovery.v3"
 
-nonisolated extension Envoy_Service_Discovery_V3_DeltaDiscoveryRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Service_Discovery_V3_DeltaDiscoveryRequest: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".DeltaDiscoveryRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{3}type_url\0\u{3}resource_names_subscribe\0\u{3}resource_names_unsubscribe\0\u{3}initial_resource_versions\0\u{3}response_nonce\0\u{3}error_detail\0\u{3}resource_locators_subscribe\0\u{3}resource_locators_unsubscribe\0")
 
   fileprivate class _StorageClass {
     var _node: Envoy_Config_Core_V3_Node? = nil
@@ -381,33 +380,10 @@ nonisolated extension Envoy_Service_Discovery_V3_DeltaDiscoveryRequest: SwiftPro
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Service_Discovery_V3_DeltaDiscoveryRequest, rhs: Envoy_Service_Discovery_V3_DeltaDiscoveryRequest) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._node != rhs_storage._node {return false}
-        if _storage._typeURL != rhs_storage._typeURL {return false}
-        if _storage._resourceNamesSubscribe != rhs_storage._resourceNamesSubscribe {return false}
-        if _storage._resourceNamesUnsubscribe != rhs_storage._resourceNamesUnsubscribe {return false}
-        if _storage._resourceLocatorsSubscribe != rhs_storage._resourceLocatorsSubscribe {return false}
-        if _storage._resourceLocatorsUnsubscribe != rhs_storage._resourceLocatorsUnsubscribe {return false}
-        if _storage._initialResourceVersions != rhs_storage._initialResourceVersions {return false}
-        if _storage._responseNonce != rhs_storage._responseNonce {return false}
-        if _storage._errorDetail != rhs_storage._errorDetail {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Service_Discovery_V3_DeltaDiscoveryResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Service_Discovery_V3_DeltaDiscoveryResponse: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".DeltaDiscoveryResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}system_version_info\0\u{1}resources\0\u{4}\u{2}type_url\0\u{1}nonce\0\u{3}removed_resources\0\u{3}control_plane\0\u{3}removed_resource_names\0\u{3}resource_errors\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -459,24 +435,10 @@ nonisolated extension Envoy_Service_Discovery_V3_DeltaDiscoveryResponse: SwiftPr
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Service_Discovery_V3_DeltaDiscoveryResponse, rhs: Envoy_Service_Discovery_V3_DeltaDiscoveryResponse) -> Bool {
-    if lhs.systemVersionInfo != rhs.systemVersionInfo {return false}
-    if lhs.resources != rhs.resources {return false}
-    if lhs.typeURL != rhs.typeURL {return false}
-    if lhs.removedResources != rhs.removedResources {return false}
-    if lhs.removedResourceNames != rhs.removedResourceNames {return false}
-    if lhs.nonce != rhs.nonce {return false}
-    if lhs._controlPlane != rhs._controlPlane {return false}
-    if lhs.resourceErrors != rhs.resourceErrors {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Service_Discovery_V3_DiscoveryRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Service_Discovery_V3_DiscoveryRequest: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".DiscoveryRequest"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}version_info\0\u{1}node\0\u{3}resource_names\0\u{3}type_url\0\u{3}response_nonce\0\u{3}error_detail\0\u{3}resource_locators\0")
 
   fileprivate class _StorageClass {
     var _versionInfo: String = String()
@@ -564,31 +526,10 @@ nonisolated extension Envoy_Service_Discovery_V3_DiscoveryRequest: SwiftProtobuf
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Service_Discovery_V3_DiscoveryRequest, rhs: Envoy_Service_Discovery_V3_DiscoveryRequest) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._versionInfo != rhs_storage._versionInfo {return false}
-        if _storage._node != rhs_storage._node {return false}
-        if _storage._resourceNames != rhs_storage._resourceNames {return false}
-        if _storage._resourceLocators != rhs_storage._resourceLocators {return false}
-        if _storage._typeURL != rhs_storage._typeURL {return false}
-        if _storage._responseNonce != rhs_storage._responseNonce {return false}
-        if _storage._errorDetail != rhs_storage._errorDetail {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Service_Discovery_V3_DiscoveryResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Service_Discovery_V3_DiscoveryResponse: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".DiscoveryResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}version_info\0\u{1}resources\0\u{1}canary\0\u{3}type_url\0\u{1}nonce\0\u{3}control_plane\0\u{3}resource_errors\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -636,23 +577,10 @@ nonisolated extension Envoy_Service_Discovery_V3_DiscoveryResponse: SwiftProtobu
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Service_Discovery_V3_DiscoveryResponse, rhs: Envoy_Service_Discovery_V3_DiscoveryResponse) -> Bool {
-    if lhs.versionInfo != rhs.versionInfo {return false}
-    if lhs.resources != rhs.resources {return false}
-    if lhs.canary != rhs.canary {return false}
-    if lhs.typeURL != rhs.typeURL {return false}
-    if lhs.nonce != rhs.nonce {return false}
-    if lhs._controlPlane != rhs._controlPlane {return false}
-    if lhs.resourceErrors != rhs.resourceErrors {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Service_Discovery_V3_Resource: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Service_Discovery_V3_Resource: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Resource"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}resource\0\u{1}name\0\u{1}aliases\0\u{2}\u{2}ttl\0\u{3}cache_control\0\u{3}resource_name\0\u{1}metadata\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -703,18 +631,5 @@ nonisolated extension Envoy_Service_Discovery_V3_Resource: SwiftProtobuf.Message
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     } }()
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Service_Discovery_V3_Resource, rhs: Envoy_Service_Discovery_V3_Resource) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs._resourceName != rhs._resourceName {return false}
-    if lhs.aliases != rhs.aliases {return false}
-    if lhs.version != rhs.version {return false}
-    if lhs._resource != rhs._resource {return false}
-    if lhs._ttl != rhs._ttl {return false}
-    if lhs._cacheControl != rhs._cacheControl {return false}
-    if lhs._metadata != rhs._metadata {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

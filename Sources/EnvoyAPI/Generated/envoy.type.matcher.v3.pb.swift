@@ -49,7 +49,7 @@ public nonisolated struct Envoy_Type_Matcher_V3_PathMatcher: Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_Rule: Equatable, Sendable {
+  public nonisolated enum OneOf_Rule: Sendable {
     case path(Envoy_Type_Matcher_V3_StringMatcher)
 
   }
@@ -99,7 +99,7 @@ public nonisolated struct Envoy_Type_Matcher_V3_RegexMatcher: Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_EngineType: Equatable, Sendable {
+  public nonisolated enum OneOf_EngineType: Sendable {
     case googleRe2(Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2)
 
   }
@@ -176,7 +176,7 @@ public nonisolated struct Envoy_Type_Matcher_V3_StringMatcher: Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_MatchPattern: Equatable, Sendable {
+  public nonisolated enum OneOf_MatchPattern: Sendable {
     case exact(String)
     case prefix(String)
     case suffix(String)
@@ -193,9 +193,8 @@ public nonisolated struct Envoy_Type_Matcher_V3_StringMatcher: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "envoy.type.matcher.v3"
 
-nonisolated extension Envoy_Type_Matcher_V3_ListStringMatcher: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Matcher_V3_ListStringMatcher: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".ListStringMatcher"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}patterns\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -215,17 +214,10 @@ nonisolated extension Envoy_Type_Matcher_V3_ListStringMatcher: SwiftProtobuf.Mes
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Type_Matcher_V3_ListStringMatcher, rhs: Envoy_Type_Matcher_V3_ListStringMatcher) -> Bool {
-    if lhs.patterns != rhs.patterns {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Type_Matcher_V3_PathMatcher: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Matcher_V3_PathMatcher: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".PathMatcher"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}path\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -261,17 +253,10 @@ nonisolated extension Envoy_Type_Matcher_V3_PathMatcher: SwiftProtobuf.Message, 
     } }()
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Type_Matcher_V3_PathMatcher, rhs: Envoy_Type_Matcher_V3_PathMatcher) -> Bool {
-    if lhs.rule != rhs.rule {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Type_Matcher_V3_RegexMatchAndSubstitute: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Matcher_V3_RegexMatchAndSubstitute: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".RegexMatchAndSubstitute"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pattern\0\u{1}substitution\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -299,18 +284,10 @@ nonisolated extension Envoy_Type_Matcher_V3_RegexMatchAndSubstitute: SwiftProtob
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute, rhs: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute) -> Bool {
-    if lhs._pattern != rhs._pattern {return false}
-    if lhs.substitution != rhs.substitution {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Type_Matcher_V3_RegexMatcher: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Matcher_V3_RegexMatcher: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".RegexMatcher"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}google_re2\0\u{1}regex\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -350,18 +327,10 @@ nonisolated extension Envoy_Type_Matcher_V3_RegexMatcher: SwiftProtobuf.Message,
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Type_Matcher_V3_RegexMatcher, rhs: Envoy_Type_Matcher_V3_RegexMatcher) -> Bool {
-    if lhs.engineType != rhs.engineType {return false}
-    if lhs.regex != rhs.regex {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Type_Matcher_V3_RegexMatcher.protoMessageName + ".GoogleRE2"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
@@ -371,16 +340,10 @@ nonisolated extension Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2: SwiftProtobu
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2, rhs: Envoy_Type_Matcher_V3_RegexMatcher.GoogleRE2) -> Bool {
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Type_Matcher_V3_StringMatcher: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Matcher_V3_StringMatcher: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".StringMatcher"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}exact\0\u{1}prefix\0\u{1}suffix\0\u{4}\u{2}safe_regex\0\u{3}ignore_case\0\u{1}contains\0\u{1}custom\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -491,12 +454,5 @@ nonisolated extension Envoy_Type_Matcher_V3_StringMatcher: SwiftProtobuf.Message
     default: break
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Type_Matcher_V3_StringMatcher, rhs: Envoy_Type_Matcher_V3_StringMatcher) -> Bool {
-    if lhs.matchPattern != rhs.matchPattern {return false}
-    if lhs.ignoreCase != rhs.ignoreCase {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

@@ -71,7 +71,7 @@ public nonisolated struct Envoy_Type_Tracing_V3_CustomTag: Sendable {
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  public nonisolated enum OneOf_Type: Equatable, Sendable {
+  public nonisolated enum OneOf_Type: Sendable {
     case literal(Envoy_Type_Tracing_V3_CustomTag.Literal)
     case environment(Envoy_Type_Tracing_V3_CustomTag.Environment)
     case requestHeader(Envoy_Type_Tracing_V3_CustomTag.Header)
@@ -127,9 +127,8 @@ public nonisolated struct Envoy_Type_Tracing_V3_CustomTag: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "envoy.type.tracing.v3"
 
-nonisolated extension Envoy_Type_Tracing_V3_CustomTag: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Tracing_V3_CustomTag: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".CustomTag"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tag\0\u{1}literal\0\u{1}environment\0\u{3}request_header\0\u{1}metadata\0\u{1}value\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -236,18 +235,10 @@ nonisolated extension Envoy_Type_Tracing_V3_CustomTag: SwiftProtobuf.Message, Sw
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Type_Tracing_V3_CustomTag, rhs: Envoy_Type_Tracing_V3_CustomTag) -> Bool {
-    if lhs.tag != rhs.tag {return false}
-    if lhs.type != rhs.type {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Literal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Literal: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Type_Tracing_V3_CustomTag.protoMessageName + ".Literal"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -267,17 +258,10 @@ nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Literal: SwiftProtobuf.Mes
     }
     try unknownFields.traverse(visitor: &visitor)
   }
-
-  public static func ==(lhs: Envoy_Type_Tracing_V3_CustomTag.Literal, rhs: Envoy_Type_Tracing_V3_CustomTag.Literal) -> Bool {
-    if lhs.value != rhs.value {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
 }
 
-nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Environment: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Environment: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Type_Tracing_V3_CustomTag.protoMessageName + ".Environment"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}default_value\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -300,19 +284,11 @@ nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Environment: SwiftProtobuf
       try visitor.visitSingularStringField(value: self.defaultValue, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Type_Tracing_V3_CustomTag.Environment, rhs: Envoy_Type_Tracing_V3_CustomTag.Environment) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs.defaultValue != rhs.defaultValue {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }
 
-nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Header: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Header: SwiftProtobuf.Message {
   public static let protoMessageName: String = Envoy_Type_Tracing_V3_CustomTag.protoMessageName + ".Header"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{3}default_value\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -335,12 +311,5 @@ nonisolated extension Envoy_Type_Tracing_V3_CustomTag.Header: SwiftProtobuf.Mess
       try visitor.visitSingularStringField(value: self.defaultValue, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Envoy_Type_Tracing_V3_CustomTag.Header, rhs: Envoy_Type_Tracing_V3_CustomTag.Header) -> Bool {
-    if lhs.name != rhs.name {return false}
-    if lhs.defaultValue != rhs.defaultValue {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }

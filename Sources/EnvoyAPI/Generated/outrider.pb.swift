@@ -34,9 +34,8 @@ public nonisolated struct Outrider_Unmodelled: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "outrider"
 
-nonisolated extension Outrider_Unmodelled: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+nonisolated extension Outrider_Unmodelled: SwiftProtobuf.Message, ComparedByBytes {
   public static let protoMessageName: String = _protobuf_package + ".Unmodelled"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     // Load everything into unknown fields
@@ -45,10 +44,5 @@ nonisolated extension Outrider_Unmodelled: SwiftProtobuf.Message, SwiftProtobuf.
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: Outrider_Unmodelled, rhs: Outrider_Unmodelled) -> Bool {
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
   }
 }
