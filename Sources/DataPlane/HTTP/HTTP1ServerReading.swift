@@ -19,6 +19,7 @@ extension HTTP1ServerConnection {
 
     /// Handles what is in the input. False when nothing more may be read for now.
     private func parse() -> Bool {
+        if let overload = settings.overload, shed(overload) { return false }
         while true {
             switch life {
             case .open: break
@@ -43,6 +44,17 @@ extension HTTP1ServerConnection {
             guard let receiver else { return false }
             if isStarved(after: receiver) { return life == .open && !isPaused }
         }
+    }
+
+    /// Answers in place of taking in what has come, where the overload manager wants it so; that is the connection's end.
+    private func shed(_ overload: OverloadGate) -> Bool {
+        guard life == .open, !isPaused, request != .complete, !connection.input.isEmpty,
+            overload.refuses(.dispatchHTTP1)
+        else { return false }
+        if request == .idle { beginRequest() }
+        closeAfterResponse()
+        receiver?.requestShed()
+        return true
     }
 
     /// Takes the parser as far as one receiver goes. True when only more input can lead further.

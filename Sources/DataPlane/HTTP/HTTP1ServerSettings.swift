@@ -11,8 +11,13 @@ public final class HTTP1ServerSettings {
     /// High watermark of the connection's output and of a request body that nobody takes, bytes.
     let bufferLimit: Int
     let stats: HTTP1CodecStats
+    /// nil: no overload manager has a say here.
+    let overload: OverloadGate?
 
-    public init(_ spec: HTTPConnectionManagerSpec, bufferLimit: Int, stats: HTTP1CodecStats) {
+    public init(
+        _ spec: HTTPConnectionManagerSpec, bufferLimit: Int, stats: HTTP1CodecStats, overload: OverloadGate? = nil
+    ) {
+        self.overload = overload
         options = spec.http1
         limits = HTTP1Limits(
             maxHeaderBytes: spec.maxRequestHeadersKiB * 1024, maxHeaderCount: spec.maxHeaderCount)

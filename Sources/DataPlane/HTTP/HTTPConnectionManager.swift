@@ -18,6 +18,8 @@ public final class HTTPConnectionManager {
     private var endedStreams: [HTTPStream] = []
     private var collectsEndedStreams = false
     private static let maxFreeStreams = 256
+    /// Streams that serve a request, where the overload manager may want to reduce their timeouts.
+    private var runningStreams: [HTTPStream] = []
 
     /// `makeHandler` makes the handler of a new stream.
     public init(
@@ -67,7 +69,15 @@ public final class HTTPConnectionManager {
 
     /// A stream without a request.
     func takeStream() -> HTTPStream {
-        if let stream = freeStreams.popLast() { return stream }
+        let stream = freeStreams.popLast() ?? makeStream()
+        if core.keepsStreams {
+            stream.place = runningStreams.count
+            runningStreams.append(stream)
+        }
+        return stream
+    }
+
+    private func makeStream() -> HTTPStream {
         let stream = HTTPStream(core)
         stream.handler = makeHandler(stream)
         return stream
@@ -75,10 +85,28 @@ public final class HTTPConnectionManager {
 
     /// Takes a stream back; it is used again from the next turn of the loop on.
     func recycle(_ stream: HTTPStream) {
+        if core.keepsStreams { forgetRunning(stream) }
         endedStreams.append(stream)
         guard !collectsEndedStreams else { return }
         collectsEndedStreams = true
         core.loop.later { [self] in collectEndedStreams() }
+    }
+
+    private func forgetRunning(_ stream: HTTPStream) {
+        let place = stream.place
+        guard place >= 0, place < runningStreams.count, runningStreams[place] === stream else { return }
+        let last = runningStreams.removeLast()
+        if last !== stream {
+            runningStreams[place] = last
+            last.place = place
+        }
+        stream.place = -1
+    }
+
+    /// The overload manager has other timeouts now: those of connections and streams move with them.
+    func followTimeouts(_ overload: OverloadGate, from before: Double) {
+        for session in sessions { session.followTimeouts(overload, from: before) }
+        for stream in runningStreams { stream.followTimeouts(overload, from: before) }
     }
 
     private func collectEndedStreams() {

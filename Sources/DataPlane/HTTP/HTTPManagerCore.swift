@@ -24,6 +24,8 @@ public struct HTTPEnvironment {
     var listenerName = ""
     /// nil: nothing is traced.
     var tracing: TracingRules?
+    /// nil: no overload manager has a say here.
+    var overload: OverloadGate?
     /// Soft watermark of a connection, bytes.
     public var bufferLimit: Int
 
@@ -61,6 +63,9 @@ final class HTTPManagerCore {
     let recorder: FlightRecorder?
     let listenerName: String
     let tracing: TracingRules?
+    let overload: OverloadGate?
+    /// Streams that run are kept, for their timeouts may be reduced.
+    let keepsStreams: Bool
     @exclusivity(unchecked) var offences: OffenceLog
     @exclusivity(unchecked) var random = FastRandom()
     @exclusivity(unchecked) private var date = HTTPDateCache()
@@ -84,6 +89,8 @@ final class HTTPManagerCore {
         recorder = environment.recorder
         listenerName = environment.listenerName
         tracing = environment.tracing
+        overload = environment.overload
+        keepsStreams = environment.overload?.reducesStreams ?? false
         offences = OffenceLog(label: "http", place: "http '\(spec.statPrefix)'")
     }
 

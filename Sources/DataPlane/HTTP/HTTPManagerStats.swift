@@ -19,6 +19,7 @@ public final class HTTPManagerStats {
     let cxRxBytesTotal: Counter
     let cxTxBytesTotal: Counter
     let cxDrainClose: Counter
+    let cxOverloadDisableKeepalive: Counter
     let cxIdleTimeout: Counter
     let cxMaxDurationReached: Counter
     let cxMaxRequestsReached: Counter
@@ -47,6 +48,7 @@ public final class HTTPManagerStats {
     let rqTxReset: Counter
     let rqNonRelativePath: Counter
     let rqTooLarge: Counter
+    let rqOverloadClose: Counter
     let rqUpgradeRefused: Counter
     let rqIdleTimeout: Counter
     let rqMaxDurationReached: Counter
@@ -92,6 +94,7 @@ public final class HTTPManagerStats {
         cxRxBytesTotal = counter("cx_rx_bytes_total")
         cxTxBytesTotal = counter("cx_tx_bytes_total")
         cxDrainClose = counter("cx_drain_close")
+        cxOverloadDisableKeepalive = counter("cx_overload_disable_keepalive")
         cxIdleTimeout = counter("cx_idle_timeout")
         cxMaxDurationReached = counter("cx_max_duration_reached")
         cxMaxRequestsReached = counter("cx_max_requests_reached")
@@ -118,6 +121,7 @@ public final class HTTPManagerStats {
         rqTxReset = counter("rq_tx_reset")
         rqNonRelativePath = counter("rq_non_relative_path")
         rqTooLarge = counter("rq_too_large")
+        rqOverloadClose = counter("rq_overload_close")
         rqUpgradeRefused = counter("rq_ws_on_non_ws_route")
         rqIdleTimeout = counter("rq_idle_timeout")
         rqMaxDurationReached = counter("rq_max_duration_reached")
@@ -141,11 +145,10 @@ public final class HTTPManagerStats {
         listenerRq5xx = cells.counter(listener + "rq_5xx")
     }
 
-    /// Stats that stay at zero here but that dashboards ask for: HTTP/3, tracing, internal redirects, overload manager.
+    /// Stats that stay at zero here but that dashboards ask for: HTTP/3, tracing, internal redirects.
     private static func declareUnused(_ cells: StatCells, prefix: String) {
         for name in [
-            "downstream_cx_http3_total", "downstream_cx_overload_disable_keepalive", "downstream_rq_http3_total",
-            "downstream_rq_overload_close", "downstream_rq_rejected_via_ip_detection",
+            "downstream_cx_http3_total", "downstream_rq_http3_total", "downstream_rq_rejected_via_ip_detection",
             "rs_too_large", "tracing.client_enabled",
             "tracing.health_check", "tracing.not_traceable", "tracing.random_sampling", "tracing.service_forced",
             "passthrough_internal_redirect_bad_location", "passthrough_internal_redirect_no_route",

@@ -66,7 +66,9 @@ final class HTTPServerSession: ServerSession, TimerTarget {
         }
         manager.add(self)
         timer = LoopTimer(loop: core.loop, target: self)
-        if let limit = core.spec.maxConnectionDuration { set(.maxDuration, after: limit) }
+        if let limit = core.spec.maxConnectionDuration {
+            set(.maxDuration, after: core.overload?.reduced(.connectionDuration, limit) ?? limit)
+        }
         armIdle()
     }
 
@@ -147,10 +149,37 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     /// Whether the response that is about to go out shall be the last of this connection.
     func closesAfterResponse() -> Bool {
         if life != .serving { return true }
-        guard core.drain.closesNow(core.loop.now, &core.random) else { return false }
+        guard core.drain.closesNow(core.loop.now, &core.random) || isKeepaliveDisabled else { return false }
         core.stats.cxDrainClose.increment()
         endSoon()
         return true
+    }
+
+    /// The overload manager wants connections to go with their next response, all or some of them.
+    private var isKeepaliveDisabled: Bool {
+        guard let overload = core.overload, overload.refuses(.disableKeepalive) else { return false }
+        core.stats.cxOverloadDisableKeepalive.increment()
+        return true
+    }
+
+    func shedConnection() -> Bool {
+        guard let overload = core.overload, life != .closed else { return false }
+        if overload.refuses(.goAwayAndClose) {
+            overload.note(.goAwayAndClose, "\(downstream.directRemoteAddress) was cut off", now: core.loop.now)
+            record(overload.state.reason(.goAwayAndClose))
+            closeNow(CodeDetails.overload)
+            return true
+        }
+        if life == .serving, overload.refuses(.goAway) { beginDrain() }
+        return false
+    }
+
+    /// Closes the connection before it has said anything.
+    func shed(_ overload: OverloadGate) {
+        core.stats.rqOverloadClose.increment()
+        overload.note(.createCodec, "\(downstream.directRemoteAddress) was cut off", now: core.loop.now)
+        record(overload.state.reason(.createCodec))
+        closeNow(CodeDetails.overload)
     }
 
     /// HTTP/1 ends with the response; HTTP/2 tells the client twice, `drain_timeout` apart.
@@ -306,7 +335,23 @@ final class HTTPServerSession: ServerSession, TimerTarget {
     }
 
     private func armIdle() {
-        if let limit = core.spec.idleTimeout, limit > .zero { set(.idle, after: limit) }
+        guard let limit = core.spec.idleTimeout, limit > .zero else { return }
+        set(.idle, after: core.overload?.reduced(.connectionIdle, limit) ?? limit)
+    }
+
+    /// The overload manager has other timeouts now: what is armed moves with them.
+    func followTimeouts(_ overload: OverloadGate, from before: Double) {
+        follow(.idle, core.spec.idleTimeout, overload, .connectionIdle, before)
+        follow(.maxDuration, core.spec.maxConnectionDuration, overload, .connectionDuration, before)
+    }
+
+    private func follow(
+        _ deadline: Deadline, _ limit: TimeAmount?, _ overload: OverloadGate, _ timer: ReducibleTimeout,
+        _ before: Double
+    ) {
+        guard let limit, let due = deadlines.time(deadline.rawValue) else { return }
+        let time = due + (overload.reduced(timer, limit) - overload.reduced(timer, limit, by: before))
+        if deadlines.set(deadline.rawValue, time) { self.timer?.arm(at: time) }
     }
 
     private func set(_ deadline: Deadline, after amount: TimeAmount) {
@@ -320,6 +365,7 @@ extension HTTPConnectionManager {
     public func serve(_ connection: Connection, _ downstream: DownstreamInfo, makeCodec: CodecFactory) {
         let session = HTTPServerSession(self, downstream)
         session.attach(makeCodec(connection, session))
+        if let overload = core.overload, overload.refuses(.createCodec) { session.shed(overload) }
     }
 
     /// Counts and closes a connection that the chain's gate did not let in. Nothing is said on it.

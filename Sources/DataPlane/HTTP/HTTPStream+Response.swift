@@ -175,10 +175,12 @@ extension HTTPStream {
         idleSetting = setting
         guard limit > .zero else {
             idleLimit = nil
+            fullIdleLimit = nil
             deadlines.clear(StreamDeadline.streamIdle.rawValue)
             return
         }
         idleLimit = limit
+        if let overload = core.overload { reduceIdleLimit(overload) }
         touch()
     }
 

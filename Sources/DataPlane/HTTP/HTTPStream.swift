@@ -54,6 +54,10 @@ public final class HTTPStream: RequestReceiver {
     /// What the idle timeout is, and what to call it in an answer.
     @exclusivity(unchecked) var idleLimit: TimeAmount?
     @exclusivity(unchecked) var idleSetting = ""
+    /// As it is configured, where the overload manager may reduce it.
+    @exclusivity(unchecked) var fullIdleLimit: TimeAmount?
+    /// Position among the manager's streams that run, where these are kept.
+    @exclusivity(unchecked) var place = -1
     @exclusivity(unchecked) public internal(set) var flushLimit: TimeAmount?
     @exclusivity(unchecked) var durationLimit: TimeAmount?
     @exclusivity(unchecked) var durationSetting = ""
@@ -96,6 +100,7 @@ public final class HTTPStream: RequestReceiver {
         idleLimit = core.spec.streamIdleTimeout
         idleSetting = "stream_idle_timeout"
         flushLimit = core.spec.streamFlushTimeout ?? core.spec.streamIdleTimeout
+        if let overload = core.overload { reduceIdleLimit(overload) }
         durationLimit = core.spec.maxStreamDuration
         durationSetting = "max_stream_duration"
         touch()
@@ -145,6 +150,7 @@ public final class HTTPStream: RequestReceiver {
         isHeadRequest = requestHeaders.methodKind == .head
         touch()
         if end { completeRequest() }
+        if let overload = core.overload, refuseNew(overload) { return }
         answerExpectation(end: end)
         upgrade = UpgradeKind(requestHeaders, writer.httpVersion)
         switch core.check(requestHeaders, localPort: downstream.localAddress.port) {

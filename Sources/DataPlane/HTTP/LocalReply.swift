@@ -108,6 +108,7 @@ enum CodeDetails {
     static let missingPath = "missing_path_rejected"
     static let absolutePath = "absolute_path_rejected"
     static let pathNormalizationFailed = "path_normalization_failed"
+    static let overload = "overload"
     static let badConnection = "http1.connection_header_rejected"
     static let upgradeFailed = "upgrade_failed"
     static let invalidEnvoyHeaders = "request_headers_failed_strict_check"

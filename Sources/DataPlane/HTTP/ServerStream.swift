@@ -77,6 +77,9 @@ public protocol RequestReceiver: AnyObject {
     /// The request broke a rule before it was complete; nothing more of it will come. The receiver answers, or resets
     /// when it had begun to answer. The codec will not keep the connection.
     func requestFailed(_ failure: HTTP1Failure)
+    /// The overload manager wants no more of the connection (HTTP/1): nothing more of the request will come, and the codec
+    /// will not keep the connection. The receiver answers as in `requestFailed`.
+    func requestShed()
     /// The writer's `isBackedUp` became true, or false again.
     func downstreamBackedUp()
     func downstreamDrained()
@@ -99,6 +102,9 @@ public protocol ServerSession: AnyObject {
     func noteOffence(_ text: @autoclosure () -> String)
     /// The client broke the protocol of the connection as a whole; `text` is for people.
     func protocolFailed(_ text: String)
+    /// Bytes of the client are there (HTTP/2, only where there is an overload manager). True: the connection was closed
+    /// instead of reading them.
+    func shedConnection() -> Bool
     /// The connection is closed; after the last `downstreamReset`. Ends the session.
     func connectionClosed(byPeer: Bool)
 }

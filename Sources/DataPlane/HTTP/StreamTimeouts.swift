@@ -30,7 +30,7 @@ extension HTTPStream: TimerTarget {
         case .streamIdle:
             stats.rqIdleTimeout.increment()
             timeOut(
-                "stream timeout", idleSetting, idleLimit, details: CodeDetails.streamIdleTimeout,
+                "stream timeout", idleSettingInWords, idleLimit, details: CodeDetails.streamIdleTimeout,
                 flags: .streamIdleTimeout)
         case .maxDuration:
             stats.rqMaxDurationReached.increment()

@@ -96,6 +96,11 @@ final class FilterChain {
         }
     }
 
+    /// The overload manager has other timeouts now than it had.
+    func followTimeouts(_ overload: OverloadGate, from before: Double) {
+        if case .http(let manager, _) = filter { manager.followTimeouts(overload, from: before) }
+    }
+
     /// Idle HTTP connections close now, the others with their response. TCP sessions go on.
     func drainConnections(grace: TimeAmount) {
         if case .http(let manager, _) = filter { manager.drainConnections(grace: grace) }

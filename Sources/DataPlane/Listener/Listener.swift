@@ -9,6 +9,10 @@ struct ListenerEnvironment {
     var cells: StatCells
     var accessLogs: [AccessLogger]
     var recorder: FlightRecorder?
+    /// nil: no overload manager has a say here.
+    var overload: OverloadGate?
+    /// nil: there is no limit over all listeners.
+    var globalLimit: GlobalConnectionLimit?
 }
 
 /// One worker's share of a listener. Loop thread only.
@@ -31,15 +35,20 @@ public final class Listener {
     private(set) var isRetired = false
     /// All listeners of the worker, where this one hands connections on (`use_original_dst`).
     var table: ListenerTable?
+    let overload: OverloadGate?
     private let limit: ConnectionLimit?
+    let globalLimit: GlobalConnectionLimit?
     private let accessLogs: [AccessLogger]
     private let recorder: FlightRecorder?
-    private let sockets: [ListeningSocket]
+    let sockets: [ListeningSocket]
     private(set) var chains: FilterChainSet
     /// Chains that an update took away, by that update, while they have connections.
     private var retired: [ListenerID: [FilterChain]] = [:]
-    private var pending: [PendingConnection] = []
+    private(set) var pending: [PendingConnection] = []
     private var entryLog: EntryLog
+    var refusalLog: OffenceLog
+    /// The overload manager has new connections wait.
+    var isPaused = false
     private lazy var acceptLog = AcceptFailureLog(listener: spec.name)
 
     init(
@@ -56,13 +65,17 @@ public final class Listener {
         limit = bound.limit
         accessLogs = environment.accessLogs
         recorder = environment.recorder
+        overload = environment.overload
+        globalLimit = environment.globalLimit
+        refusalLog = OffenceLog(label: "connection", place: "listener '\(bound.spec.name)'")
         entryLog = EntryLog(listener: bound.spec.name)
         localAddresses = bound.localAddresses
         let cells = environment.cells.held(by: environment.cells.store.makeHold())
         self.cells = cells
         filters = bound.spec.filters.map { ListenerFilter($0, cells: cells) }
         stats = ListenerStats(
-            prefix: bound.statPrefix, worker: environment.worker, cells: cells, process: environment.cells)
+            prefix: bound.statPrefix, worker: environment.worker, cells: cells, process: environment.cells,
+            globalLimit: globalLimit?.spec)
         if bound.spec.serverFirst.isOn, filters.contains(where: \.detectsProtocol) {
             serverFirst = ServerFirst(bound.spec.serverFirst, prefix: stats.prefix, cells: cells)
         }
@@ -76,10 +89,11 @@ public final class Listener {
             socket.acceptedBatch = { [stats] in stats.acceptedPerEvent.record(UInt64($0)) }
             try socket.start { [unowned self] accepted in take(accepted) }
         }
+        if let overload { pauseIfClosed(overload) }
     }
 
     /// Those that new connections get, and those that only serve what they have.
-    private var allChains: [FilterChain] { chains.all + retired.values.joined() }
+    var allChains: [FilterChain] { chains.all + retired.values.joined() }
 
     /// Takes over a TLS context in place of the one that a chain has.
     func apply(_ tls: TLSContext, chain identity: ContentDigest) {
@@ -181,7 +195,12 @@ public final class Listener {
     // MARK: Accepting
 
     private func take(_ socket: consuming AcceptedSocket) {
+        guard enterProcess(socket.remoteAddress) else {
+            socket.resetOnDrop()
+            return
+        }
         guard enter() else {
+            leaveProcess()
             socket.resetOnDrop()
             return
         }
@@ -190,12 +209,14 @@ public final class Listener {
         } catch {
             // No memory for epoll: the socket is closed already.
             leave()
+            leaveProcess()
         }
     }
 
     /// Takes over a connection that another listener hands on; false when there is no room for it.
     func adopt(_ connection: PendingConnection) -> Bool {
         guard enter() else { return false }
+        globalLimit?.join(isExempt: spec.ignoresGlobalLimit)
         hold(connection)
         return true
     }
@@ -204,6 +225,7 @@ public final class Listener {
     func release(_ connection: PendingConnection) {
         forget(connection)
         leave()
+        leaveProcess()
     }
 
     /// True when there is room for one more connection; it must `leave` then.
@@ -294,9 +316,10 @@ public final class Listener {
     /// A client took too long for its TLS handshake.
     func handshakeTimedOut(_ connection: Connection, _ downstream: DownstreamInfo) {
         stats.handshakeTimeout.increment()
-        let reason =
+        var reason =
             "its TLS handshake was not done after \((loop.now - connection.createdAt)): transport_socket_connect_timeout,"
             + " or outrider.listener.max_tls_handshake_ms where that is not set"
+        if let overload, overload.reduces(.handshake) { reason += ", " + overload.reductionReason }
         downstream.transportFailureReason = reason
         entryLog.refused(connection, reason, now: loop.now)
         connectionGone(connection.createdAt)
@@ -308,6 +331,7 @@ public final class Listener {
     func notLetIn(_ connection: Connection, _ downstream: DownstreamInfo, flags: ResponseFlags, reason: String) {
         if !reason.isEmpty { entryLog.refused(connection, reason, now: loop.now) }
         leave()
+        leaveProcess()
         log(connection, downstream, flags: flags)
         if !reason.isEmpty { record(connection, downstream, flags: flags, reason: reason) }
     }
@@ -315,6 +339,7 @@ public final class Listener {
     /// Counts the end of a connection.
     func connectionGone(_ began: MonotonicTime) {
         leave()
+        leaveProcess()
         stats.destroyed.increment()
         stats.active.decrement()
         stats.workerActive.decrement()

@@ -9,6 +9,10 @@ struct ListenerStats {
     let total: Counter
     let destroyed: Counter
     let overflow: Counter
+    let overloadReject: Counter
+    let globalOverflow: Counter
+    /// What a monitor of connections counts over all listeners.
+    let globalRefusals: Counter?
     let handshakeTimeout: Counter
     let preConnectionTimeout: Counter
     let noFilterChain: Counter
@@ -24,12 +28,17 @@ struct ListenerStats {
     let acceptedPerEvent: Histogram
 
     /// `process`: for what is counted over all listeners, and does not go with one.
-    init(prefix: String, worker: Int, cells: StatCells, process: StatCells) {
+    init(
+        prefix: String, worker: Int, cells: StatCells, process: StatCells, globalLimit: GlobalConnectionLimitSpec? = nil
+    ) {
         self.prefix = prefix
         serverActive = process.gauge("server.total_connections")
         acceptedPerEvent = cells.histogram(prefix + "connections_accepted_per_socket_event")
         total = cells.counter(prefix + "downstream_cx_total")
         destroyed = cells.counter(prefix + "downstream_cx_destroy")
+        overloadReject = cells.counter(prefix + "downstream_cx_overload_reject")
+        globalOverflow = cells.counter(prefix + "downstream_global_cx_overflow")
+        globalRefusals = globalLimit.flatMap { GlobalConnectionLimit.refusalCounter($0) }.map { process.counter($0) }
         overflow = cells.counter(prefix + "downstream_cx_overflow")
         handshakeTimeout = cells.counter(prefix + "downstream_cx_transport_socket_connect_timeout")
         preConnectionTimeout = cells.counter(prefix + "downstream_pre_cx_timeout")
@@ -41,12 +50,8 @@ struct ListenerStats {
         length = cells.histogram(prefix + "downstream_cx_length_ms", unit: .milliseconds)
         workerTotal = cells.counter(prefix + "worker_\(worker).downstream_cx_total")
         workerActive = cells.gauge(prefix + "worker_\(worker).downstream_cx_active")
-        // What Envoy shows from the start and nothing here can move: there is no overload manager and there are no
-        // dynamic extensions.
-        for name in [
-            "downstream_cx_overload_reject", "downstream_global_cx_overflow", "extension_config_missing",
-            "network_extension_config_missing",
-        ] {
+        // What Envoy shows from the start and nothing here can move: there are no dynamic extensions.
+        for name in ["extension_config_missing", "network_extension_config_missing"] {
             _ = cells.counter(prefix + name)
         }
     }

@@ -18,6 +18,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     private var state = State.accepted
     private var facts: ConnectionFacts
     private var timer: LoopTimer?
+    private var handshakeBegan = MonotonicTime.zero
     /// The connection to a server that may speak first, and when it is opened.
     private var headStart: TCPHeadStart?
     private var patienceTimer: LoopTimer?
@@ -210,8 +211,22 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         }
         dropHeadStart()
         state = .handshaking(chain)
-        arm(chain.handshakeTimeout)
+        armHandshake(chain)
         connection.upgradeToTLS(context)
+    }
+
+    private func armHandshake(_ chain: FilterChain) {
+        handshakeBegan = listener.loop.now
+        guard let limit = chain.handshakeTimeout, let overload = listener.overload else {
+            return arm(chain.handshakeTimeout)
+        }
+        arm(overload.reduced(.handshake, limit))
+    }
+
+    /// The overload manager has other timeouts now.
+    func followTimeouts(_ overload: OverloadGate) {
+        guard case .handshaking(let chain) = state, let limit = chain.handshakeTimeout else { return }
+        timer?.arm(at: handshakeBegan + overload.reduced(.handshake, limit))
     }
 
     private func serve(_ chain: FilterChain) {

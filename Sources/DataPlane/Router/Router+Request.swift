@@ -10,6 +10,10 @@ extension Router {
     /// Prepares a request for forwarding and asks for a connection. The order is Envoy's.
     func start(_ route: Route, _ facts: ForwardFacts) {
         isGRPC = GRPCRules.isRequest(request)
+        if let overload = stream.core.overload, overload.refuses(.forwardRequest) {
+            config.stats.rqOverloadLocalReply.increment()
+            return replyLocally(overload.answer(.forwardRequest))
+        }
         applyStreamLimits(facts)
         let (found, missing) = findCluster(facts)
         guard checkUpgrade(facts) else { return }

@@ -9,6 +9,8 @@ public struct AdminSpec: Sendable {
     /// Empty: every path is answered. Otherwise a path that no matcher takes is answered 403.
     public var allowPaths: [StringMatcher] = []
     public var changes = AdminChangesSpec()
+    /// `ignore_global_conn_limit`
+    public var ignoresGlobalLimit = false
 
     public init(listen: ListenAddress) { self.listen = listen }
 }

@@ -17,6 +17,7 @@ public struct BootstrapSpec: Sendable {
     public var stats = StatsSpec()
     public var runtime = RuntimeSpec()
     public var explain = ExplainSpec()
+    public var overload = OverloadSpec()
     /// `cluster_manager.local_cluster_name`; empty: there is none.
     public var localCluster = ""
     /// `cluster_manager.outlier_detection.event_log_path`; nil: ejections are not written to a file.

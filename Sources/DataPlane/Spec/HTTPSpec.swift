@@ -72,6 +72,8 @@ public struct HTTPConnectionManagerSpec: Sendable {
     public var upgrades: [UpgradeSpec] = []
     /// nil: the answers that the proxy makes itself go out as they are.
     public var localReplies: LocalReplySpec?
+    /// `append_local_overload`: requests that are refused for overload are answered with `x-envoy-local-overloaded`.
+    public var appendsLocalOverload = false
 
     public enum Codec: Sendable { case auto, http1, http2 }
     public enum ServerHeader: Sendable { case overwrite, appendIfAbsent, passThrough }

@@ -37,6 +37,10 @@ public struct ListenerSpec: Sendable {
     public var direction = TrafficDirection.unspecified
     /// A bound on `accept` per readiness event; 0 means the loop's own.
     public var maxConnectionsPerSocketEvent = 0
+    /// `bypass_overload_manager`: no action and no load shed point concerns it.
+    public var bypassesOverload = false
+    /// `ignore_global_conn_limit`: its connections get in whatever number there is over all listeners.
+    public var ignoresGlobalLimit = false
 
     /// Upstream connections come from the client's address (`original_src`).
     var keepsSources: Bool {

@@ -30,8 +30,8 @@ struct TCPProxyStats {
         sentBuffered = cells.gauge(prefix + "downstream_cx_tx_bytes_buffered")
         receivedBuffered = cells.gauge(prefix + "downstream_cx_rx_bytes_buffered")
         upstreamFlushActive = cells.gauge(prefix + "upstream_flush_active")
-        // Envoy shows these from the start; nothing here can move them: TCP sessions go on while the rest drains, and
-        // there is no overload manager and no data before the route is known.
+        // Envoy shows these from the start; nothing here can move them: TCP sessions go on while the rest drains, load shed
+        // points of TCP proxies are refused, and there is no data before the route is known.
         for name in [
             "downstream_cx_drain_close", "downstream_cx_overload_close", "early_data_received_count_total",
             "route_delayed_total",

@@ -14,15 +14,21 @@ struct FilterChainBuilder {
     let identity: ProxyIdentity
     /// nil: what becomes of requests and connections is not recorded.
     let recorder: FlightRecorder?
+    /// nil: there is no overload manager.
+    let overload: OverloadGate?
+    /// nil: there is no limit on connections over all listeners.
+    let globalLimit: GlobalConnectionLimit?
 
     /// A listener with its chains, over the sockets that are this worker's.
     func listener(
         _ update: ListenerUpdate, _ sockets: [ListeningSocket], worker: Int
     ) throws(WorkerError) -> Listener {
-        let logs = try loggers(update.sockets.spec.accessLogs)
-        return Listener(
-            update.sockets, id: update.id, sockets, try chains(update),
-            ListenerEnvironment(loop: loop, worker: worker, cells: cells, accessLogs: logs, recorder: recorder))
+        var environment = ListenerEnvironment(
+            loop: loop, worker: worker, cells: cells, accessLogs: try loggers(update.sockets.spec.accessLogs))
+        environment.recorder = recorder
+        environment.overload = update.sockets.spec.bypassesOverload ? nil : overload
+        environment.globalLimit = globalLimit
+        return Listener(update.sockets, id: update.id, sockets, try chains(update), environment)
     }
 
     /// The chains of an update. Those that `current` has in the same words are taken from there as they are, with all
@@ -97,6 +103,7 @@ struct FilterChainBuilder {
                 loop: loop, cells: held, identity: identity, listenerStatPrefix: update.sockets.statPrefix,
                 drain: drain, accessLogs: try loggers(http.accessLogs), bufferLimit: bufferLimit)
             environment.recorder = recorder
+            environment.overload = update.sockets.spec.bypassesOverload ? nil : overload
             environment.listenerName = update.sockets.spec.name
             let upstreamLogs = try loggers(http.router.upstreamLogs)
             let book: RouteBook
@@ -132,8 +139,10 @@ struct FilterChainBuilder {
             let codecs = ServerCodecs(
                 http.codec,
                 http1: HTTP1ServerSettings(
-                    http, bufferLimit: bufferLimit, stats: HTTP1CodecStats(cells, prefix: "http1.")),
-                http2: HTTP2ServerSettings(http, bufferLimit: bufferLimit, cells: cells))
+                    http, bufferLimit: bufferLimit, stats: HTTP1CodecStats(cells, prefix: "http1."),
+                    overload: environment.overload),
+                http2: HTTP2ServerSettings(
+                    http, bufferLimit: bufferLimit, cells: cells, overload: environment.overload))
             return .http(manager, codecs)
         }
     }

@@ -31,7 +31,18 @@ public final class Worker {
         tracers = TracerLibrary(loop: loop, cells: cells, clusters: clusters, identity: seed.identity)
         builder = FilterChainBuilder(
             loop: loop, cells: cells, clusters: clusters, routes: routes, tracers: tracers, accessLogs: accessLogs,
-            runtime: seed.runtime, identity: seed.identity, recorder: FlightRecorder(seed.flightLog, cells))
+            runtime: seed.runtime, identity: seed.identity, recorder: FlightRecorder(seed.flightLog, cells),
+            overload: seed.overload.map { OverloadGate($0, seed.overloadPoints, cells: cells) },
+            globalLimit: seed.globalLimit)
+    }
+
+    /// The main thread has decided on something of the overload manager that connections at rest have to follow
+    /// (`OverloadPoint.concernsWaiting`).
+    public func followOverload() {
+        guard let overload = builder.overload else { return }
+        let before = overload.reduction
+        overload.follow()
+        for listener in listeners { listener.followOverload(from: before) }
     }
 
     /// What the chosen listeners carry at this moment. The last spans of a worker that drains count as a connection of

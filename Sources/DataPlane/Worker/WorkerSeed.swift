@@ -11,6 +11,12 @@ public struct WorkerSeed: Sendable {
     public var runtime: RuntimeSpec
     public var identity: ProxyIdentity
     public var flightLog: FlightLog
+    /// nil: there is no overload manager.
+    public var overload: OverloadState?
+    /// Which of its points are configured.
+    public var overloadPoints: [OverloadPoint] = []
+    /// nil: there is no limit on connections over all listeners.
+    public var globalLimit: GlobalConnectionLimit?
 
     public init(
         index: Int, clusters: ClusterSeed, stats: StatStore, accessLogs: AccessLogSinks, runtime: RuntimeSpec,

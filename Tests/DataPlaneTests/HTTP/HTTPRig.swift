@@ -21,6 +21,7 @@ final class HTTPRig {
     let downstream: DownstreamInfo
     let codec = ScriptedCodec()
     let routeBook: RouteBook
+    let gate: OverloadGate?
     private let made = Made()
     /// The streams that were made, in order.
     var streams: [HTTPStream] { made.streams }
@@ -33,6 +34,7 @@ final class HTTPRig {
     init(
         peer: String = "10.0.0.9", routes: [RouteSpec]? = nil, router: RouterSpec = RouterSpec(),
         localReplies: LocalReplyRules? = nil, filters: [HTTPFilterSpec] = [], flightLog: FlightLog? = nil,
+        overload: OverloadState? = nil,
         settings: (inout HTTPConnectionManagerSpec) -> Void = { _ in },
         route: (inout ForwardSpec) -> Void = { _ in }, virtualHost: (inout VirtualHostSpec) -> Void = { _ in }
     ) throws {
@@ -64,6 +66,9 @@ final class HTTPRig {
             clusterIndex: { $0 == "app" ? 0 : nil })
         environment.recorder = flightLog.flatMap { [cells] in FlightRecorder($0, cells) }
         environment.listenerName = "here"
+        let gate = overload.map { [cells] in OverloadGate($0, OverloadPoint.allCases, cells: cells) }
+        self.gate = gate
+        environment.overload = gate
         environment.identity.localAddress = .v4(IPv4Address("192.0.2.1") ?? .loopback)
         environment.identity.serviceCluster = "svc"
         let routeBook = RouteBook(table, bufferLimit: environment.bufferLimit, cells: cells)

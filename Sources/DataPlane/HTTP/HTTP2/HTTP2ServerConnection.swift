@@ -75,7 +75,9 @@ final class HTTP2ServerConnection: ServerCodec {
 
     private func read() {
         switch life {
-        case .open: transport.read()
+        case .open:
+            if settings.isUnderOverloadManager, session?.shedConnection() == true { return }
+            transport.read()
         case .finishing, .lingering: discard()
         case .closed: break
         }

@@ -10,9 +10,14 @@ public final class HTTP2ServerSettings {
     let streams = HTTP2StreamPool<HTTP2ServerStream>()
     private let source: HTTP2CodecStats.Source
     var stats: HTTP2CodecStats { source.stats }
+    /// No overload manager has a say here where it is false.
+    let isUnderOverloadManager: Bool
 
     /// `bufferLimit`: bytes of a response that may wait for its client.
-    public init(_ spec: HTTPConnectionManagerSpec, bufferLimit: Int, cells: StatCells) {
+    public init(
+        _ spec: HTTPConnectionManagerSpec, bufferLimit: Int, cells: StatCells, overload: OverloadGate? = nil
+    ) {
+        isUnderOverloadManager = overload != nil
         var options = HTTP2Options(spec.http2, bufferLimit: bufferLimit)
         options.limits = HTTP1Limits(
             maxHeaderBytes: spec.maxRequestHeadersKiB * 1024, maxHeaderCount: spec.maxHeaderCount)
