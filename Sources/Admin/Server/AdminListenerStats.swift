@@ -6,6 +6,7 @@ struct AdminListenerStats {
     let total: Counter
     let destroyed: Counter
     let overflow: Counter
+    let globalOverflow: Counter
     let active: Gauge
     let length: Histogram
     let threadTotal: Counter
@@ -15,6 +16,7 @@ struct AdminListenerStats {
     init(_ cells: StatCells, prefix: String) {
         total = cells.counter(prefix + "downstream_cx_total")
         destroyed = cells.counter(prefix + "downstream_cx_destroy")
+        globalOverflow = cells.counter(prefix + "downstream_global_cx_overflow")
         overflow = cells.counter(prefix + "downstream_cx_overflow")
         active = cells.gauge(prefix + "downstream_cx_active")
         length = cells.histogram(prefix + "downstream_cx_length_ms", unit: .milliseconds)
@@ -23,8 +25,8 @@ struct AdminListenerStats {
         // Envoy shows these from the start; an admin listener has nothing that moves them.
         for name in [
             "downstream_cx_overload_reject", "downstream_cx_transport_socket_connect_timeout",
-            "downstream_global_cx_overflow", "downstream_listener_filter_error",
-            "downstream_listener_filter_remote_close", "downstream_pre_cx_timeout", "no_filter_chain_match",
+            "downstream_listener_filter_error", "downstream_listener_filter_remote_close", "downstream_pre_cx_timeout",
+            "no_filter_chain_match",
         ] {
             _ = cells.counter(prefix + name)
         }

@@ -36,6 +36,9 @@ public final class AdminServer {
     private let accessLogs: AccessLogBuffers
     private let stats: AdminListenerStats
     private let changes: AdminGuard
+    /// nil: no limit over all listeners counts these connections.
+    private let globalLimit: GlobalConnectionLimit?
+    private let isExempt: Bool
 
     /// Binds the address, and serves from the next turn of the loop on.
     ///
@@ -46,12 +49,16 @@ public final class AdminServer {
     ///   - name: stands in stats: `listener.<name>.`, `http.<name>.`.
     ///   - inherited: a listening descriptor of another process, in place of a socket of its own. Nothing is accepted
     ///     from it before `open`.
+    ///   - globalLimit: over all listeners. As in Envoy only the runtime key's concerns this one.
     public init(
         _ spec: AdminSpec, loop: EventLoop, backend: any AdminBackend, cells: StatCells,
         accessLogs sinks: AccessLogSinks,
-        access: AdminAccess = .full, name: String = "admin", inherited: Int32? = nil
+        access: AdminAccess = .full, name: String = "admin", inherited: Int32? = nil,
+        globalLimit: GlobalConnectionLimit? = nil
     ) throws(AdminServerError) {
         self.loop = loop
+        self.globalLimit = globalLimit?.spec.source == .runtimeKey ? globalLimit : nil
+        isExempt = spec.ignoresGlobalLimit
         accessLogs = AccessLogBuffers(loop: loop, sinks: sinks, cells: cells)
         let loggers = try AdminServer.loggers(spec, accessLogs)
         let prefix = "listener." + name + "."
@@ -114,15 +121,24 @@ public final class AdminServer {
     }
 
     private func take(_ accepted: consuming AcceptedSocket) {
+        if let globalLimit, !globalLimit.enter(isExempt: isExempt) {
+            stats.globalOverflow.increment()
+            return accepted.resetOnDrop()
+        }
         guard manager.connectionCount < AdminServer.maxConnections else {
+            globalLimit?.leave(isExempt: isExempt)
             stats.overflow.increment()
             return accepted.resetOnDrop()
         }
-        // Without memory for epoll the socket is closed already.
-        guard let connection = try? Connection.accept(accepted, loop: loop) else { return }
+        guard let connection = try? Connection.accept(accepted, loop: loop) else {
+            // Without memory for epoll the socket is closed already.
+            globalLimit?.leave(isExempt: isExempt)
+            return
+        }
         stats.opened()
         changes.opened(connection)
-        connection.onClose = { [stats, loop, changes] in
+        connection.onClose = { [stats, loop, changes, globalLimit, isExempt] in
+            globalLimit?.leave(isExempt: isExempt)
             changes.closed($0)
             stats.closed(after: (loop.now - $0.createdAt).milliseconds)
         }

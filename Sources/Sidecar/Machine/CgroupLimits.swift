@@ -33,28 +33,57 @@ struct CgroupLimits: Sendable {
         return limit.flatMap { $0 >= 0 && $0 < 0x1p60 ? UInt64($0) : nil }
     }
 
+    /// What the groups of this process have of memory, its own first: bytes in use, and the limit where there is one.
+    /// Groups that do not tell are left out.
+    var memoryGroups: [(usage: UInt64, limit: UInt64?)] {
+        let found: [(usage: UInt64, limit: UInt64?)] = groups(controller: "memory") { folder, isVersion2 in
+            let usage = number(folder, isVersion2 ? "memory.current" : "memory.usage_in_bytes")
+            let limit = number(folder, isVersion2 ? "memory.max" : "memory.limit_in_bytes")
+            guard let usage, usage >= 0, usage < 0x1p60 else { return nil }
+            return (UInt64(usage), limit.flatMap { $0 >= 0 && $0 < 0x1p60 ? UInt64($0) : nil })
+        }
+        return found.reversed()
+    }
+
+    /// CPU time that this process's own group has used, seconds; nil: none tells.
+    var cpuSeconds: Double? {
+        let version2 = groups(controller: "cpu") { folder, isVersion2 in isVersion2 ? usedSeconds(folder) : nil }
+        if let own = version2.last { return own }
+        return groups(controller: "cpuacct") { folder, isVersion2 in
+            isVersion2 ? nil : number(folder, "cpuacct.usage").map { $0 / 1e9 }
+        }.last
+    }
+
+    /// The line `usage_usec` of `cpu.stat`.
+    private func usedSeconds(_ folder: String) -> Double? {
+        let line = read(folder + "/cpu.stat")?.split(separator: "\n").first { $0.hasPrefix("usage_usec ") }
+        return line?.split(separator: " ").last.flatMap { Double($0) }.map { $0 / 1e6 }
+    }
+
     private func tightest(
         controller: String, version2: (String) -> Double?, version1: (String) -> Double?
     ) -> Double? {
-        guard let memberships = read("/proc/self/cgroup") else { return nil }
-        var found: [Double] = []
+        groups(controller: controller) { folder, isVersion2 in isVersion2 ? version2(folder) : version1(folder) }.min()
+    }
+
+    /// What `look` finds in the folders of the groups of this process, from the root to its own, with whether they are of
+    /// version 2. In a container the path may name groups that are mounted elsewhere; the root of the mount is then the
+    /// container's own group, with which the walk begins.
+    private func groups<Found>(controller: String, _ look: (String, Bool) -> Found?) -> [Found] {
+        guard let memberships = read("/proc/self/cgroup") else { return [] }
+        var found: [Found] = []
         for line in memberships.split(separator: "\n") {
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard parts.count == 3 else { continue }
-            if parts[0] == "0" {
-                found += limits(path: parts[2], root: "/sys/fs/cgroup", version2)
-            } else if parts[1].split(separator: ",").contains(where: { $0 == controller }) {
-                found += limits(path: parts[2], root: "/sys/fs/cgroup/" + controller, version1)
+            let isVersion2 = parts[0] == "0"
+            guard isVersion2 || parts[1].split(separator: ",").contains(where: { $0 == controller }) else { continue }
+            let root = isVersion2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/" + controller
+            let levels = parts[2].split(separator: "/").map(String.init)
+            found += (0...levels.count).compactMap { depth in
+                look(([root] + levels.prefix(depth)).joined(separator: "/"), isVersion2)
             }
         }
-        return found.min()
-    }
-
-    /// Walks from the process's own group to the root. In a container the path may name groups that are mounted
-    /// elsewhere; the root of the mount is then the container's own group, which the walk ends with.
-    private func limits(path: Substring, root: String, _ limit: (String) -> Double?) -> [Double] {
-        let levels = path.split(separator: "/").map(String.init)
-        return (0...levels.count).compactMap { limit(([root] + levels.prefix($0)).joined(separator: "/")) }
+        return found
     }
 
     /// The number in a file; with `over`, the quotient of two numbers. nil for the word "max" and for nonsense.

@@ -23,7 +23,7 @@ extension ServerProcess {
         do {
             let server = try AdminServer(
                 spec, loop: loop, backend: self, cells: cells, accessLogs: accessLogs, access: access, name: name,
-                inherited: predecessor?.takeAdmin(identity))
+                inherited: predecessor?.takeAdmin(identity), globalLimit: globalLimit)
             adminPorts.append((server, identity))
             return server
         } catch {

@@ -17,10 +17,16 @@ extension ServerProcess {
         flightLogs = (0..<workerCount).map { FlightLog(configuration.spec.explain, worker: $0) }
         for (index, flightLog) in flightLogs.enumerated() {
             let worker = try WorkerThread.start(index: index, main: loop.mailbox) { mailbox in
-                WorkerSeed(
+                var seed = WorkerSeed(
                     index: index, clusters: clusters.addWorker(mailbox), stats: stats, accessLogs: accessLogs,
                     runtime: configuration.spec.runtime, identity: identity,
                     flightLog: flightLog)
+                if let overload, !overload.points.isEmpty {
+                    seed.overload = overload.state
+                    seed.overloadPoints = overload.points
+                }
+                seed.globalLimit = globalLimit
+                return seed
             } built: { error in
                 me.value.workerBuilt(error)
             }

@@ -40,6 +40,10 @@ final class ServerProcess {
     let accessLogs: AccessLogSinks
     /// Where ejections of hosts are written, if the file asks for it.
     private let outlierEvents: OutlierEventLog?
+    /// nil: the file asks for no limit on connections over all listeners.
+    let globalLimit: GlobalConnectionLimit?
+    /// nil: the file has no overload manager that would watch anything.
+    let overload: OverloadManager?
     let listenerManager: ListenerManager
     let certificates: CertificatesInUse
     let certificateAges: CertificateAges
@@ -108,6 +112,8 @@ final class ServerProcess {
         stats = StatStore(options: StatOptions(spec.stats, fixedTags: options.statsTags))
         cells = stats.makeCells()
         serverStats = ServerStats(cells, runtime: spec.runtime)
+        globalLimit = spec.overload.connectionLimit.map(GlobalConnectionLimit.init)
+        overload = ServerProcess.overloadManager(spec.overload, cells: cells, log: log, connections: globalLimit)
         let budget = CPUBudget(.ofThisProcess)
         let workerLimit = options.cpusetThreads ? Int.max : 2
         workerCount = options.concurrency ?? budget.workers(limit: workerLimit)
@@ -199,6 +205,7 @@ final class ServerProcess {
                 throw StartError(what: "--exit-with", error: error)
             }
         }
+        try startOverloadManager()
         try openAdminPorts()
         if let path = options.hotRestart?.baseIDPath, let id = options.hotRestart?.baseID {
             try FileContents.write(Array("\(id)".utf8), to: path, mode: 0o644)
