@@ -48,6 +48,16 @@ enum ExtensionSlots {
             "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig",
             "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig",
         ],
+        "envoy.config.overload.v3.ResourceMonitor.typed_config": [
+            "envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig",
+            "envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig",
+            "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+            "envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig",
+            "envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig",
+        ],
+        "envoy.config.overload.v3.OverloadAction.typed_config": [
+            "envoy.config.overload.v3.ScaleTimersOverloadActionConfig"
+        ],
         "envoy.config.accesslog.v3.AccessLog.typed_config": [
             "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",

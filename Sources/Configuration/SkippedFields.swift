@@ -6,7 +6,6 @@ enum SkippedFields {
         // Bootstrap: what tunes Envoy's own process, or speaks to a control plane that is not there.
         (bootstrap, "watchdog", "watches Envoy's own threads; no request depends on it"),
         (bootstrap, "watchdogs", "watches Envoy's own threads; no request depends on it"),
-        (bootstrap, "overload_manager", "Outrider's buffers and queues have bounds of their own"),
         (bootstrap, "enable_dispatcher_stats", "adds statistics of Envoy's event loop"),
         (bootstrap, "node_context_params", "only for resources by xdstp: names, and those are refused"),
         (bootstrap, "deferred_stat_options", "Outrider's statistics cost memory only once they are used"),
@@ -29,10 +28,6 @@ enum SkippedFields {
         ),
         ("envoy.config.bootstrap.v3.Admin", "profile_path", "Outrider has no profiler that writes a file"),
         (
-            "envoy.config.bootstrap.v3.Admin", "ignore_global_conn_limit",
-            "there is no limit over all listeners that it could be exempt from"
-        ),
-        (
             "envoy.config.bootstrap.v3.RuntimeLayer", "admin_layer",
             "runtime values cannot be changed while Outrider runs, so that the layer stays empty"
         ),
@@ -50,16 +45,10 @@ enum SkippedFields {
         // Listeners
         (listener, "metadata", "read by extensions that Outrider does not have"),
         (listener, "connection_balance_config", "each worker has its own socket and the kernel spreads connections"),
-        (listener, "ignore_global_conn_limit", "there is no limit over all listeners that it could be exempt from"),
-        (listener, "bypass_overload_manager", "there is no overload manager that it could be exempt from"),
         ("envoy.config.listener.v3.FilterChain", "metadata", "read by extensions that Outrider does not have"),
         (
             "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector", "initial_read_buffer_size",
             "only the size of a buffer; the whole ClientHello is read"
-        ),
-        (
-            "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
-            "append_local_overload", "marks answers of the overload manager, and there is none"
         ),
         (
             "envoy.config.core.v3.Http1ProtocolOptions", "use_balsa_parser",

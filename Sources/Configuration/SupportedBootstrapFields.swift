@@ -5,6 +5,7 @@ extension SupportedFields {
         envoy.config.bootstrap.v3.Bootstrap
           node static_resources dynamic_resources admin stats_config stats_flush_interval stats_flush_on_admin layered_runtime
           use_tcp_for_dns_lookups dns_resolution_config typed_dns_resolver_config cluster_manager
+          overload_manager
         envoy.config.bootstrap.v3.ClusterManager
           upstream_bind_config outlier_detection local_cluster_name
         envoy.config.bootstrap.v3.ClusterManager.OutlierDetection
@@ -14,7 +15,7 @@ extension SupportedFields {
         envoy.config.bootstrap.v3.Bootstrap.DynamicResources
           lds_config cds_config ads_config
         envoy.config.bootstrap.v3.Admin
-          address access_log access_log_path socket_options allow_paths
+          address access_log access_log_path socket_options allow_paths ignore_global_conn_limit
         envoy.config.bootstrap.v3.LayeredRuntime
           layers
         envoy.config.bootstrap.v3.RuntimeLayer

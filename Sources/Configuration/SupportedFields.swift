@@ -6,7 +6,7 @@
 /// checked by the spec builders.
 enum SupportedFields {
     static let tables = [
-        bootstrap, table, shared, accessLogs, transportSockets, healthChecks, filters, tracing,
+        bootstrap, overload, table, shared, accessLogs, transportSockets, healthChecks, filters, tracing,
     ]
 
     /// Listeners, routes and clusters.
@@ -18,6 +18,7 @@ enum SupportedFields {
           socket_options traffic_direction reuse_port enable_reuse_port access_log tcp_backlog_size
           max_connections_to_accept_per_socket_event bind_to_port listener_filters_timeout
           continue_on_listener_filters_timeout tcp_fast_open_queue_length use_original_dst
+          ignore_global_conn_limit bypass_overload_manager
         envoy.config.listener.v3.Listener.DeprecatedV1
           bind_to_port
         envoy.config.listener.v3.AdditionalAddress
@@ -58,7 +59,7 @@ enum SupportedFields {
           forward_client_cert_details set_current_client_cert_details upgrade_configs normalize_path merge_slashes
           path_with_escaped_slashes_action strip_matching_host_port strip_any_host_port
           stream_error_on_invalid_http_message strip_trailing_host_dot proxy_status_config append_x_forwarded_port
-          local_reply_config tracing
+          local_reply_config tracing append_local_overload
         envoy.extensions.filters.network.http_connection_manager.v3.Rds
           config_source route_config_name
         envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig

@@ -96,6 +96,17 @@ enum API {
     typealias Redirect = Envoy_Config_Route_V3_RedirectAction
     typealias DirectResponse = Envoy_Config_Route_V3_DirectResponseAction
     typealias WeightedCluster = Envoy_Config_Route_V3_WeightedCluster
+    typealias OverloadManager = Envoy_Config_Overload_V3_OverloadManager
+    typealias ResourceMonitor = Envoy_Config_Overload_V3_ResourceMonitor
+    typealias OverloadAction = Envoy_Config_Overload_V3_OverloadAction
+    typealias OverloadTrigger = Envoy_Config_Overload_V3_Trigger
+    typealias ScaleTimers = Envoy_Config_Overload_V3_ScaleTimersOverloadActionConfig
+    typealias CgroupMemory = Envoy_Extensions_ResourceMonitors_CgroupMemory_V3_CgroupMemoryConfig
+    typealias CPUUtilization = Envoy_Extensions_ResourceMonitors_CpuUtilization_V3_CpuUtilizationConfig
+    typealias DownstreamConnections =
+        Envoy_Extensions_ResourceMonitors_DownstreamConnections_V3_DownstreamConnectionsConfig
+    typealias FixedHeap = Envoy_Extensions_ResourceMonitors_FixedHeap_V3_FixedHeapConfig
+    typealias InjectedResource = Envoy_Extensions_ResourceMonitors_InjectedResource_V3_InjectedResourceConfig
     typealias CustomTag = Envoy_Type_Tracing_V3_CustomTag
     typealias TracingProvider = Envoy_Config_Trace_V3_Tracing.Http
     typealias OpenTelemetry = Envoy_Config_Trace_V3_OpenTelemetryConfig

@@ -26,6 +26,7 @@ struct BootstrapSpecBuilder {
         spec.node = nodes.node(bootstrap.node)
         spec.explain = context.explainSettings()
         spec.stats = StatsSpecBuilder(context: context).stats(bootstrap)
+        spec.overload = OverloadSpecBuilder(context: context).overload(bootstrap)
         spec.admin = admin(bootstrap)
         spec.statsAddress = context.statsAddress()
 
@@ -139,6 +140,7 @@ struct BootstrapSpecBuilder {
         spec.accessLogs = accessLogs
         spec.allowPaths = allowed
         spec.changes = context.adminChanges()
+        spec.ignoresGlobalLimit = admin.ignoreGlobalConnLimit
         return spec
     }
 

@@ -192,6 +192,7 @@ struct HTTPSpecBuilder {
     ) {
         spec.useRemoteAddress = manager.useRemoteAddress.value
         spec.skipXFFAppend = manager.skipXffAppend
+        spec.appendsLocalOverload = manager.appendLocalOverload
         spec.xffTrustedHops = Int(manager.xffNumTrustedHops)
         if manager.hasInternalAddressConfig {
             let config = manager.internalAddressConfig

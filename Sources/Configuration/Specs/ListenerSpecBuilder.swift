@@ -91,6 +91,8 @@ struct ListenerSpecBuilder {
         spec.listenerFiltersTimeout = context.timeout(
             listener.listenerFiltersTimeout, isSet: listener.hasListenerFiltersTimeout, default: .seconds(15))
         spec.continueOnListenerFiltersTimeout = listener.continueOnListenerFiltersTimeout
+        spec.bypassesOverload = listener.bypassOverloadManager
+        spec.ignoresGlobalLimit = listener.ignoreGlobalConnLimit
         spec.accessLogs = accessLogs
         spec.drainType = listener.drainType == .modifyOnly ? .modifyOnly : .default
         switch listener.trafficDirection {

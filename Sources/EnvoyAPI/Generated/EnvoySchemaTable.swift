@@ -24,6 +24,7 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.config.core.v3.TrafficDirection UNSPECIFIED=0 INBOUND=1 OUTBOUND=2
     E envoy.config.listener.v3.FilterChainMatch.ConnectionSourceType ANY=0 SAME_IP_OR_LOOPBACK=1 EXTERNAL=2
     E envoy.config.listener.v3.Listener.DrainType DEFAULT=0 MODIFY_ONLY=1
+    E envoy.config.overload.v3.ScaleTimersOverloadActionConfig.TimerType UNSPECIFIED=0 HTTP_DOWNSTREAM_CONNECTION_IDLE=1 HTTP_DOWNSTREAM_STREAM_IDLE=2 TRANSPORT_SOCKET_CONNECT=3 HTTP_DOWNSTREAM_CONNECTION_MAX=4 HTTP_DOWNSTREAM_STREAM_FLUSH=5
     E envoy.config.rbac.v3.RBAC.Action ALLOW=0 DENY=1 LOG=2
     E envoy.config.route.v3.RedirectAction.RedirectResponseCode MOVED_PERMANENTLY=0 FOUND=1 SEE_OTHER=2 TEMPORARY_REDIRECT=3 PERMANENT_REDIRECT=4
     E envoy.config.route.v3.RetryPolicy.ResetHeaderFormat SECONDS=0 UNIX_TIMESTAMP=1
@@ -47,6 +48,7 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.LocalityBasis HEALTHY_HOSTS_NUM=0 HEALTHY_HOSTS_WEIGHT=1
     E envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.SelectionMethod N_CHOICES=0 FULL_SCAN=1
     E envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash.HashFunction DEFAULT_HASH=0 XX_HASH=1 MURMUR_HASH_2=2
+    E envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig.UtilizationComputeStrategy HOST=0 CONTAINER=1
     E envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.TrustChainVerification VERIFY_TRUST_CHAIN=0 ACCEPT_UNTRUSTED=1
     E envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.OcspStaplePolicy LENIENT_STAPLING=0 STRICT_STAPLING=1 MUST_STAPLE=2
     E envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType SAN_TYPE_UNSPECIFIED=0 EMAIL=1 DNS=2 URI=3 IP_ADDRESS=4 OTHER_NAME=5
@@ -86,9 +88,9 @@ public let envoySchemaTable: StaticString = #"""
     1 statuses *e1 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.HeaderFilter
-    1 header m149 r
+    1 header m159 r
     M envoy.config.accesslog.v3.LogTypeFilter
-    1 types *e29 items( defined_only )
+    1 types *e30 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.NotHealthCheckFilter
     M envoy.config.accesslog.v3.OrFilter
@@ -97,7 +99,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m299
+    2 percent_sampled m314
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -109,7 +111,7 @@ public let envoySchemaTable: StaticString = #"""
     4 socket_options *m103
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m293
+    7 allow_paths *m308
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
@@ -121,11 +123,11 @@ public let envoySchemaTable: StaticString = #"""
     6 stats_sinks *X
     7 stats_flush_interval D lt=300000000000 gte=1000000
     8 watchdog X d
-    9 tracing m192 d
+    9 tracing m202 d
     12 admin m14
     13 stats_config m136
     14 hds_config m49
-    15 overload_manager X
+    15 overload_manager m142
     16 enable_dispatcher_stats b
     17 layered_runtime m20
     18 header_prefix s
@@ -162,7 +164,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
     1 listeners *m128
     2 clusters *m28
-    3 secrets *m273
+    3 secrets *m288
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m19
@@ -204,7 +206,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m27
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m305
+    1 budget_percent m320
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -265,7 +267,7 @@ public let envoySchemaTable: StaticString = #"""
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m305
+    1 healthy_panic_threshold m320
     2 zone_aware_lb_config m32 o0
     3 locality_weighted_lb_config m31 o0
     4 update_merge_window D
@@ -278,7 +280,7 @@ public let envoySchemaTable: StaticString = #"""
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m305
+    1 routing_enabled m320
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -310,7 +312,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.cluster.v3.Cluster.SlowStartConfig
     1 slow_start_window D
     2 aggression m96
-    3 min_weight_percent m305
+    3 min_weight_percent m320
     M envoy.config.cluster.v3.LoadBalancingPolicy
     1 policies *m43
     M envoy.config.cluster.v3.LoadBalancingPolicy.Policy
@@ -376,7 +378,7 @@ public let envoySchemaTable: StaticString = #"""
     5 extra_source_addresses *m61
     6 local_address_selector m112
     M envoy.config.core.v3.BuildVersion
-    1 version m306
+    1 version m321
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -485,10 +487,10 @@ public let envoySchemaTable: StaticString = #"""
     4 receive *m71
     6 request_headers_to_add *m67 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m304
-    10 codec_client_type e49 defined_only
-    11 service_name_matcher m293
-    12 retriable_statuses *m304
+    9 expected_statuses *m319
+    10 codec_client_type e51 defined_only
+    11 service_name_matcher m308
+    12 retriable_statuses *m319
     13 method e14 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
@@ -514,7 +516,7 @@ public let envoySchemaTable: StaticString = #"""
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m293
+    11 ignore_http_11_upgrade *m308
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
     1 proper_case_words m77 o0
@@ -562,7 +564,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m305
+    3 interval_jitter m320
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -620,10 +622,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m299 r
+    1 default_value m314 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m305
+    1 default_value m320
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -699,7 +701,7 @@ public let envoySchemaTable: StaticString = #"""
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m299
+    2 drop_percentage m314
     M envoy.config.endpoint.v3.Endpoint
     1 address m47
     2 health_check_config m120
@@ -814,11 +816,11 @@ public let envoySchemaTable: StaticString = #"""
     2 and_match m134 o0
     3 not_match m133 o0
     4 any_match b o0 const
-    5 destination_port_range m303 o0
+    5 destination_port_range m318 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
     1 rules *m133 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m293 r
+    1 match m308 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
@@ -829,60 +831,96 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m288 o0
-    3 inclusion_list m288 o0
+    2 exclusion_list m303 o0
+    3 inclusion_list m303 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
     2 regex s o0 max_bytes=1024
     3 fixed_value s o0
+    M envoy.config.overload.v3.BufferFactoryConfig
+    1 minimum_account_to_track_power_of_two u lte=56 gte=10
+    M envoy.config.overload.v3.LoadShedPoint
+    1 name s min_len=1
+    2 triggers *m148 min_items=1
+    M envoy.config.overload.v3.OverloadAction
+    1 name s min_len=1
+    2 triggers *m148 min_items=1
+    3 typed_config A
+    M envoy.config.overload.v3.OverloadManager
+    1 refresh_interval D
+    2 resource_monitors *m143 min_items=1
+    3 actions *m141
+    4 buffer_factory_config m139
+    5 loadshed_points *m140
+    M envoy.config.overload.v3.ResourceMonitor
+    O config_type
+    1 name s min_len=1
+    3 typed_config A o0
+    M envoy.config.overload.v3.ScaleTimersOverloadActionConfig
+    1 timer_scale_factors *m145 min_items=1
+    M envoy.config.overload.v3.ScaleTimersOverloadActionConfig.ScaleTimer
+    O overload_adjust r
+    1 timer e21 defined_only not_in=0
+    2 min_timeout D o0
+    3 min_scale m320 o0
+    M envoy.config.overload.v3.ScaledTrigger
+    1 scaling_threshold d lte=1 gte=0
+    2 saturation_threshold d lte=1 gte=0
+    M envoy.config.overload.v3.ThresholdTrigger
+    1 value d lte=1 gte=0
+    M envoy.config.overload.v3.Trigger
+    O trigger_oneof r
+    1 name s min_len=1
+    2 threshold m147 o0
+    3 scaled m146 o0
     M envoy.config.rbac.v3.Permission
     O rule r
-    1 and_rules m140 o0
-    2 or_rules m140 o0
+    1 and_rules m150 o0
+    2 or_rules m150 o0
     3 any b o0 const
-    4 header m149 o0
+    4 header m159 o0
     5 destination_ip m53 o0
     6 destination_port u o0 lte=65535
     7 metadata X o0 d
-    8 not_rule m139 o0
-    9 requested_server_name m293 o0
-    10 url_path m289 o0
-    11 destination_port_range m303 o0
+    8 not_rule m149 o0
+    9 requested_server_name m308 o0
+    10 url_path m304 o0
+    11 destination_port_range m318 o0
     12 matcher m112 o0
     13 uri_template m112 o0
     14 sourced_metadata X o0
     M envoy.config.rbac.v3.Permission.Set
-    1 rules *m139 min_items=1
+    1 rules *m149 min_items=1
     M envoy.config.rbac.v3.Policy
-    1 permissions *m139 min_items=1
-    2 principals *m142 min_items=1
+    1 permissions *m149 min_items=1
+    2 principals *m152 min_items=1
     3 condition X
     4 checked_condition X
     5 cel_config X
     M envoy.config.rbac.v3.Principal
     O identifier r
-    1 and_ids m144 o0
-    2 or_ids m144 o0
+    1 and_ids m154 o0
+    2 or_ids m154 o0
     3 any b o0 const
-    4 authenticated m143 o0
+    4 authenticated m153 o0
     5 source_ip m53 o0 d
-    6 header m149 o0
+    6 header m159 o0
     7 metadata X o0 d
-    8 not_id m142 o0
-    9 url_path m289 o0
+    8 not_id m152 o0
+    9 url_path m304 o0
     10 direct_remote_ip m53 o0
     11 remote_ip m53 o0
     12 filter_state X o0
     13 sourced_metadata X o0
     14 custom m112 o0
     M envoy.config.rbac.v3.Principal.Authenticated
-    2 principal_name m293
+    2 principal_name m308
     M envoy.config.rbac.v3.Principal.Set
-    1 ids *m142 min_items=1
+    1 ids *m152 min_items=1
     M envoy.config.rbac.v3.RBAC
-    1 action e21 defined_only
-    2 policies %m141
+    1 action e22 defined_only
+    2 policies %m151
     3 audit_logging_options X
     M envoy.config.route.v3.Decorator
     1 operation s min_len=1
@@ -899,42 +937,42 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m304 o0
+    6 range_match m319 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m291 o0 d
+    11 safe_regex_match m306 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m293 o0
+    13 string_match m308 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m293 o0 r
+    5 string_match m308 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RateLimit
     1 stage Wu lte=10
     2 disable_key s
-    3 actions *m153 min_items=1
+    3 actions *m163 min_items=1
     4 limit X
     5 hits_addend X
     6 apply_on_stream_done b
     M envoy.config.route.v3.RateLimit.Action
     O action_specifier r
-    1 source_cluster m162 o0
-    2 destination_cluster m154 o0
-    3 request_headers m161 o0
-    4 remote_address m160 o0
-    5 generic_key m155 o0
-    6 header_value_match m156 o0
+    1 source_cluster m172 o0
+    2 destination_cluster m164 o0
+    3 request_headers m171 o0
+    4 remote_address m170 o0
+    5 generic_key m165 o0
+    6 header_value_match m166 o0
     7 dynamic_metadata X o0 d
     8 metadata X o0
     9 extension m112 o0
-    10 masked_remote_address m157 o0
-    11 query_parameter_value_match m158 o0
-    12 query_parameters m159 o0
+    10 masked_remote_address m167 o0
+    11 query_parameter_value_match m168 o0
+    12 query_parameters m169 o0
     M envoy.config.route.v3.RateLimit.Action.DestinationCluster
     M envoy.config.route.v3.RateLimit.Action.GenericKey
     1 descriptor_value s min_len=1
@@ -942,7 +980,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.HeaderValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 headers *m149 min_items=1
+    3 headers *m159 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress
     1 v4_prefix_mask_len Wu lte=32
@@ -950,7 +988,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 query_parameters *m151 min_items=1
+    3 query_parameters *m161 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.QueryParameters
     1 query_parameter_name s min_len=1
@@ -967,33 +1005,33 @@ public let envoySchemaTable: StaticString = #"""
     O path_rewrite_specifier
     1 host_redirect s header_value lenient
     2 path_redirect s o1 header_value lenient
-    3 response_code e22 defined_only
+    3 response_code e23 defined_only
     4 https_redirect b o0
     5 prefix_rewrite s o1 header_value lenient
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m290 o1
+    9 regex_rewrite m305 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m168
+    5 retry_host_predicate *m178
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m167
-    9 retriable_headers *m149
-    10 retriable_request_headers *m149
-    11 rate_limited_retry_back_off m165
+    8 retry_back_off m177
+    9 retriable_headers *m159
+    10 retriable_request_headers *m159
+    11 rate_limited_retry_back_off m175
     12 retry_options_predicates *m112
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m166 min_items=1
+    1 reset_headers *m176 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
-    2 format e23 defined_only
+    2 format e24 defined_only
     M envoy.config.route.v3.RetryPolicy.RetryBackOff
     1 base_interval D r gt=0
     2 max_interval D gt=0
@@ -1003,22 +1041,22 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m182 r
-    2 route m170 o0
-    3 redirect m163 o0
+    1 match m192 r
+    2 route m180 o0
+    3 redirect m173 o0
     4 metadata m88
-    5 decorator m146
-    7 direct_response m147 o0
+    5 decorator m156
+    7 direct_response m157 o0
     9 request_headers_to_add *m67 max_items=1000
     10 response_headers_to_add *m67 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     12 request_headers_to_remove *s items( min_len=1 header_name lenient )
     13 typed_per_filter_config %A
     14 name s
-    15 tracing m186
+    15 tracing m196
     16 per_request_buffer_limit_bytes Wu d
     17 filter_action X o0
-    18 non_forwarding_action m150 o0
+    18 non_forwarding_action m160 o0
     19 stat_prefix s
     20 request_body_buffer_limit WU
     M envoy.config.route.v3.RouteAction
@@ -1026,33 +1064,33 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m189 o0
+    3 weighted_clusters m199 o0
     4 metadata_match m88
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m164
+    9 retry_policy m174
     11 priority e15 defined_only
-    13 rate_limits *m152
+    13 rate_limits *m162
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m171
+    15 hash_policy *m181
     17 cors X d
-    20 cluster_not_found_response_code e24 defined_only
+    20 cluster_not_found_response_code e25 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m179
-    26 internal_redirect_action e25 d
+    25 upgrade_configs *m189
+    26 internal_redirect_action e26 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
     30 request_mirror_policies *X
     31 max_internal_redirects Wu d
-    32 regex_rewrite m290
+    32 regex_rewrite m305
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m290 o1
-    36 max_stream_duration m178
+    35 host_rewrite_path_regex m305 o1
+    36 max_stream_duration m188
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
@@ -1063,19 +1101,19 @@ public let envoySchemaTable: StaticString = #"""
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m176 o0
-    2 cookie m173 o0
-    3 connection_properties m172 o0
+    1 header m186 o0
+    2 cookie m183 o0
+    3 connection_properties m182 o0
     4 terminal b
-    5 query_parameter m177 o0
-    6 filter_state m175 o0
+    5 query_parameter m187 o0
+    6 filter_state m185 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m174
+    4 attributes *m184
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -1083,7 +1121,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m290
+    2 regex_rewrite m305
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -1093,13 +1131,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m180
+    3 connect_config m190
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
     1 proxy_protocol_config m92
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m188
+    2 virtual_hosts *m198
     3 internal_only_headers *s items( header_name lenient )
     4 response_headers_to_add *m67 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
@@ -1121,13 +1159,13 @@ public let envoySchemaTable: StaticString = #"""
     1 prefix s o0
     2 path s o0
     4 case_sensitive Wb
-    6 headers *m149
-    7 query_parameters *m151
-    8 grpc m184
+    6 headers *m159
+    7 query_parameters *m161
+    8 grpc m194
     9 runtime_fraction m98
-    10 safe_regex m291 o0 r
-    11 tls_context m185
-    12 connect_matcher m183 o0
+    10 safe_regex m306 o0 r
+    11 tls_context m195
+    12 connect_matcher m193 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
     15 path_match_policy m112 o0
@@ -1138,22 +1176,22 @@ public let envoySchemaTable: StaticString = #"""
     1 presented Wb
     2 validated Wb
     M envoy.config.route.v3.Tracing
-    1 client_sampling m299
-    2 random_sampling m299
-    3 overall_sampling m299
-    4 custom_tags *m294
+    1 client_sampling m314
+    2 random_sampling m314
+    3 overall_sampling m314
+    4 custom_tags *m309
     5 operation s
     6 upstream_operation s
     M envoy.config.route.v3.VirtualCluster
     2 name s min_len=1
-    4 headers *m149
+    4 headers *m159
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m169
-    4 require_tls e26 defined_only
-    5 virtual_clusters *m187
-    6 rate_limits *m152
+    3 routes *m179
+    4 require_tls e27 defined_only
+    5 virtual_clusters *m197
+    6 rate_limits *m162
     7 request_headers_to_add *m67 max_items=1000
     8 cors X d
     10 response_headers_to_add *m67 max_items=1000
@@ -1161,7 +1199,7 @@ public let envoySchemaTable: StaticString = #"""
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m164
+    16 retry_policy m174
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
@@ -1173,7 +1211,7 @@ public let envoySchemaTable: StaticString = #"""
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m190 min_items=1
+    1 clusters *m200 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -1198,7 +1236,7 @@ public let envoySchemaTable: StaticString = #"""
     5 sampler m112
     6 max_cache_size Wu
     M envoy.config.trace.v3.Tracing
-    1 http m193
+    1 http m203
     M envoy.config.trace.v3.Tracing.Http
     O config_type
     1 name s min_len=1
@@ -1208,10 +1246,10 @@ public let envoySchemaTable: StaticString = #"""
     2 collector_endpoint s
     3 trace_id_128bit b
     4 shared_span_context Wb
-    5 collector_endpoint_version e27
+    5 collector_endpoint_version e28
     6 collector_hostname s
     7 split_spans_for_request b d
-    8 trace_context_option e28
+    8 trace_context_option e29
     9 collector_service m81
     M envoy.extensions.access_loggers.file.v3.FileAccessLog
     O access_log_format
@@ -1228,20 +1266,20 @@ public let envoySchemaTable: StaticString = #"""
     1 log_format m108 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m199
+    4 dns_failure_refresh_rate m209
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
     7 typed_dns_resolver_config m112
-    8 dns_lookup_family e30
+    8 dns_lookup_family e31
     9 all_addresses_in_single_endpoint b
     M envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
     1 base_interval D r gt=1000000
     2 max_interval D gt=1000000
     M envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor
-    1 entries *m202 min_items=1
-    2 token_bucket m307 r
+    1 entries *m212 min_items=1
+    2 token_bucket m322 r
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor
-    1 entries *m202 min_items=1
+    1 entries *m212 min_items=1
     2 limit X
     3 hits_addend WU
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
@@ -1250,18 +1288,18 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.common.fault.v3.FaultDelay
     O fault_delay_secifier r
     3 fixed_delay D o0 gt=0
-    4 percentage m299
-    5 header_delay m204 o0
+    4 percentage m314
+    5 header_delay m214 o0
     M envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest
-    1 allowed_headers m288 d
+    1 allowed_headers m303 d
     2 headers_to_add *m66
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse
-    1 allowed_upstream_headers m288
-    2 allowed_client_headers m288
-    3 allowed_upstream_headers_to_append m288
-    4 allowed_client_headers_on_success m288
-    5 dynamic_metadata_from_headers m288
+    1 allowed_upstream_headers m303
+    2 allowed_client_headers m303
+    3 allowed_upstream_headers_to_append m303
+    4 allowed_client_headers_on_success m303
+    5 dynamic_metadata_from_headers m303
     M envoy.extensions.filters.http.ext_authz.v3.BufferSettings
     1 max_request_bytes u gt=0
     2 allow_partial_message b
@@ -1270,17 +1308,17 @@ public let envoySchemaTable: StaticString = #"""
     O service_override
     1 context_extensions %s !
     2 disable_request_body_buffering b
-    3 with_request_body m207
+    3 with_request_body m217
     4 grpc_service m64 o0
-    5 http_service m211 o0
+    5 http_service m221 o0
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
     O services
     1 grpc_service m64 o0
     2 failure_mode_allow b
-    3 http_service m211 o0
-    5 with_request_body m207
+    3 http_service m221 o0
+    5 with_request_body m217
     6 clear_route_cache b
-    7 status_on_error m302
+    7 status_on_error m317
     8 metadata_context_namespaces *s
     9 filter_enabled m98
     10 include_peer_certificate b
@@ -1290,7 +1328,7 @@ public let envoySchemaTable: StaticString = #"""
     14 filter_enabled_metadata X
     15 bootstrap_metadata_labels_key s
     16 typed_metadata_context_namespaces *s
-    17 allowed_headers m288
+    17 allowed_headers m303
     18 include_tls_session b
     19 failure_mode_allow_header_add b
     20 charge_cluster_response_stats Wb
@@ -1298,7 +1336,7 @@ public let envoySchemaTable: StaticString = #"""
     22 route_typed_metadata_context_namespaces *s
     23 encode_raw_headers b
     24 validate_mutations b
-    25 disallowed_headers m288
+    25 disallowed_headers m303
     26 decoder_header_mutation_rules X
     27 enable_dynamic_metadata_ingestion Wb
     28 filter_metadata S
@@ -1308,25 +1346,25 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
     O override r
     1 disabled b o0
-    2 check_settings m208 o0 r
+    2 check_settings m218 o0 r
     M envoy.extensions.filters.http.ext_authz.v3.HttpService
     1 server_uri m82
     2 path_prefix s
-    7 authorization_request m205
-    8 authorization_response m206
+    7 authorization_request m215
+    8 authorization_response m216
     9 retry_policy m95
     M envoy.extensions.filters.http.fault.v3.FaultAbort
     O error_type r
     2 http_status u o0 lt=600 gte=200
-    3 percentage m299
-    4 header_abort m213 o0
+    3 percentage m314
+    4 header_abort m223 o0
     5 grpc_status u o0
     M envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort
     M envoy.extensions.filters.http.fault.v3.HTTPFault
-    1 delay m203
-    2 abort m212
+    1 delay m213
+    2 abort m222
     3 upstream_cluster s
-    4 headers *m149
+    4 headers *m159
     5 downstream_nodes *s
     6 max_active_faults Wu
     7 response_rate_limit X
@@ -1348,32 +1386,32 @@ public let envoySchemaTable: StaticString = #"""
     5 replace_dots_in_grpc_service_name b
     M envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 status m302
-    3 token_bucket m307
+    2 status m317
+    3 token_bucket m322
     4 filter_enabled m98
     5 filter_enforced m98
     6 response_headers_to_add *m67 max_items=10
-    8 descriptors *m200
+    8 descriptors *m210
     9 stage u lte=10
     10 request_headers_to_add_when_not_enforced *m67 max_items=10
     11 local_rate_limit_per_downstream_connection b
-    12 enable_x_ratelimit_headers e32 defined_only
-    13 vh_rate_limits e31 defined_only
+    12 enable_x_ratelimit_headers e33 defined_only
+    13 vh_rate_limits e32 defined_only
     14 always_consume_default_token_bucket Wb
     15 rate_limited_as_resource_exhausted b
     16 local_cluster_rate_limit X
-    17 rate_limits *m152
+    17 rate_limits *m162
     18 max_dynamic_descriptors Wu gte=1
     M envoy.extensions.filters.http.rbac.v3.RBAC
-    1 rules m145
-    2 shadow_rules m145
+    1 rules m155
+    2 shadow_rules m155
     3 shadow_rules_stat_prefix s
     4 matcher X
     5 shadow_matcher X
     6 rules_stat_prefix s
     7 track_per_rule_stats b
     M envoy.extensions.filters.http.rbac.v3.RBACPerRoute
-    2 rbac m217
+    2 rbac m227
     M envoy.extensions.filters.http.router.v3.Router
     1 dynamic_stats Wb
     2 start_child_span b d
@@ -1382,7 +1420,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m235
+    8 upstream_http_filters *m245
     9 upstream_log_options X
     M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
     M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
@@ -1390,18 +1428,18 @@ public let envoySchemaTable: StaticString = #"""
     1 bind_port b
     2 mark u
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
-    1 rules *m225
+    1 rules *m235
     2 allow_requests_without_proxy_protocol b
     3 pass_through_tlvs m93
     4 disallowed_versions *e12
     5 stat_prefix s
-    6 tlv_location e33
+    6 tlv_location e34
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair
     1 metadata_namespace s
     2 key s min_len=1
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
     1 tlv_type u lt=256
-    2 on_tlv_present m224
+    2 on_tlv_present m234
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1411,13 +1449,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
     O route_specifier r
     O strip_port_mode
-    1 codec_type e34 defined_only
+    1 codec_type e35 defined_only
     2 stat_prefix s min_len=1
-    3 rds m237 o0
-    4 route_config m181 o0
-    5 http_filters *m235
+    3 rds m247 o0
+    4 route_config m191 o0
+    5 http_filters *m245
     6 add_user_agent Wb
-    7 tracing m233
+    7 tracing m243
     8 http_protocol_options m75
     9 http2_protocol_options m78
     10 server_name s header_value lenient
@@ -1425,16 +1463,16 @@ public let envoySchemaTable: StaticString = #"""
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
-    16 forward_client_cert_details e35 defined_only
-    17 set_current_client_cert_details m232
+    16 forward_client_cert_details e36 defined_only
+    17 set_current_client_cert_details m242
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m234
+    23 upgrade_configs *m244
     24 stream_idle_timeout D
-    25 internal_address_config m229
+    25 internal_address_config m239
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1442,29 +1480,29 @@ public let envoySchemaTable: StaticString = #"""
     31 scoped_routes X o0
     32 preserve_external_request_id b
     33 merge_slashes b
-    34 server_header_transformation e37 defined_only
+    34 server_header_transformation e38 defined_only
     35 common_http_protocol_options m80
-    36 request_id_extension m238
+    36 request_id_extension m248
     37 always_set_request_id_in_response b
-    38 local_reply_config m236
+    38 local_reply_config m246
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m230
+    43 path_normalization_options m240
     44 http3_protocol_options X
-    45 path_with_escaped_slashes_action e36
+    45 path_with_escaped_slashes_action e37
     46 original_ip_detection_extensions *m112
     47 strip_trailing_host_dot b
     48 scheme_header_transformation m101
-    49 proxy_status_config m231
+    49 proxy_status_config m241
     50 typed_header_validation_config m112
     51 append_x_forwarded_port b
     52 early_header_mutation_extensions *m112
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m228
+    56 access_log_options m238
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1494,19 +1532,19 @@ public let envoySchemaTable: StaticString = #"""
     5 uri b
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
-    3 client_sampling m305
-    4 random_sampling m305
-    5 overall_sampling m305
+    3 client_sampling m320
+    4 random_sampling m320
+    5 overall_sampling m320
     6 verbose b
     7 max_path_tag_length Wu
-    8 custom_tags *m294
-    9 provider m193
+    8 custom_tags *m309
+    9 provider m203
     10 spawn_upstream_span Wb
     11 operation s
     12 upstream_operation s
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m235
+    2 filters *m245
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1516,7 +1554,7 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m239
+    1 mappers *m249
     2 body_format m108
     M envoy.extensions.filters.network.http_connection_manager.v3.Rds
     1 config_source m54
@@ -1531,14 +1569,14 @@ public let envoySchemaTable: StaticString = #"""
     5 headers_to_add *m67 max_items=1000
     M envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 token_bucket m307 r
+    2 token_bucket m322 r
     3 runtime_enabled m97
     4 share_key s
     M envoy.extensions.filters.network.rbac.v3.RBAC
-    1 rules m145
-    2 shadow_rules m145
+    1 rules m155
+    2 shadow_rules m155
     3 stat_prefix s min_len=1
-    4 enforcement_type e38
+    4 enforcement_type e39
     5 shadow_rules_stat_prefix s
     6 matcher X
     7 shadow_matcher X
@@ -1553,24 +1591,24 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
     9 metadata_match m88
-    10 weighted_clusters m244 o0
-    11 hash_policy *m300 max_items=1
+    10 weighted_clusters m254 o0
+    11 hash_policy *m315 max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m243
+    17 access_log_options m253
     18 backoff_options m50
     19 proxy_protocol_tlvs *m110
-    20 max_downstream_connection_duration_jitter_percentage m305
-    21 upstream_connect_mode e39 defined_only
+    20 max_downstream_connection_duration_jitter_percentage m320
+    21 upstream_connect_mode e40 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m245 min_items=1
+    1 clusters *m255 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
@@ -1579,53 +1617,53 @@ public let envoySchemaTable: StaticString = #"""
     1 event_log_path s min_len=1
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
     1 forward_reason_phrase b
-    2 formatter_type_on_envoy_headers e40 defined_only
+    2 formatter_type_on_envoy_headers e41 defined_only
     M envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
-    3 hash_policy *m171
+    3 hash_policy *m181
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m251 o0
-    2 locality_weighted_lb_config m250 o0
+    1 zone_aware_lb_config m261 o0
+    2 locality_weighted_lb_config m260 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m305
+    1 routing_enabled m320
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
-    5 force_local_zone m252
-    6 locality_basis e41
+    5 force_local_zone m262
+    6 locality_basis e42
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone
     1 min_size Wu
     M envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig
     1 slow_start_window D
     2 aggression m96
-    3 min_weight_percent m305
+    3 min_weight_percent m320
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
     2 active_request_bias m96
-    3 slow_start_config m253
-    4 locality_lb_config m249
+    3 slow_start_config m263
+    4 locality_lb_config m259
     5 enable_full_scan Wb d
-    6 selection_method e42 defined_only
+    6 selection_method e43 defined_only
     M envoy.extensions.load_balancing_policies.maglev.v3.Maglev
     1 table_size WU lte=5000011
-    2 consistent_hashing_lb_config m248
-    3 locality_weighted_lb_config m250
+    2 consistent_hashing_lb_config m258
+    3 locality_weighted_lb_config m260
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m249
+    1 locality_lb_config m259
     M envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash
-    1 hash_function e43 defined_only
+    1 hash_function e44 defined_only
     2 minimum_ring_size WU lte=8388608 gte=1
     3 maximum_ring_size WU lte=8388608
     4 use_hostname_for_hashing b d
     5 hash_balance_factor Wu d gte=100
-    6 consistent_hashing_lb_config m248
-    7 locality_weighted_lb_config m250
+    6 consistent_hashing_lb_config m258
+    7 locality_weighted_lb_config m260
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
-    1 slow_start_config m253
-    2 locality_lb_config m249
+    1 slow_start_config m263
+    2 locality_lb_config m259
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
     1 resolvers *m47
     2 dns_resolver_options m58
@@ -1641,6 +1679,16 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig
     1 pack_trace_reason Wb
     2 use_request_id_for_trace_sampling Wb
+    M envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig
+    1 max_memory_bytes U
+    M envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig
+    1 mode e45 defined_only
+    M envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
+    1 max_active_downstream_connections I gt=0
+    M envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig
+    1 max_heap_size_bytes U gt=0
+    M envoy.extensions.resource_monitors.injected_resource.v3.InjectedResourceConfig
+    1 filename s min_len=1
     M envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate
     M envoy.extensions.tracers.opentelemetry.resource_detectors.v3.EnvironmentResourceDetectorConfig
     M envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig
@@ -1658,25 +1706,25 @@ public let envoySchemaTable: StaticString = #"""
     6 require_signed_certificate_timestamp Wb
     7 crl m56
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m293 d
-    10 trust_chain_verification e44 defined_only
+    9 match_subject_alt_names *m308 d
+    10 trust_chain_verification e46 defined_only
     11 watched_directory m114
     12 custom_validator_config m112
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m274
+    15 match_typed_subject_alt_names *m289
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m267
+    17 system_root_certs m282
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m276
-    2 tls_certificates *m275
-    3 validation_context m266 o0
+    1 tls_params m291
+    2 tls_certificates *m290
+    3 validation_context m281 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m272
-    7 validation_context_sds_secret_config m272 o0
-    8 combined_validation_context m269 o0
+    6 tls_certificate_sds_secret_configs *m287
+    7 validation_context_sds_secret_config m287 o0
+    8 combined_validation_context m284 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
@@ -1686,20 +1734,20 @@ public let envoySchemaTable: StaticString = #"""
     15 key_log X
     16 custom_tls_certificate_selector m112
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m266 r
-    2 validation_context_sds_secret_config m272 r
+    1 default_validation_context m281 r
+    2 validation_context_sds_secret_config m287 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m268
+    1 common_tls_context m283
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m277 o0
-    5 session_ticket_keys_sds_secret_config m272 o0
+    4 session_ticket_keys m292 o0
+    5 session_ticket_keys_sds_secret_config m287 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
-    8 ocsp_staple_policy e45 defined_only
+    8 ocsp_staple_policy e47 defined_only
     9 full_scan_certs_on_sni_mismatch Wb
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
@@ -1712,13 +1760,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m275 o0
-    3 session_ticket_keys m277 o0
-    4 validation_context m266 o0
-    5 generic_secret m271 o0
+    2 tls_certificate m290 o0
+    3 session_ticket_keys m292 o0
+    4 validation_context m281 o0
+    5 generic_secret m286 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
-    1 san_type e46 defined_only not_in=0
-    2 matcher m293 r
+    1 san_type e48 defined_only not_in=0
+    2 matcher m308 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
     1 certificate_chain m56
@@ -1730,16 +1778,16 @@ public let envoySchemaTable: StaticString = #"""
     7 watched_directory m114
     8 pkcs12 m56 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
-    1 tls_minimum_protocol_version e48 defined_only
-    2 tls_maximum_protocol_version e48 defined_only
+    1 tls_minimum_protocol_version e50 defined_only
+    2 tls_maximum_protocol_version e50 defined_only
     3 cipher_suites *s
     4 ecdh_curves *s
     5 signature_algorithms *s
-    6 compliance_policies *e47 max_items=1
+    6 compliance_policies *e49 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
     1 keys *m56 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m268
+    1 common_tls_context m283
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1750,15 +1798,15 @@ public let envoySchemaTable: StaticString = #"""
     O upstream_protocol_options r
     1 common_http_protocol_options m80
     2 upstream_http_protocol_options m113
-    3 explicit_http_config m281 o0
-    4 use_downstream_protocol_config m282 o0
-    5 auto_config m280 o0
-    6 http_filters *m235
+    3 explicit_http_config m296 o0
+    4 use_downstream_protocol_config m297 o0
+    5 auto_config m295 o0
+    6 http_filters *m245
     7 header_validation_config m112
     8 outlier_detection X
     9 request_mirror_policies *X
-    10 hash_policy *m171
-    11 retry_policy m164
+    10 hash_policy *m181
+    11 retry_policy m174
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
     1 http_protocol_options m75
     2 http2_protocol_options m78
@@ -1780,12 +1828,12 @@ public let envoySchemaTable: StaticString = #"""
     4 resource_names_unsubscribe *s
     5 initial_resource_versions %s
     6 response_nonce s
-    7 error_detail m308
+    7 error_detail m323
     8 resource_locators_subscribe *X
     9 resource_locators_unsubscribe *X
     M envoy.service.discovery.v3.DeltaDiscoveryResponse
     1 system_version_info s
-    2 resources *m287
+    2 resources *m302
     4 type_url s
     5 nonce s
     6 removed_resources *s
@@ -1798,7 +1846,7 @@ public let envoySchemaTable: StaticString = #"""
     3 resource_names *s
     4 type_url s
     5 response_nonce s
-    6 error_detail m308
+    6 error_detail m323
     7 resource_locators *X
     M envoy.service.discovery.v3.DiscoveryResponse
     1 version_info s
@@ -1818,16 +1866,16 @@ public let envoySchemaTable: StaticString = #"""
     8 resource_name X
     9 metadata m88
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m293 min_items=1
+    1 patterns *m308 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m293 o0 r
+    1 path m308 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m291 r
+    1 pattern m306 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m292 o0 d
+    1 google_re2 m307 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1836,16 +1884,16 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m291 o0 r
+    5 safe_regex m306 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
     M envoy.type.tracing.v3.CustomTag
     O type r
     1 tag s min_len=1
-    2 literal m297 o0
-    3 environment m295 o0
-    4 request_header m296 o0
+    2 literal m312 o0
+    3 environment m310 o0
+    4 request_header m311 o0
     5 metadata X o0
     6 value s o0
     M envoy.type.tracing.v3.CustomTag.Environment
@@ -1861,14 +1909,14 @@ public let envoySchemaTable: StaticString = #"""
     2 end d
     M envoy.type.v3.FractionalPercent
     1 numerator u
-    2 denominator e50 defined_only
+    2 denominator e52 defined_only
     M envoy.type.v3.HashPolicy
     O policy_specifier r
-    1 source_ip m301 o0
+    1 source_ip m316 o0
     2 filter_state X o0
     M envoy.type.v3.HashPolicy.SourceIp
     M envoy.type.v3.HttpStatus
-    1 code e51 defined_only not_in=0
+    1 code e53 defined_only not_in=0
     M envoy.type.v3.Int32Range
     1 start i
     2 end i

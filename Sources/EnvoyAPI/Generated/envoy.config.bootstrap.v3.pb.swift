@@ -40,6 +40,8 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Admin: Sendable {
 
   public var socketOptions: [Envoy_Config_Core_V3_SocketOption] = []
 
+  public var ignoreGlobalConnLimit: Bool = false
+
   public var allowPaths: [Envoy_Type_Matcher_V3_StringMatcher] = []
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -138,6 +140,15 @@ public nonisolated struct Envoy_Config_Bootstrap_V3_Bootstrap: @unchecked Sendab
   public var hasAdmin: Bool {_storage._admin != nil}
   /// Clears the value of `admin`. Subsequent reads from it will return its default value.
   public mutating func clearAdmin() {_uniqueStorage()._admin = nil}
+
+  public var overloadManager: Envoy_Config_Overload_V3_OverloadManager {
+    get {_storage._overloadManager ?? Envoy_Config_Overload_V3_OverloadManager()}
+    set {_uniqueStorage()._overloadManager = newValue}
+  }
+  /// Returns true if `overloadManager` has been explicitly set.
+  public var hasOverloadManager: Bool {_storage._overloadManager != nil}
+  /// Clears the value of `overloadManager`. Subsequent reads from it will return its default value.
+  public mutating func clearOverloadManager() {_uniqueStorage()._overloadManager = nil}
 
   public var useTcpForDnsLookups: Bool {
     get {_storage._useTcpForDnsLookups}
@@ -377,6 +388,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Admin: SwiftProtobuf.Message {
       case 3: try { try decoder.decodeSingularMessageField(value: &self._address) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.socketOptions) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.accessLog) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.ignoreGlobalConnLimit) }()
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.allowPaths) }()
       default: break
       }
@@ -400,6 +412,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Admin: SwiftProtobuf.Message {
     if !self.accessLog.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.accessLog, fieldNumber: 5)
     }
+    if self.ignoreGlobalConnLimit != false {
+      try visitor.visitSingularBoolField(value: self.ignoreGlobalConnLimit, fieldNumber: 6)
+    }
     if !self.allowPaths.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.allowPaths, fieldNumber: 7)
     }
@@ -420,6 +435,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
     var _statsFlush: Envoy_Config_Bootstrap_V3_Bootstrap.OneOf_StatsFlush?
     var _layeredRuntime: Envoy_Config_Bootstrap_V3_LayeredRuntime? = nil
     var _admin: Envoy_Config_Bootstrap_V3_Admin? = nil
+    var _overloadManager: Envoy_Config_Overload_V3_OverloadManager? = nil
     var _useTcpForDnsLookups: Bool = false
     var _dnsResolutionConfig: Envoy_Config_Core_V3_DnsResolutionConfig? = nil
     var _typedDnsResolverConfig: Envoy_Config_Core_V3_TypedExtensionConfig? = nil
@@ -442,6 +458,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       _statsFlush = source._statsFlush
       _layeredRuntime = source._layeredRuntime
       _admin = source._admin
+      _overloadManager = source._overloadManager
       _useTcpForDnsLookups = source._useTcpForDnsLookups
       _dnsResolutionConfig = source._dnsResolutionConfig
       _typedDnsResolverConfig = source._typedDnsResolverConfig
@@ -470,6 +487,7 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._statsFlushInterval) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._admin) }()
         case 13: try { try decoder.decodeSingularMessageField(value: &_storage._statsConfig) }()
+        case 15: try { try decoder.decodeSingularMessageField(value: &_storage._overloadManager) }()
         case 17: try { try decoder.decodeSingularMessageField(value: &_storage._layeredRuntime) }()
         case 20: try { try decoder.decodeSingularBoolField(value: &_storage._useTcpForDnsLookups) }()
         case 29: try {
@@ -514,6 +532,9 @@ nonisolated extension Envoy_Config_Bootstrap_V3_Bootstrap: SwiftProtobuf.Message
       } }()
       try { if let v = _storage._statsConfig {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+      } }()
+      try { if let v = _storage._overloadManager {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
       } }()
       try { if let v = _storage._layeredRuntime {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 17)

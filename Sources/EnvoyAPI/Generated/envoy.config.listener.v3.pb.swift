@@ -384,6 +384,16 @@ public nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendable
   /// Clears the value of `bindToPort`. Subsequent reads from it will return its default value.
   public mutating func clearBindToPort() {_uniqueStorage()._bindToPort = nil}
 
+  public var ignoreGlobalConnLimit: Bool {
+    get {_storage._ignoreGlobalConnLimit}
+    set {_uniqueStorage()._ignoreGlobalConnLimit = newValue}
+  }
+
+  public var bypassOverloadManager: Bool {
+    get {_storage._bypassOverloadManager}
+    set {_uniqueStorage()._bypassOverloadManager = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum DrainType: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -800,6 +810,8 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
     var _tcpBacklogSize: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _maxConnectionsToAcceptPerSocketEvent: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _bindToPort: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+    var _ignoreGlobalConnLimit: Bool = false
+    var _bypassOverloadManager: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -834,6 +846,8 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
       _tcpBacklogSize = source._tcpBacklogSize
       _maxConnectionsToAcceptPerSocketEvent = source._maxConnectionsToAcceptPerSocketEvent
       _bindToPort = source._bindToPort
+      _ignoreGlobalConnLimit = source._ignoreGlobalConnLimit
+      _bypassOverloadManager = source._bypassOverloadManager
     }
   }
 
@@ -874,8 +888,10 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
         case 26: try { try decoder.decodeSingularMessageField(value: &_storage._bindToPort) }()
         case 28: try { try decoder.decodeSingularStringField(value: &_storage._statPrefix) }()
         case 29: try { try decoder.decodeSingularMessageField(value: &_storage._enableReusePort) }()
+        case 31: try { try decoder.decodeSingularBoolField(value: &_storage._ignoreGlobalConnLimit) }()
         case 33: try { try decoder.decodeRepeatedMessageField(value: &_storage._additionalAddresses) }()
         case 34: try { try decoder.decodeSingularMessageField(value: &_storage._maxConnectionsToAcceptPerSocketEvent) }()
+        case 35: try { try decoder.decodeSingularBoolField(value: &_storage._bypassOverloadManager) }()
         default: break
         }
       }
@@ -954,12 +970,18 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
       try { if let v = _storage._enableReusePort {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 29)
       } }()
+      if _storage._ignoreGlobalConnLimit != false {
+        try visitor.visitSingularBoolField(value: _storage._ignoreGlobalConnLimit, fieldNumber: 31)
+      }
       if !_storage._additionalAddresses.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._additionalAddresses, fieldNumber: 33)
       }
       try { if let v = _storage._maxConnectionsToAcceptPerSocketEvent {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
       } }()
+      if _storage._bypassOverloadManager != false {
+        try visitor.visitSingularBoolField(value: _storage._bypassOverloadManager, fieldNumber: 35)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }

@@ -369,6 +369,11 @@ public nonisolated struct Envoy_Extensions_Filters_Network_HttpConnectionManager
     set {_uniqueStorage()._appendXForwardedPort = newValue}
   }
 
+  public var appendLocalOverload: Bool {
+    get {_storage._appendLocalOverload}
+    set {_uniqueStorage()._appendLocalOverload = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_RouteSpecifier: Sendable {
@@ -959,6 +964,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
     var _stripTrailingHostDot: Bool = false
     var _proxyStatusConfig: Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_HttpConnectionManager.ProxyStatusConfig? = nil
     var _appendXForwardedPort: Bool = false
+    var _appendLocalOverload: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1013,6 +1019,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       _stripTrailingHostDot = source._stripTrailingHostDot
       _proxyStatusConfig = source._proxyStatusConfig
       _appendXForwardedPort = source._appendXForwardedPort
+      _appendLocalOverload = source._appendLocalOverload
     }
   }
 
@@ -1119,6 +1126,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
         case 54: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogFlushInterval) }()
         case 55: try { try decoder.decodeSingularBoolField(value: &_storage._flushAccessLogOnNewRequest) }()
         case 56: try { try decoder.decodeSingularMessageField(value: &_storage._accessLogOptions) }()
+        case 57: try { try decoder.decodeSingularBoolField(value: &_storage._appendLocalOverload) }()
         case 59: try { try decoder.decodeSingularMessageField(value: &_storage._streamFlushTimeout) }()
         default: break
         }
@@ -1272,6 +1280,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_HttpConnectionManager_V3_
       try { if let v = _storage._accessLogOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 56)
       } }()
+      if _storage._appendLocalOverload != false {
+        try visitor.visitSingularBoolField(value: _storage._appendLocalOverload, fieldNumber: 57)
+      }
       try { if let v = _storage._streamFlushTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 59)
       } }()
