@@ -230,8 +230,8 @@ def compare(ours, theirs):
     return {name for name in one if other.get(name) != one[name]}, {name for name in other if one.get(name) != other[name]}
 
 
-# Families of subsystems that Outrider does not have: the overload manager, watchdogs, lazy clusters, and matching hosts to
-# transport sockets.
+# Families of subsystems that Outrider does not have, or only where they are asked for: watchdogs, lazy clusters, matching
+# hosts to transport sockets, the overload manager.
 ELSEWHERE = re.compile(
     r"envoy_(cluster_default_total_match_count|(envoy_)?overload_\w+|\w*watchdog_\w+|thread_local_cluster_manager_\w+)")
 

@@ -287,7 +287,7 @@ def sides():
 
 
 NO_END = "Envoy never sees the end of a request that asks for an upgrade; ours ends where RFC 9112 says"
-# Stats of what Outrider does not have: subsets, HTTP/3, hot restart, watchdogs, the overload manager, build flags.
+# Stats of what Outrider does not have: subsets, HTTP/3, hot restart, watchdogs, resets of large streams, build flags.
 NOT_OURS = (r"\.lb_subsets_|http3|0_?rtt|original_dst|preconnect_skipped|queue_overloaded|watchdog|total_match_count"
             r"|assignment_use_cached|^envoy\.overload|^server\.(compilation|envoy_notifications|stats_recent|wip_protos)"
             r"|^http\.async-client\.|workers_pinned|early_data|route_delayed|cx_overload_close")
