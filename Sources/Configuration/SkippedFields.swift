@@ -42,10 +42,12 @@ enum SkippedFields {
         (node, "user_agent_build_version", "Outrider tells its own version"),
         (node, "extensions", "Outrider tells what it has by its version"),
 
+        (
+            "envoy.config.core.v3.Metadata", "typed_filter_metadata", "read by extensions that Outrider does not have"
+        ),
+
         // Listeners
-        (listener, "metadata", "read by extensions that Outrider does not have"),
         (listener, "connection_balance_config", "each worker has its own socket and the kernel spreads connections"),
-        ("envoy.config.listener.v3.FilterChain", "metadata", "read by extensions that Outrider does not have"),
         (
             "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector", "initial_read_buffer_size",
             "only the size of a buffer; the whole ClientHello is read"
@@ -78,18 +80,14 @@ enum SkippedFields {
 
         // Routes
         ("envoy.config.route.v3.RouteConfiguration", "metadata", "read by extensions that Outrider does not have"),
-        ("envoy.config.route.v3.VirtualHost", "metadata", "read by extensions that Outrider does not have"),
-        (route, "metadata", "read by extensions that Outrider does not have"),
         ("envoy.config.route.v3.WeightedCluster", "total_weight", "the sum of the weights counts, as in Envoy"),
         ("envoy.type.matcher.v3.RegexMatcher.GoogleRE2", "max_program_size", "Outrider bounds every regex by itself"),
 
         // Clusters
-        (cluster, "metadata", "read by extensions that Outrider does not have"),
         (
             "envoy.config.cluster.v3.Cluster.CommonLbConfig", "update_merge_window",
             "delays news of weights and health; Outrider takes them at once"
         ),
-        (locality, "metadata", "read by extensions that Outrider does not have"),
         (locality, "proximity", "Envoy does not act on it either"),
     ]
 
@@ -99,7 +97,5 @@ enum SkippedFields {
     private static let apiSource = "envoy.config.core.v3.ApiConfigSource"
     private static let node = "envoy.config.core.v3.Node"
     private static let listener = "envoy.config.listener.v3.Listener"
-    private static let route = "envoy.config.route.v3.Route"
-    private static let cluster = "envoy.config.cluster.v3.Cluster"
     private static let locality = "envoy.config.endpoint.v3.LocalityLbEndpoints"
 }

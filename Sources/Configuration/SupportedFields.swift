@@ -17,14 +17,14 @@ enum SupportedFields {
           per_connection_buffer_limit_bytes deprecated_v1 drain_type listener_filters transparent freebind
           socket_options traffic_direction reuse_port enable_reuse_port access_log tcp_backlog_size
           max_connections_to_accept_per_socket_event bind_to_port listener_filters_timeout
-          continue_on_listener_filters_timeout tcp_fast_open_queue_length use_original_dst
+          continue_on_listener_filters_timeout tcp_fast_open_queue_length use_original_dst metadata
           ignore_global_conn_limit bypass_overload_manager
         envoy.config.listener.v3.Listener.DeprecatedV1
           bind_to_port
         envoy.config.listener.v3.AdditionalAddress
           address socket_options
         envoy.config.listener.v3.FilterChain
-          filter_chain_match filters transport_socket transport_socket_connect_timeout name
+          filter_chain_match filters transport_socket transport_socket_connect_timeout name metadata
         envoy.config.listener.v3.FilterChainMatch
           destination_port prefix_ranges direct_source_prefix_ranges source_type source_prefix_ranges source_ports
           server_names transport_protocol application_protocols
@@ -106,13 +106,13 @@ enum SupportedFields {
           name domains routes require_tls virtual_clusters request_headers_to_add request_headers_to_remove
           response_headers_to_add response_headers_to_remove include_request_attempt_count
           include_attempt_count_in_response retry_policy include_is_timeout_retry_header
-          per_request_buffer_limit_bytes request_body_buffer_limit typed_per_filter_config rate_limits
+          per_request_buffer_limit_bytes request_body_buffer_limit typed_per_filter_config rate_limits metadata
         envoy.config.route.v3.VirtualCluster
           headers name
         envoy.config.route.v3.Route
           name match route redirect direct_response request_headers_to_add request_headers_to_remove
           response_headers_to_add response_headers_to_remove per_request_buffer_limit_bytes stat_prefix
-          request_body_buffer_limit typed_per_filter_config tracing decorator
+          request_body_buffer_limit typed_per_filter_config tracing decorator metadata
         envoy.config.route.v3.RouteMatch
           prefix path safe_regex connect_matcher path_separated_prefix case_sensitive runtime_fraction headers
           query_parameters grpc tls_context
@@ -178,6 +178,9 @@ enum SupportedFields {
           upstream_connection_options original_dst_lb_config cleanup_interval
           load_balancing_policy track_timeout_budgets track_cluster_stats health_checks outlier_detection
           close_connections_on_host_health_failure ignore_health_on_host_removal wait_for_warm_on_init
+          metadata transport_socket_matches
+        envoy.config.cluster.v3.Cluster.TransportSocketMatch
+          name match transport_socket
         envoy.config.cluster.v3.OutlierDetection
           consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx
           enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor
@@ -232,7 +235,7 @@ enum SupportedFields {
         envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
           overprovisioning_factor endpoint_stale_after
         envoy.config.endpoint.v3.LocalityLbEndpoints
-          locality lb_endpoints load_balancer_endpoints priority load_balancing_weight
+          locality lb_endpoints load_balancer_endpoints priority load_balancing_weight metadata
         envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
           lb_endpoints
         envoy.config.endpoint.v3.LbEndpoint

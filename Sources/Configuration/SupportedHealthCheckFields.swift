@@ -8,6 +8,7 @@ extension SupportedFields {
           alt_port reuse_connection http_health_check tcp_health_check grpc_health_check no_traffic_interval
           no_traffic_healthy_interval unhealthy_interval unhealthy_edge_interval healthy_edge_interval event_log_path
           event_logger always_log_health_check_failures always_log_health_check_success tls_options
+          transport_socket_match_criteria
         envoy.config.core.v3.HealthCheck.Payload
           text binary
         envoy.config.core.v3.HealthCheck.HttpHealthCheck

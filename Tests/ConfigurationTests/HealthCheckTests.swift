@@ -168,7 +168,6 @@ import Testing
 
     @Test(arguments: [
         ("custom_health_check: {name: redis}", "custom_health_check"),
-        ("tcp_health_check: {}, transport_socket_match_criteria: {a: b}", "transport_socket_match_criteria"),
         ("tcp_health_check: {}, event_service: {}", "event_service"),
         ("http_health_check: {path: /, codec_client_type: HTTP3}", "codec_client_type"),
         (

@@ -49,8 +49,8 @@ import Testing
             "f:4:5: static_resources.clusters[0].wholly_new: unknown field of envoy.config.cluster.v3.Cluster"
         ),
         (
-            "lb_subset_config: {}",
-            "f:4:5: static_resources.clusters[0].lb_subset_config: is an Envoy field that Outrider does not act on"
+            "preconnect_policy: {}",
+            "f:4:5: static_resources.clusters[0].preconnect_policy: is an Envoy field that Outrider does not act on"
         ),
         (
             "connect_timeout: 5",
@@ -185,16 +185,16 @@ import Testing
             watchdog: {}
             static_resources:
               clusters:
-              - {name: a, metadata: {filter_metadata: {x: {y: 1}}}}
-              - {name: b, metadata: {}}
+              - {name: a, common_lb_config: {update_merge_window: 1s}}
+              - {name: b, common_lb_config: {update_merge_window: 2s}}
             """
         let (_, report) = read(text)
         #expect(report.errors.issues.isEmpty)
         #expect(
             report.skipped == [
                 "f:1:1: watchdog: skipped: watches Envoy's own threads; no request depends on it",
-                "f:4:15: static_resources.clusters[0].metadata: skipped: "
-                    + "read by extensions that Outrider does not have",
+                "f:4:34: static_resources.clusters[0].common_lb_config.update_merge_window: skipped: "
+                    + "delays news of weights and health; Outrider takes them at once",
             ])
     }
 }

@@ -65,7 +65,7 @@ import Testing
         let loaded = try loaded(scene.cluster(common: "alpn_protocols: [h2, http/1.1]"))
         let source = try #require(loaded.tlsSources.sources.first)
         #expect(loaded.tlsSources.sources.count == 1)
-        #expect(source.owner == .cluster("a"))
+        #expect(source.owner == .cluster("a", transport: 0))
         let names = loaded.tlsSources.places.map(\.place)
         #expect(Set(names) == Set(["tls.crt", "tls.key", "ca.crt"].map { .file(scene.path($0)) }))
         #expect(source.places.sorted() == [0, 1, 2])

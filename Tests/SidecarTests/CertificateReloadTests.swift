@@ -48,7 +48,7 @@ import Testing
                 replaced: { [unowned self] in endedLooks += 1 },
                 send: { _ in Issue.record("a listener out of nowhere") })
             loop.turnWhileBusy()
-            contexts = sets.map { [$0.cluster("a")?.tls] }
+            contexts = sets.map { [$0.cluster("a")?.tls(of: 0)] }
         }
 
         /// A file with one cluster, whose certificate and key are named after it.
@@ -84,7 +84,7 @@ import Testing
 
         func remove(_ name: String) {
             clusters.remove(name)
-            reload?.remove([.cluster(name)])
+            reload?.remove(clusters: [name])
             loop.turnWhileBusy()
         }
 
@@ -130,7 +130,7 @@ import Testing
         /// How many new contexts each of the workers has got, if all have got as many.
         var sent: Int? {
             for index in sets.indices {
-                let now = sets[index].cluster("a")?.tls
+                let now = sets[index].cluster("a")?.tls(of: 0)
                 if contexts[index].last.flatMap({ $0 }) !== now { contexts[index].append(now) }
             }
             let counts = Set(contexts.map { $0.count - 1 })

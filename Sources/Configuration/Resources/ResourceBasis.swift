@@ -12,6 +12,8 @@ struct ResourceBasis: Sendable {
     var sharedBuckets = SharedTokenBuckets()
     /// Clusters that TCP proxies of static listeners use.
     var rawClusters: Set<String> = []
+    /// What formats of static listeners read of metadata.
+    var metadataUse = MetadataUse()
 
     /// A context for one resource, in which everything is as it was for the bootstrap.
     func context(report: ConfigurationReport, files: LoadedFiles) -> SpecContext {
@@ -20,6 +22,7 @@ struct ResourceBasis: Sendable {
         context.secrets = secrets
         context.sourceRules = sourceRules
         context.sharedBuckets = sharedBuckets
+        context.metadataUse = metadataUse
         context.areAllClustersKnown = false
         context.validatesRoutes = false
         context.tlsSources.areFollowed = context.isOn(.reloadTLSFiles)

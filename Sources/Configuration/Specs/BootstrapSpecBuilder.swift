@@ -40,6 +40,7 @@ struct BootstrapSpecBuilder {
         spec.dynamic = dynamic(bootstrap.dynamicResources, FieldPath().field("dynamic_resources"))
         spec.dynamic.node = nodes.told(bootstrap.node)
         context.areAllClustersKnown = !bootstrap.dynamicResources.hasCdsConfig
+        context.metadataUse.isOpen = spec.dynamic.clusters != nil || spec.dynamic.listeners != nil
         context.secrets = secrets(resources.secrets, path.field("secrets"))
         spec.listeners = ListenerSpecBuilder(context: context).listeners(resources.listeners, path.field("listeners"))
         let dns = DNSSpecBuilder(context: context).standard(bootstrap)
@@ -62,6 +63,7 @@ struct BootstrapSpecBuilder {
         basis.sourceRules = rules
         basis.sharedBuckets = context.sharedBuckets
         basis.rawClusters = context.rawClusters
+        basis.metadataUse = context.metadataUse
         return spec
     }
 

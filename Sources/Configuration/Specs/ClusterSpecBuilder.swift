@@ -33,10 +33,10 @@ struct ClusterSpecBuilder {
     func cluster(_ cluster: API.Cluster, _ path: FieldPath) -> ClusterSpec {
         var spec = ClusterSpec(name: cluster.name)
         spec.altStatName = cluster.altStatName
+        if cluster.hasMetadata { spec.metadata = context.metadata(cluster.metadata, of: .cluster) }
         let dns = DNSSpecBuilder(context: context, standard: standardDNS)
         (spec.discovery, spec.dns) = dns.discovery(cluster, path)
         spec.originalDestination = OriginalDestinationSpecBuilder(context: context).spec(cluster, spec.discovery, path)
-        endpoints(of: cluster, path, into: &spec)
         BalancingSpecBuilder(context: context).read(cluster, path, into: &spec)
         if cluster.hasConnectTimeout { spec.connectTimeout = context.amount(cluster.connectTimeout) }
         if cluster.hasPerConnectionBufferLimitBytes {
@@ -57,12 +57,14 @@ struct ClusterSpecBuilder {
         spec.reuse.peeksFirst = context.isOn(.peekBeforeReuse)
         spec.reuse.learnsIdleTimeout = context.isOn(.learnIdleTimeout)
         spec.detectsDeadPeers = context.isOn(.detectDeadPeers)
-        let transport = UpstreamSocketSpecBuilder(context: context).unwrapped(
-            cluster.transportSocket, isSet: cluster.hasTransportSocket, path.field("transport_socket"))
-        spec.proxyProtocol = transport.header
-        spec.tls = tls(
-            cluster, transport.socket, isSet: transport.isSet, options.message, spec.http.protocol, transport.path)
-        if spec.tls == nil {
+        let transports = TransportSpecBuilder(
+            context: context, cluster: cluster.name, options: options.message, spoken: spec.http.protocol)
+        let own = transports.transport(
+            cluster.transportSocket, isSet: cluster.hasTransportSocket, path.field("transport_socket"), index: 0)
+        (spec.tls, spec.proxyProtocol) = (own.tls, own.proxyProtocol)
+        spec.transportMatches = transports.matches(
+            cluster.transportSocketMatches, path.field("transport_socket_matches"))
+        if spec.tls == nil, spec.transportMatches?.contains(where: { $0.transport.tls != nil }) != true {
             for (name, isSet) in [
                 ("auto_sni", spec.http.autoSNI), ("auto_san_validation", spec.http.autoSANValidation),
             ]
@@ -73,6 +75,8 @@ struct ClusterSpecBuilder {
         }
         spec.healthCheck = HealthCheckSpecBuilder(context: context).check(
             cluster.healthChecks, for: spec, path.field("health_checks"))
+        // After these, whose headers may have metadata of endpoints.
+        endpoints(of: cluster, path, into: &spec)
         spec.ignoresUncheckedHosts = cluster.commonLbConfig.ignoreNewHostsUntilFirstHc
         spec.removesHealthyHosts = cluster.ignoreHealthOnHostRemoval
         spec.closesOnHealthFailure = cluster.closeConnectionsOnHostHealthFailure
@@ -109,8 +113,9 @@ struct ClusterSpecBuilder {
         if cluster.hasEdsClusterConfig {
             context.inconsistent(path.field("eds_cluster_config"), "is set in a cluster that is not of type EDS")
         }
-        spec.endpoints = EndpointSpecBuilder(context: context, discovery: spec.discovery).localities(
-            cluster.loadAssignment, isSet: cluster.hasLoadAssignment, place)
+        var endpoints = EndpointSpecBuilder(context: context, discovery: spec.discovery)
+        endpoints.choosesTransports = !cluster.transportSocketMatches.isEmpty
+        spec.endpoints = endpoints.localities(cluster.loadAssignment, isSet: cluster.hasLoadAssignment, place)
         let policy = cluster.loadAssignment.policy
         if policy.hasOverprovisioningFactor { spec.overprovisioningFactor = Int(policy.overprovisioningFactor.value) }
         if policy.hasEndpointStaleAfter {
@@ -134,19 +139,5 @@ struct ClusterSpecBuilder {
         let source = ConfigSourceSpecBuilder(context: context).source(config.edsConfig, place.field("eds_config"))
         let service = config.serviceName.isEmpty ? cluster.name : config.serviceName
         return source.map { EndpointSubscriptionSpec(service: service, source: $0) }
-    }
-
-    private func tls(
-        _ cluster: API.Cluster, _ socket: API.TransportSocket, isSet: Bool, _ http: API.UpstreamHTTP?,
-        _ spoken: UpstreamProtocol, _ place: FieldPath
-    ) -> TLSContextSpec? {
-        var tls = TLSSpecBuilder(context: context).upstream(
-            socket, isSet: isSet, TLSSpecBuilder.AutoNames(http), place, .cluster(cluster.name))
-        if spoken == .http1, tls?.alpn.contains("h2") == true, !context.rawClusters.contains(cluster.name) {
-            tls?.alpn.removeAll { $0 == "h2" }
-            context.report.warn(
-                path: place, "h2 is left out of alpn_protocols: Outrider speaks HTTP/1.1 to this cluster")
-        }
-        return tls
     }
 }

@@ -6,6 +6,16 @@ import Reactor
 struct EndpointSpecBuilder {
     let context: SpecContext
     let discovery: ClusterSpec.Discovery
+    /// The cluster has `transport_socket_matches`, or may have.
+    var choosesTransports = true
+
+    init(context: SpecContext, discovery: ClusterSpec.Discovery) {
+        self.context = context
+        self.discovery = discovery
+    }
+
+    /// Namespaces that are kept of endpoints' metadata whatever formats read.
+    private var usedNamespaces: Set<String> { choosesTransports ? [TransportMatchSpec.namespace] : [] }
 
     func localities(_ assignment: API.LoadAssignment, isSet: Bool, _ path: FieldPath) -> [LocalityEndpointsSpec] {
         let place = path.field("endpoints")
@@ -47,6 +57,9 @@ struct EndpointSpecBuilder {
         let name = locality.locality
         spec.locality = Locality(region: name.region, zone: name.zone, subZone: name.subZone)
         spec.priority = Int(locality.priority)
+        if locality.hasMetadata, choosesTransports {
+            spec.metadata = locality.metadata.kept { $0 == TransportMatchSpec.namespace }
+        }
         spec.weight = locality.loadBalancingWeight.value
         let sum = spec.endpoints.reduce(UInt64(0)) { $0 + UInt64($1.weight) }
         if sum > UInt64(UInt32.max) {
@@ -70,7 +83,10 @@ struct EndpointSpecBuilder {
             spec.healthCheck = HealthCheckSpecBuilder(context: context).endpoint(
                 endpoint.healthCheckConfig, address, path.field("endpoint.health_check_config"))
         }
-        if entry.hasMetadata { spec.hashKey = hashKey(entry.metadata, path.field("metadata")) }
+        if entry.hasMetadata {
+            spec.hashKey = hashKey(entry.metadata)
+            spec.metadata = context.metadata(entry.metadata, of: .host, others: usedNamespaces)
+        }
         if entry.hasLoadBalancingWeight { spec.weight = entry.loadBalancingWeight.value }
         switch entry.healthStatus {
         case .healthy: spec.health = .healthy
@@ -83,23 +99,11 @@ struct EndpointSpecBuilder {
         return spec
     }
 
-    /// `hash_key` under `envoy.lb`; the rest is for subsets, and those are refused.
-    private func hashKey(_ metadata: API.Metadata, _ path: FieldPath) -> String? {
-        var key: String?
-        for (namespace, values) in metadata.filterMetadata {
-            for (name, value) in values.fields {
-                if namespace == "envoy.lb", name == "hash_key" {
-                    // As in Envoy what is no text does not count.
-                    if case .stringValue(let text)? = value.kind, !text.isEmpty { key = text }
-                } else {
-                    context.report.skip(
-                        "endpoint.metadata",
-                        reason: "all but hash_key of envoy.lb is for subsets, and those are refused",
-                        path: path)
-                }
-            }
-        }
-        return key
+    /// `hash_key` under `envoy.lb`. As in Envoy what is no text does not count.
+    private func hashKey(_ metadata: API.Metadata) -> String? {
+        let value = metadata.filterMetadata["envoy.lb"]?.fields["hash_key"]
+        guard case .stringValue(let text)? = value?.kind, !text.isEmpty else { return nil }
+        return text
     }
 
     private func address(_ address: API.Address, isSet: Bool, _ path: FieldPath) -> EndpointSpec.Address? {

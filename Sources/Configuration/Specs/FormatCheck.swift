@@ -5,7 +5,7 @@ extension SpecContext {
     /// Notes what is wrong with a format string of an access log, header or path.
     func check(format template: String, _ path: FieldPath) {
         do throws(FormatError) {
-            try Formatter.check(template)
+            metadataUse.add(try Formatter.check(template))
         } catch {
             bad(path, error.description)
         }

@@ -54,6 +54,7 @@ struct HTTPSpecBuilder {
             return nil
         }
         let source = ConfigSourceSpecBuilder(context: context).source(rds.configSource, path.field("config_source"))
+        context.metadataUse.isOpen = true
         return source.map { RouteSubscriptionSpec(name: rds.routeConfigName, source: $0) }
     }
 

@@ -34,6 +34,11 @@ struct HealthCheckSpecBuilder {
             Int64(context.count(Int(Int32.max), runtimeKey: "health_check.max_interval")))
         if check.hasAltPort { spec.altPort = port(check.altPort.value, path.field("alt_port")) }
         if check.hasTlsOptions { spec.alpn = check.tlsOptions.alpnProtocols }
+        if check.hasTransportSocketMatchCriteria {
+            let criteria = API.Metadata.labels(
+                check.transportSocketMatchCriteria, in: TransportMatchSpec.namespace)
+            spec.transport = cluster.transport(of: criteria, locality: nil)
+        }
         spec.events = events(check)
         return spec
     }

@@ -94,6 +94,7 @@ struct ListenerSpecBuilder {
         spec.bypassesOverload = listener.bypassOverloadManager
         spec.ignoresGlobalLimit = listener.ignoreGlobalConnLimit
         spec.accessLogs = accessLogs
+        if listener.hasMetadata { spec.metadata = context.metadata(listener.metadata, of: .listener) }
         spec.drainType = listener.drainType == .modifyOnly ? .modifyOnly : .default
         switch listener.trafficDirection {
         case .inbound: spec.direction = .inbound
@@ -194,6 +195,7 @@ struct ListenerSpecBuilder {
         var spec = FilterChainSpec(filter: last)
         spec.name = chain.name
         spec.identity = identity
+        if chain.hasMetadata { spec.metadata = context.metadata(chain.metadata, of: .filterChain) }
         spec.gates = gates.compactMap { $0 }
         spec.match = match
         spec.tls = tls

@@ -81,6 +81,7 @@ struct RouteSpecBuilder {
             spec.rateLimits = RateLimitRuleSpecBuilder(context: context).rules(
                 host.rateLimits, isOfRoute: true, path.field("rate_limits"))
         }
+        if host.hasMetadata { spec.metadata = context.metadata(host.metadata, of: .virtualHost) }
         spec.includeRequestAttemptCount = host.includeRequestAttemptCount
         spec.includeAttemptCountInResponse = host.includeAttemptCountInResponse
         spec.includeIsTimeoutRetryHeader = host.includeIsTimeoutRetryHeader
@@ -124,6 +125,7 @@ struct RouteSpecBuilder {
         spec.name = route.name
         spec.headers = headers
         spec.statPrefix = route.statPrefix
+        if route.hasMetadata { spec.metadata = context.metadata(route.metadata, of: .route) }
         spec.tracing = TracingSpecBuilder(context: context).route(route, path)
         if !route.typedPerFilterConfig.isEmpty {
             spec.filterOverrides = filters.overrides(route.typedPerFilterConfig, path)

@@ -20,6 +20,8 @@ final class SpecContext {
     var validatesRoutes = true
     /// Clusters that a TCP proxy uses: their ALPN is the application's business.
     var rawClusters: Set<String> = []
+    /// What formats read of metadata, as far as they have been checked.
+    var metadataUse = MetadataUse()
     /// Token buckets that filters share.
     var sharedBuckets = SharedTokenBuckets()
     /// Static secrets by name.

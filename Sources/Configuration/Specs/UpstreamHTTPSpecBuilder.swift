@@ -110,7 +110,18 @@ struct UpstreamHTTPSpecBuilder {
             if !cluster.hasTransportSocket {
                 context.bad(place, "ALPN chooses the protocol, and the cluster has no TLS transport_socket")
             }
+            for (index, match) in cluster.transportSocketMatches.enumerated()
+            where !isTLS(match.transportSocket) {
+                context.bad(
+                    place,
+                    "ALPN chooses the protocol, and transport_socket_matches[\(index)] has no TLS transport_socket")
+            }
         case nil: break
         }
+    }
+
+    private func isTLS(_ socket: API.TransportSocket) -> Bool {
+        let proxy = socket.typedConfig.unpacked(API.ProxyProtocolTransport.self)
+        return (proxy?.transportSocket ?? socket).typedConfig.unpacked(API.UpstreamTLS.self) != nil
     }
 }

@@ -8,6 +8,8 @@ struct FormatCompiler {
     private(set) var text: [UInt8] = []
     private(set) var keys: [HeaderKey] = []
     private(set) var dates: [DateFormat] = []
+    /// Whose metadata is asked for.
+    private(set) var metadata: Set<MetadataReference> = []
 
     /// The segments of one template. Literals that meet are one segment.
     mutating func compile(_ template: String) throws(FormatError) -> [FormatSegment] {
@@ -161,23 +163,29 @@ struct FormatCompiler {
         }
     }
 
-    /// Dynamic metadata is what filters have noted. Nothing sets other metadata or filter state, so these are
-    /// checked and never set.
+    /// Dynamic metadata is what filters have noted, other metadata is the configuration's. Nothing sets filter state: it
+    /// is checked and never set.
     private mutating func metadataOperator(_ command: Command) throws(FormatError) -> FormatOperator? {
         switch command.name {
         case "DYNAMIC_METADATA":
             try command.check(.required, length: true)
-            return metadata(command.parts(":")[...])
+            return dynamicMetadata(command.parts(":")[...])
         case "CLUSTER_METADATA", "UPSTREAM_METADATA":
             try command.check(.required, length: true)
+            return placeMetadata(command.name == "CLUSTER_METADATA" ? .cluster : .host, command.parts(":")[...])
         case "METADATA":
             try command.check(.required, length: true)
-            let kinds: Set<String> = [
-                "DYNAMIC", "CLUSTER", "ROUTE", "UPSTREAM_HOST", "LISTENER", "LISTENER_FILTER_CHAIN", "VIRTUAL_HOST",
-            ]
-            let kind = command.parts(":")[0]
-            guard kinds.contains(kind) else { throw command.error("METADATA has no type '\(kind)'") }
-            if kind == "DYNAMIC" { return metadata(command.parts(":").dropFirst()) }
+            let path = command.parts(":").dropFirst()
+            switch command.parts(":")[0] {
+            case "DYNAMIC": return dynamicMetadata(path)
+            case "CLUSTER": return placeMetadata(.cluster, path)
+            case "ROUTE": return placeMetadata(.route, path)
+            case "UPSTREAM_HOST": return placeMetadata(.host, path)
+            case "LISTENER": return placeMetadata(.listener, path)
+            case "LISTENER_FILTER_CHAIN": return placeMetadata(.filterChain, path)
+            case "VIRTUAL_HOST": return placeMetadata(.virtualHost, path)
+            case let kind: throw command.error("METADATA has no type '\(kind)'")
+            }
         case "FILTER_STATE", "UPSTREAM_FILTER_STATE":
             try command.check(.required, length: true)
             let parts = command.parts(":")
@@ -197,10 +205,17 @@ struct FormatCompiler {
     }
 
     /// A namespace, or a key in it. Values are texts: there is nothing below a key.
-    private mutating func metadata(_ path: ArraySlice<String>) -> FormatOperator {
+    private mutating func dynamicMetadata(_ path: ArraySlice<String>) -> FormatOperator {
         guard let namespace = path.first, path.count <= 2 else { return .unset }
         let key = path.dropFirst().first.map { intern(Array($0.utf8)) }
         return .metadata(namespace: intern(Array(namespace.utf8)), key: key)
+    }
+
+    /// A namespace, or a key in it, or one in the object that is there, and so on.
+    private mutating func placeMetadata(_ place: MetadataPlace, _ path: ArraySlice<String>) -> FormatOperator {
+        guard let namespace = path.first else { return .unset }
+        metadata.insert(MetadataReference(place, namespace))
+        return .placeMetadata(place, intern(Array(path.joined(separator: ":").utf8)))
     }
 
     private mutating func time(

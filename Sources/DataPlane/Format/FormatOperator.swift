@@ -25,7 +25,7 @@ struct HeaderChoice: Equatable {
 /// What a placeholder stands for.
 enum FormatOperator: Equatable {
     case literal(TextRange)
-    /// Known to Envoy, and never set here: most metadata, filter state.
+    /// Known to Envoy, and never set here: filter state.
     case unset
     case requestHeader(HeaderChoice)
     case responseHeader(HeaderChoice)
@@ -45,6 +45,8 @@ enum FormatOperator: Equatable {
     case serverName(ServerNameSource, ServerNameHost)
     /// Dynamic metadata: the value of a key, or all of a namespace as a JSON object.
     case metadata(namespace: TextRange, key: TextRange?)
+    /// Metadata of the configuration, by `namespace:key:key…`.
+    case placeMetadata(MetadataPlace, TextRange)
 
     /// Numbers stay numbers in JSON.
     var isNumeric: Bool {

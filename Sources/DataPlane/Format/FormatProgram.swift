@@ -74,6 +74,8 @@ final class FormatProgram {
             return context.appendServerName(source, host, to: &sink)
         case .metadata(let namespace, let key):
             return context.appendMetadata(view(namespace), key.map { view($0) }, to: &sink)
+        case .placeMetadata(let place, let path):
+            return context.append(place, view(path), to: &sink)
         }
     }
 

@@ -21,10 +21,12 @@ public final class Formatter {
         self.omitEmpty = omitEmpty
     }
 
-    /// Checks a template without keeping anything.
-    public static func check(_ template: String) throws(FormatError) {
+    /// Checks a template without keeping anything. Returns whose metadata it reads.
+    @discardableResult
+    public static func check(_ template: String) throws(FormatError) -> Set<MetadataReference> {
         var compiler = FormatCompiler()
         _ = try compiler.compile(template)
+        return compiler.metadata
     }
 
     /// The whole text when no operator has to be evaluated; valid while the formatter is held.

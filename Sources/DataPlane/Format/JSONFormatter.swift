@@ -86,6 +86,9 @@ public final class JSONFormatter {
             sink.append(decimal: number)
             return true
         }
+        if count == 1, case .placeMetadata(let place, let path) = segments[first].operation {
+            return context.appendJSON(place, program.view(path), limit: segments[first].limit, to: &sink)
+        }
         scratch.removeAll()
         var index = first
         while index < first &+ count {
@@ -139,7 +142,7 @@ public final class JSONFormatter {
                     segments += compiled
                 }
             case .number(let number):
-                steps.append(.constant(compiler.intern(Array(Builder.text(number).utf8))))
+                steps.append(.constant(compiler.intern(Array(jsonText(of: number).utf8))))
             case .bool(let value):
                 steps.append(.constant(compiler.intern(Array((value ? "true" : "false").utf8))))
             case .null:
@@ -152,13 +155,14 @@ public final class JSONFormatter {
             write(&sink)
             return compiler.intern(sink.view.array)
         }
-
-        private static func text(_ number: Double) -> String {
-            guard number.isFinite else { return "null" }
-            if let whole = Int64(exactly: number) { return String(whole) }
-            return String(number)
-        }
     }
+}
+
+/// A number as JSON has it: whole ones without a point.
+func jsonText(of number: Double) -> String {
+    guard number.isFinite else { return "null" }
+    if let whole = Int64(exactly: number) { return String(whole) }
+    return String(number)
 }
 
 extension ByteArena {

@@ -10,7 +10,7 @@ final class FilterChain {
         case tcp(TCPProxy)
     }
 
-    let name: String
+    let facts: FilterChainFacts
     /// `FilterChainSpec.identity`
     let identity: ContentDigest?
     /// Whether its connections are to go elsewhere.
@@ -24,9 +24,10 @@ final class FilterChain {
     let filter: Filter
 
     init(
-        _ spec: FilterChainSpec, tls: TLSContext?, gate: ConnectionGate? = nil, filter: Filter, drain: DrainSignal
+        _ spec: FilterChainSpec, listenerMetadata: Metadata? = nil, tls: TLSContext?, gate: ConnectionGate? = nil,
+        filter: Filter, drain: DrainSignal
     ) {
-        name = spec.name
+        facts = FilterChainFacts(name: spec.name, metadata: spec.metadata, listenerMetadata: listenerMetadata)
         identity = spec.identity
         self.gate = gate
         self.drain = drain

@@ -235,7 +235,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
             return turnAway(chain, downstream, refusal, after: delay)
         }
         finish()
-        downstream.filterChainName = chain.name
+        downstream.chain = chain.facts
         let headStart = self.headStart
         self.headStart = nil
         if let headStart, headStart.isAlive, headStart.proxy === chain.plainProxy {
@@ -250,7 +250,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
     ) {
         finish()
         dropHeadStart()
-        downstream.filterChainName = chain.name
+        downstream.chain = chain.facts
         listener.turnAway(connection, downstream, chain, refusal, after: delay)
     }
 

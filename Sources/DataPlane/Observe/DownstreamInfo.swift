@@ -76,7 +76,9 @@ public final class DownstreamInfo {
         get { rare?.detectedCloseType ?? .normal }
         set { if newValue != detectedCloseType { rareFacts.detectedCloseType = newValue } }
     }
-    public var filterChainName = ""
+    /// The filter chain that serves it; nil: none yet.
+    var chain: FilterChainFacts?
+    public var filterChainName: String { chain?.name ?? "" }
     public var handshakeDone: MonotonicTime? {
         get { handshakeEnd == .zero ? nil : handshakeEnd }
         set { handshakeEnd = newValue ?? .zero }
@@ -113,6 +115,19 @@ public final class DownstreamInfo {
         directLocalAddress = local
         directRemoteAddress = remote
         self.accepted = accepted
+    }
+}
+
+/// What formatters tell of a filter chain; one object for all its connections.
+final class FilterChainFacts {
+    let name: String
+    let metadata: Metadata?
+    let listenerMetadata: Metadata?
+
+    init(name: String, metadata: Metadata? = nil, listenerMetadata: Metadata? = nil) {
+        self.name = name
+        self.metadata = metadata
+        self.listenerMetadata = listenerMetadata
     }
 }
 

@@ -38,6 +38,8 @@ public final class StreamInfo {
     @exclusivity(unchecked) public var downstreamWire = WireBytes()
     @exclusivity(unchecked) public var upstreamWire = WireBytes()
     public var routeName = ""
+    /// Where the route or its virtual host has any.
+    @exclusivity(unchecked) var routeMetadata: RouteMetadata?
     public var virtualCluster = ""
     public var isHealthCheck = false
     /// A gRPC call ended with a status that stands for a failure of the server, or without any.
@@ -69,6 +71,7 @@ public final class StreamInfo {
         downstreamWire = WireBytes()
         upstreamWire = WireBytes()
         routeName = ""
+        if routeMetadata != nil { routeMetadata = nil }
         virtualCluster = ""
         isHealthCheck = false
         isGRPCFailure = false
@@ -104,6 +107,7 @@ public struct UpstreamInfo {
     public var clusterName = ""
     /// `alt_stat_name`, when the cluster has one: what `%UPSTREAM_CLUSTER%` prints.
     public var clusterAlias = ""
+    var clusterMetadata: Metadata?
     public var host: Host?
     /// Those before the last one, in order.
     public var earlierTries: [UpstreamTry] = []

@@ -6,6 +6,7 @@ import Reactor
 protocol RequestCluster: AnyObject {
     var name: String { get }
     var spec: ClusterSpec { get }
+    var metadata: Metadata? { get }
     var stats: ClusterStats { get }
     func newStream(
         _ waiter: any PoolWaiter, priority: ForwardSpec.Priority, version: HTTPVersion, authority: ByteView,

@@ -18,6 +18,7 @@ extension Router: FilteredRequest {
     private func chain(_ filters: StreamFilters, _ decision: RouteDecision) -> HTTPFilterChain? {
         guard case .route(let route) = decision else { return nil }
         info.routeName = route.name
+        if let metadata = route.metadata { info.routeMetadata = metadata }
         guard let facts = route.forwardFacts else { return route.filters }
         // As in Envoy: answers of filters are changed by the route that forwards, and logged with its cluster.
         self.route = route
@@ -37,8 +38,10 @@ extension Router: FilteredRequest {
         route = nil
         choice = nil
         info.routeName = ""
+        info.routeMetadata = nil
         info.upstream.clusterName = ""
         info.upstream.clusterAlias = ""
+        info.upstream.clusterMetadata = nil
         filters.rateLimits = nil
         let decision = config.routes.table.route(request, tls: info.downstream?.tls, random: roll)
         attempt = .held(decision)

@@ -110,6 +110,7 @@ extension Router {
         if let cluster {
             info.upstream.clusterName = cluster.name
             info.upstream.clusterAlias = cluster.spec.altStatName
+            if let metadata = cluster.metadata { info.upstream.clusterMetadata = metadata }
         }
         return (cluster, missing)
     }

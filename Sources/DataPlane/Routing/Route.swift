@@ -20,6 +20,8 @@ public final class Route {
     var forwardFacts: ForwardFacts?
     /// The filters before the router, where the route's are not those of all.
     let filters: HTTPFilterChain?
+    /// nil: neither it nor its virtual host has any.
+    let metadata: RouteMetadata?
     /// nil: it is traced as all others are.
     let tracing: RouteTracing?
     private let requestMutations: MutationLevels
@@ -36,6 +38,7 @@ public final class Route {
         self.filters = filters
         self.tracing = tracing
         name = spec.name
+        metadata = RouteMetadata(spec.metadata, virtualHost.metadata)
         statPrefix = spec.statPrefix
         self.virtualHost = virtualHost
         self.action = action
@@ -139,6 +142,18 @@ public final class Route {
         if keepOriginal { request.set(.xEnvoyOriginalPath, request.path) }
         let path = scratch.text.view.dropFirst()
         request.setPath(path.first == UInt8(ascii: "/") ? path : scratch.text.view)
+    }
+}
+
+/// `metadata` of a route and its virtual host, for formatters.
+final class RouteMetadata {
+    let route: Metadata?
+    let virtualHost: Metadata?
+
+    init?(_ route: Metadata?, _ virtualHost: Metadata?) {
+        if route == nil, virtualHost == nil { return nil }
+        self.route = route
+        self.virtualHost = virtualHost
     }
 }
 

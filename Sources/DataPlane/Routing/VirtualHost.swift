@@ -11,6 +11,7 @@ public final class VirtualHost {
     public let includeIsTimeoutRetryHeader: Bool
     public let hasVirtualClusters: Bool
     let perRequestBufferLimit: Int?
+    let metadata: Metadata?
     private let virtualClusters: [(name: String, headers: [HeaderMatcher])]
 
     init(_ spec: VirtualHostSpec) {
@@ -20,6 +21,7 @@ public final class VirtualHost {
         includeAttemptCountInResponse = spec.includeAttemptCountInResponse
         includeIsTimeoutRetryHeader = spec.includeIsTimeoutRetryHeader
         perRequestBufferLimit = spec.perRequestBufferLimit
+        metadata = spec.metadata
         virtualClusters = spec.virtualClusters.map { ($0.name, $0.headers.map(HeaderMatcher.init)) }
         hasVirtualClusters = !virtualClusters.isEmpty
     }

@@ -10,6 +10,7 @@ public struct ClusterSpec: Sendable {
     public var endpoints: [LocalityEndpointsSpec] = []
     /// For clusters of type EDS, and only for those.
     @Rare public var endpointSource: EndpointSubscriptionSpec?
+    public var metadata: Metadata?
     public var balancer = BalancerSpec.roundRobin
     @RarelySet public var balancing: BalancingSpec
     /// `consistent_hashing_lb_config.hash_policy`: in place of the routes'.
@@ -21,6 +22,8 @@ public struct ClusterSpec: Sendable {
     @Rare public var tls: TLSContextSpec?
     /// `envoy.transport_sockets.upstream_proxy_protocol` around the transport socket.
     public var proxyProtocol: UpstreamProxyProtocolSpec?
+    /// In place of these two for endpoints that they fit; nil: there are none.
+    @Rare public var transportMatches: [TransportMatchSpec]?
     @RarelySet public var breakers: CircuitBreakersSpec
     /// nil: no host is ever ejected.
     @Rare public var outliers: OutlierSpec?
@@ -96,6 +99,8 @@ public struct LocalityEndpointsSpec: Sendable {
     public var priority = 0
     /// `load_balancing_weight`; 0 where there is none.
     public var weight: UInt32 = 0
+    /// What of it transports are chosen by.
+    public var metadata: Metadata?
     public var endpoints: [EndpointSpec]
     public init(endpoints: [EndpointSpec]) { self.endpoints = endpoints }
 }
@@ -115,6 +120,7 @@ public struct EndpointSpec: Sendable {
     @Rare public var healthCheck: EndpointHealthCheckSpec?
     /// `hash_key` of its metadata under `envoy.lb`.
     @Rare public var hashKey: String?
+    public var metadata: Metadata?
 
     public enum Health: Sendable, Equatable { case unknown, healthy, unhealthy, draining, timeout, degraded }
 

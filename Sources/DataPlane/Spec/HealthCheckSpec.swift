@@ -35,6 +35,8 @@ public struct HealthCheckSpec: Sendable {
     public var altPort: UInt16?
     /// `tls_options.alpn_protocols`; nil: the cluster's own.
     public var alpn: [String]?
+    /// By which of the cluster's transports hosts are asked (`transport_socket_match_criteria`); nil: by their own.
+    public var transport: TransportIndex?
     public var kind: Kind
     public var events = HealthEventSpec()
 

@@ -28,6 +28,7 @@ public struct ListenerSpec: Sendable {
     /// `connection_limit` of the runtime key `envoy.resource_limits.listener.<name>.connection_limit`, or none.
     public var connectionLimit: Int?
     public var accessLogs: [AccessLogSpec] = []
+    public var metadata: Metadata?
     /// `listener_filters_timeout`: how long the first bytes may take where they are looked at; nil: for ever.
     public var listenerFiltersTimeout: TimeAmount? = .seconds(15)
     /// Past that time a connection goes on without what its first bytes would have told, and is not closed.
@@ -79,6 +80,7 @@ public struct FilterChainSpec: Sendable {
     /// Of all that is asked for, the match included; nil: never the same as another's.
     public var identity: ContentDigest?
     public var match = FilterChainMatchSpec()
+    public var metadata: Metadata?
     public var tls: TLSContextSpec?
     /// From accept to the end of the TLS handshake; none by default.
     public var transportSocketConnectTimeout: TimeAmount?

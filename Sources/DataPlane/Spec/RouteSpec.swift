@@ -34,6 +34,7 @@ public struct VirtualHostSpec: Sendable {
     public var virtualClusters: [VirtualClusterSpec] = []
     @Rare public var filterOverrides: HTTPFilterOverrides?
     @Rare public var rateLimits: [RateLimitRuleSpec]?
+    public var metadata: Metadata?
 
     public enum TLSRequirement: Sendable { case none, externalOnly, all }
 
@@ -60,7 +61,7 @@ public struct RouteSpec: Sendable {
     public var match: RouteMatchSpec
     public var action: RouteActionSpec
     public var headers = HeaderMutationsSpec()
-    /// Shown with `%METADATA(ROUTE:...)%`; namespace to JSON-like text values.
+    public var metadata: Metadata?
     public var statPrefix = ""
     public var perRequestBufferLimit: Int?
     @Rare public var filterOverrides: HTTPFilterOverrides?

@@ -6,6 +6,6 @@ public enum TLSContextOwner: Sendable, Hashable {
     /// A chain of the listener of this name, known by `FilterChainSpec.identity`: an update of the listener that leaves
     /// the chain as it is leaves its contexts with their owner.
     case filterChain(listener: String, chain: ContentDigest)
-    /// By name.
-    case cluster(String)
+    /// By name; one of its transports.
+    case cluster(String, transport: TransportIndex)
 }

@@ -118,6 +118,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
         info.upstream.end = .open
         info.upstream.attemptCount = attempts
         info.upstream.clusterName = cluster.name
+        info.upstream.clusterMetadata = cluster.metadata
     }
 
     var tcpDelegate: any ConnectionDelegate { self }

@@ -12,9 +12,13 @@ public final class Cluster {
     public let workerIndex: Int
     /// Tries' outcomes are wanted: there is outlier detection.
     let watchesOutcomes: Bool
+    /// For formatters.
+    let metadata: Metadata?
     let loop: EventLoop
     /// What connections that are opened now are made with; replaced when certificates change.
-    private(set) var tls: TLSContext?
+    private var contexts: TransportContexts
+    /// Some connections have TLS.
+    private let isSecure: Bool
     let socketOptions: SocketOptions
     let requestStyle: HTTP1Style
     let responseLimits: HTTP1Limits
@@ -47,15 +51,17 @@ public final class Cluster {
 
     init(
         _ shared: ClusterShared, hosts: HostSet, workerIndex: Int, loop: EventLoop, cells: StatCells,
-        tls: TLSContext?, random: FastRandom
+        tls: TransportContexts, random: FastRandom
     ) {
         name = shared.name
         self.shared = shared
         self.workerIndex = workerIndex
         watchesOutcomes = shared.outliers != nil
+        metadata = shared.spec.metadata
         self.loop = loop
         self.cells = cells
-        self.tls = tls
+        contexts = tls
+        isSecure = !tls.isEmpty
         socketOptions = UpstreamDefaults.socketOptions(shared.spec)
         requestStyle = UpstreamDefaults.requestStyle(shared.spec.http)
         responseLimits = UpstreamDefaults.responseLimits(shared.spec.http)
@@ -73,7 +79,7 @@ public final class Cluster {
             OriginalDestinationPlaces(self, shared: $0, cells: cells)
         }
         followShape()
-        tls?.count(in: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl."))
+        for context in tls.all { context.count(in: TLSStats(cells: cells, prefix: "cluster.\(shared.statName).ssl.")) }
     }
 
     deinit {
@@ -133,7 +139,8 @@ public final class Cluster {
         case .unknown: return .noHealthyHost
         case .refused(let refusal): return .refused(refusal)
         case .place(let place):
-            let binding = ClientBinding(spec.proxyProtocol, origin.downstream)
+            let binding = ClientBinding(spec.proxyProtocol(of: place.host.transport), origin.downstream)
+            let serverName = tls(of: place.host.transport) == nil ? ByteView() : serverName
             guard let pool = place.pool(priority, version, serverName: serverName, binding) else {
                 return .noHealthyHost
             }
@@ -185,7 +192,7 @@ public final class Cluster {
         }
         let lease = TCPLease(
             place: place, waiter: waiter, breakers: breakers,
-            binding: ClientBinding(spec.proxyProtocol, origin.downstream))
+            binding: ClientBinding(spec.proxyProtocol(of: place.host.transport), origin.downstream))
         lease.start()
         return .waiting(PoolTicket(holder: lease, serial: 0))
     }
@@ -249,7 +256,7 @@ public final class Cluster {
 
     /// The host part of `authority` where the handshake names it; empty otherwise. Literal addresses are no names.
     private func requestServerName(_ authority: ByteView) -> ByteView {
-        guard spec.http.autoSNI, tls != nil, !authority.isEmpty, authority[0] != UInt8(ascii: "[") else {
+        guard spec.http.autoSNI, isSecure, !authority.isEmpty, authority[0] != UInt8(ascii: "[") else {
             return ByteView()
         }
         let host = authority.prefix(authority.lastIndex(of: UInt8(ascii: ":")) ?? authority.count)
@@ -301,10 +308,15 @@ public final class Cluster {
     /// A host was taken out for its health.
     func hostFailed(_ host: Host) { places.first { $0.host.state === host.state }?.healthFailed() }
 
-    /// Connections that are opened from now on use another TLS context, which counts where the one before did.
-    func apply(_ newer: TLSContext) {
-        if let tls { newer.succeed(tls) }
-        tls = newer
+    /// What connections by a transport are made with; nil: plain text.
+    func tls(of transport: TransportIndex) -> TLSContext? { contexts[transport] }
+
+    /// Connections that are opened from now on by a transport use another TLS context, which counts where the one before
+    /// did.
+    func apply(_ newer: TLSContext, for transport: TransportIndex) {
+        guard let older = contexts[transport] else { return }
+        newer.succeed(older)
+        contexts[transport] = newer
     }
 
     /// The cluster was replaced or removed. What runs on its connections goes on, idle ones close. Streams that are asked

@@ -16,7 +16,7 @@ public final class ClusterSet {
         /// As the directory sent them last.
         var hosts: HostSet?
         /// Made ahead: it can fail. As it was replaced last.
-        var tls: TLSContext?
+        var tls = TransportContexts()
         /// References by `ClusterNames`.
         var users: Int32 = 0
     }
@@ -45,9 +45,7 @@ public final class ClusterSet {
         places.reserveCapacity(seed.clusters.count)
         made.reserveCapacity(seed.clusters.count)
         for (shared, hosts, tls) in seed.clusters {
-            var context: TLSContext?
-            if let tls { context = try TLSContext.client(tls) }
-            put(shared, hosts, context)
+            put(shared, hosts, try TransportContexts(tls))
         }
         inflated.set(Int64(count))
         seed.port.attach(self)
@@ -141,7 +139,7 @@ public final class ClusterSet {
         inflated.set(Int64(count))
     }
 
-    private func put(_ shared: ClusterShared, _ hosts: HostSet, _ tls: TLSContext?) {
+    private func put(_ shared: ClusterShared, _ hosts: HostSet, _ tls: TransportContexts) {
         let place = place(of: shared.name) ?? makePlace(shared.name)
         if places[place].shared == nil { count += 1 }
         places[place].shared = shared
@@ -159,7 +157,7 @@ public final class ClusterSet {
         places[place].shared = nil
         vacant[place] = shared.name
         places[place].hosts = nil
-        places[place].tls = nil
+        places[place].tls = TransportContexts()
         retire(at: place)
         giveBackIfUnused(place)
     }
@@ -180,11 +178,11 @@ public final class ClusterSet {
         if let place = place(of: shared) { made[place]?.hostFailed(host) }
     }
 
-    /// Takes over a TLS context in place of the one that the cluster has.
-    func apply(_ tls: TLSContext, to shared: ClusterShared) {
-        guard let place = place(of: shared), places[place].tls != nil else { return }
-        places[place].tls = tls
-        made[place]?.apply(tls)
+    /// Takes over a TLS context in place of the one that the cluster has for a transport.
+    func apply(_ tls: TLSContext, for transport: TransportIndex, to shared: ClusterShared) {
+        guard let place = place(of: shared), places[place].tls[transport] != nil else { return }
+        places[place].tls[transport] = tls
+        made[place]?.apply(tls, for: transport)
     }
 
     // MARK: - The worker

@@ -73,7 +73,8 @@ struct FilterChainBuilder {
         }
         let drain = DrainSignal()
         return FilterChain(
-            spec, tls: tls, gate: spec.gates.isEmpty ? nil : ConnectionGate(spec.gates, held, loop: loop),
+            spec, listenerMetadata: update.sockets.spec.metadata, tls: tls,
+            gate: spec.gates.isEmpty ? nil : ConnectionGate(spec.gates, held, loop: loop),
             filter: try filter(spec.filter, update, drain, held), drain: drain)
     }
 

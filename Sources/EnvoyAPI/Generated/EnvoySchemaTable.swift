@@ -9,6 +9,9 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.config.cluster.v3.Cluster.DiscoveryType STATIC=0 STRICT_DNS=1 LOGICAL_DNS=2 EDS=3 ORIGINAL_DST=4
     E envoy.config.cluster.v3.Cluster.DnsLookupFamily AUTO=0 V4_ONLY=1 V6_ONLY=2 V4_PREFERRED=3 ALL=4
     E envoy.config.cluster.v3.Cluster.LbPolicy ROUND_ROBIN=0 LEAST_REQUEST=1 RING_HASH=2 RANDOM=3 MAGLEV=5 CLUSTER_PROVIDED=6 LOAD_BALANCING_POLICY_CONFIG=7
+    E envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetFallbackPolicy NO_FALLBACK=0 ANY_ENDPOINT=1 DEFAULT_SUBSET=2
+    E envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetMetadataFallbackPolicy METADATA_NO_FALLBACK=0 FALLBACK_LIST=1
+    E envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector.LbSubsetSelectorFallbackPolicy NOT_DEFINED=0 NO_FALLBACK=1 ANY_ENDPOINT=2 DEFAULT_SUBSET=3 KEYS_SUBSET=4
     E envoy.config.cluster.v3.Cluster.RingHashLbConfig.HashFunction XX_HASH=0 MURMUR_HASH_2=1
     E envoy.config.core.v3.ApiConfigSource.ApiType DEPRECATED_AND_UNAVAILABLE_DO_NOT_USE=0 REST=1 GRPC=2 DELTA_GRPC=3 AGGREGATED_GRPC=5 AGGREGATED_DELTA_GRPC=6
     E envoy.config.core.v3.ApiVersion AUTO=0 V2=1 V3=2
@@ -81,16 +84,16 @@ public let envoySchemaTable: StaticString = #"""
     1 filters *m1 min_items=2
     M envoy.config.accesslog.v3.ComparisonFilter
     1 op e0 defined_only
-    2 value m100 r
+    2 value m103 r
     M envoy.config.accesslog.v3.DurationFilter
     1 comparison m3 r
     M envoy.config.accesslog.v3.GrpcStatusFilter
     1 statuses *e1 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.HeaderFilter
-    1 header m159 r
+    1 header m162 r
     M envoy.config.accesslog.v3.LogTypeFilter
-    1 types *e30 items( defined_only )
+    1 types *e33 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.NotHealthCheckFilter
     M envoy.config.accesslog.v3.OrFilter
@@ -99,7 +102,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m314
+    2 percent_sampled m317
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -107,15 +110,15 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.bootstrap.v3.Admin
     1 access_log_path s d
     2 profile_path s
-    3 address m47
-    4 socket_options *m103
+    3 address m50
+    4 socket_options *m106
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m308
+    7 allow_paths *m311
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
-    1 node m89
+    1 node m92
     2 static_resources m17
     3 dynamic_resources m16
     4 cluster_manager m18
@@ -123,53 +126,53 @@ public let envoySchemaTable: StaticString = #"""
     6 stats_sinks *X
     7 stats_flush_interval D lt=300000000000 gte=1000000
     8 watchdog X d
-    9 tracing m202 d
+    9 tracing m205 d
     12 admin m14
-    13 stats_config m136
-    14 hds_config m49
-    15 overload_manager m142
+    13 stats_config m139
+    14 hds_config m52
+    15 overload_manager m145
     16 enable_dispatcher_stats b
     17 layered_runtime m20
     18 header_prefix s
     19 stats_server_version_override WU
     20 use_tcp_for_dns_lookups b d
-    21 bootstrap_extensions *m112
-    22 config_sources *m54
-    23 default_config_source m54
+    21 bootstrap_extensions *m115
+    22 config_sources *m57
+    23 default_config_source m57
     24 default_socket_interface s
-    25 certificate_provider_instances %m112
+    25 certificate_provider_instances %m115
     26 node_context_params *s
     27 watchdogs X
     28 fatal_actions *X
     29 stats_flush_on_admin b o0 const
-    30 dns_resolution_config m57 d
-    31 typed_dns_resolver_config m112
+    30 dns_resolution_config m60 d
+    31 typed_dns_resolver_config m115
     32 inline_headers *X
     33 perf_tracing_file_path s
-    34 default_regex_engine m112
-    35 xds_delegate_extension m112
-    36 xds_config_tracker_extension m112
-    37 listener_manager m112
+    34 default_regex_engine m115
+    35 xds_delegate_extension m115
+    36 xds_config_tracker_extension m115
+    37 listener_manager m115
     38 application_log_config X
     39 deferred_stat_options X
     40 grpc_async_client_manager_config X
     41 memory_allocator_manager X
     42 stats_eviction_interval D o1 gte=1000000
     M envoy.config.bootstrap.v3.Bootstrap.DynamicResources
-    1 lds_config m54
-    2 cds_config m54
-    3 ads_config m49
+    1 lds_config m57
+    2 cds_config m57
+    3 ads_config m52
     5 lds_resources_locator s
     6 cds_resources_locator s
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
-    1 listeners *m128
+    1 listeners *m131
     2 clusters *m28
-    3 secrets *m288
+    3 secrets *m291
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m19
-    3 upstream_bind_config m51
-    4 load_stats_config m49
+    3 upstream_bind_config m54
+    4 load_stats_config m52
     5 enable_deferred_cluster_creation b
     M envoy.config.bootstrap.v3.ClusterManager.OutlierDetection
     1 event_log_path s
@@ -197,7 +200,7 @@ public let envoySchemaTable: StaticString = #"""
     1 thresholds *m26
     2 per_host_thresholds *m26
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds
-    1 priority e15 defined_only
+    1 priority e18 defined_only
     2 max_connections Wu
     3 max_pending_requests Wu
     4 max_requests Wu
@@ -206,7 +209,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m27
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m320
+    1 budget_percent m323
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -217,82 +220,96 @@ public let envoySchemaTable: StaticString = #"""
     4 connect_timeout D gt=0
     5 per_connection_buffer_limit_bytes Wu
     6 lb_policy e5 defined_only
-    8 health_checks *m68
+    8 health_checks *m71
     9 max_requests_per_connection Wu d
     10 circuit_breakers m25
-    13 http_protocol_options m75 d
-    14 http2_protocol_options m78 d
+    13 http_protocol_options m78 d
+    14 http2_protocol_options m81 d
     16 dns_refresh_rate D d gt=1000000
     17 dns_lookup_family e4 defined_only
-    18 dns_resolvers *m47 d
-    19 outlier_detection m44
+    18 dns_resolvers *m50 d
+    19 outlier_detection m47
     20 cleanup_interval D gt=0
-    21 upstream_bind_config m51
-    22 lb_subset_config X
-    23 ring_hash_lb_config m39 o1
-    24 transport_socket m111
-    25 metadata m88
+    21 upstream_bind_config m54
+    22 lb_subset_config m35
+    23 ring_hash_lb_config m41 o1
+    24 transport_socket m114
+    25 metadata m91
     26 protocol_selection e2 d
     27 common_lb_config m29
     28 alt_stat_name s
-    29 common_http_protocol_options m80 d
-    30 upstream_connection_options m46
+    29 common_http_protocol_options m83 d
+    30 upstream_connection_options m49
     31 close_connections_on_host_health_failure b
     32 ignore_health_on_host_removal b
-    33 load_assignment m115
-    34 original_dst_lb_config m37 o1
+    33 load_assignment m118
+    34 original_dst_lb_config m39 o1
     36 typed_extension_protocol_options %A
-    37 least_request_lb_config m35 o1
+    37 least_request_lb_config m37 o1
     38 cluster_type m33 o0
     39 respect_dns_ttl b d
     40 filters *X
-    41 load_balancing_policy m42
-    42 lrs_server m54
-    43 transport_socket_matches *X
-    44 dns_failure_refresh_rate m38 d
+    41 load_balancing_policy m45
+    42 lrs_server m57
+    43 transport_socket_matches *m44
+    44 dns_failure_refresh_rate m40 d
     45 use_tcp_for_dns_lookups b d
-    46 upstream_http_protocol_options m113 d
+    46 upstream_http_protocol_options m116 d
     47 track_timeout_budgets b d
-    48 upstream_config m112
-    49 track_cluster_stats m45
+    48 upstream_config m115
+    49 track_cluster_stats m48
     50 preconnect_policy X
     51 connection_pool_per_downstream_connection b
-    52 maglev_lb_config m36 o1
-    53 dns_resolution_config m57 d
+    52 maglev_lb_config m38 o1
+    53 dns_resolution_config m60 d
     54 wait_for_warm_on_init Wb
-    55 typed_dns_resolver_config m112
-    56 round_robin_lb_config m40 o1
+    55 typed_dns_resolver_config m115
+    56 round_robin_lb_config m42 o1
     57 lrs_report_endpoint_metrics *s
     58 dns_jitter D d gte=0
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m320
+    1 healthy_panic_threshold m323
     2 zone_aware_lb_config m32 o0
     3 locality_weighted_lb_config m31 o0
     4 update_merge_window D
     5 ignore_new_hosts_until_first_hc b
     6 close_connections_on_host_set_change b
     7 consistent_hashing_lb_config m30
-    8 override_host_status m74
+    8 override_host_status m77
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m320
+    1 routing_enabled m323
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
     1 name s min_len=1
     2 typed_config A
     M envoy.config.cluster.v3.Cluster.EdsClusterConfig
-    1 eds_config m54
+    1 eds_config m57
     2 service_name s
+    M envoy.config.cluster.v3.Cluster.LbSubsetConfig
+    1 fallback_policy e6 defined_only
+    2 default_subset S
+    3 subset_selectors *m36
+    4 locality_weight_aware b
+    5 scale_locality_weight b
+    6 panic_mode_any b
+    7 list_as_any b
+    8 metadata_fallback_policy e7 defined_only
+    M envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector
+    1 keys *s
+    2 fallback_policy e8 defined_only
+    3 fallback_keys_subset *s
+    4 single_host_per_subset b
     M envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
     1 choice_count Wu gte=2
-    2 active_request_bias m96
-    3 slow_start_config m41
+    2 active_request_bias m99
+    3 slow_start_config m43
     M envoy.config.cluster.v3.Cluster.MaglevLbConfig
     1 table_size WU lte=5000011
     M envoy.config.cluster.v3.Cluster.OriginalDstLbConfig
@@ -305,18 +322,22 @@ public let envoySchemaTable: StaticString = #"""
     2 max_interval D gt=1000000
     M envoy.config.cluster.v3.Cluster.RingHashLbConfig
     1 minimum_ring_size WU lte=8388608
-    3 hash_function e6 defined_only
+    3 hash_function e9 defined_only
     4 maximum_ring_size WU lte=8388608
     M envoy.config.cluster.v3.Cluster.RoundRobinLbConfig
-    1 slow_start_config m41
+    1 slow_start_config m43
     M envoy.config.cluster.v3.Cluster.SlowStartConfig
     1 slow_start_window D
-    2 aggression m96
-    3 min_weight_percent m320
+    2 aggression m99
+    3 min_weight_percent m323
+    M envoy.config.cluster.v3.Cluster.TransportSocketMatch
+    1 name s min_len=1
+    2 match S
+    3 transport_socket m114
     M envoy.config.cluster.v3.LoadBalancingPolicy
-    1 policies *m43
+    1 policies *m46
     M envoy.config.cluster.v3.LoadBalancingPolicy.Policy
-    4 typed_extension_config m112
+    4 typed_extension_config m115
     M envoy.config.cluster.v3.OutlierDetection
     1 consecutive_5xx Wu
     2 interval D gt=0
@@ -341,44 +362,44 @@ public let envoySchemaTable: StaticString = #"""
     21 max_ejection_time D gt=0
     22 max_ejection_time_jitter D
     23 successful_active_health_check_uneject_host Wb
-    24 monitors *m112
+    24 monitors *m115
     25 always_eject_one_host Wb
     M envoy.config.cluster.v3.TrackClusterStats
     1 timeout_budgets b
     2 request_response_sizes b
     3 per_endpoint_stats b
     M envoy.config.cluster.v3.UpstreamConnectionOptions
-    1 tcp_keepalive m109
+    1 tcp_keepalive m112
     2 set_local_interface_name_on_upstream_connections b
     3 happy_eyeballs_config X
     M envoy.config.core.v3.Address
     O address r
-    1 socket_address m102 o0
-    2 pipe m91 o0
-    3 envoy_internal_address m59 o0
+    1 socket_address m105 o0
+    2 pipe m94 o0
+    3 envoy_internal_address m62 o0
     M envoy.config.core.v3.AggregatedConfigSource
     M envoy.config.core.v3.ApiConfigSource
-    1 api_type e7 defined_only
+    1 api_type e10 defined_only
     2 cluster_names *s
     3 refresh_delay D
-    4 grpc_services *m64
+    4 grpc_services *m67
     5 request_timeout D gt=0
-    6 rate_limit_settings m94
+    6 rate_limit_settings m97
     7 set_node_on_first_message_only b
-    8 transport_api_version e8 defined_only
-    9 config_validators *m112
+    8 transport_api_version e11 defined_only
+    9 config_validators *m115
     M envoy.config.core.v3.BackoffStrategy
     1 base_interval D r gte=1000000
     2 max_interval D gt=0
     M envoy.config.core.v3.BindConfig
-    1 source_address m102
+    1 source_address m105
     2 freebind Wb
-    3 socket_options *m103
-    4 additional_source_addresses *m102 d
-    5 extra_source_addresses *m61
-    6 local_address_selector m112
+    3 socket_options *m106
+    4 additional_source_addresses *m105 d
+    5 extra_source_addresses *m64
+    6 local_address_selector m115
     M envoy.config.core.v3.BuildVersion
-    1 version m321
+    1 version m324
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -386,13 +407,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.ConfigSource
     O config_source_specifier r
     1 path s o0 d
-    2 api_config_source m49 o0
-    3 ads m48 o0
+    2 api_config_source m52 o0
+    3 ads m51 o0
     4 initial_fetch_timeout D
     5 self X o0
-    6 resource_api_version e8 defined_only
+    6 resource_api_version e11 defined_only
     7 authorities *X
-    8 path_config_source m90 o0
+    8 path_config_source m93 o0
     M envoy.config.core.v3.ControlPlane
     1 identifier s
     M envoy.config.core.v3.DataSource
@@ -401,10 +422,10 @@ public let envoySchemaTable: StaticString = #"""
     2 inline_bytes y o0
     3 inline_string s o0
     4 environment_variable s o0 min_len=1
-    5 watched_directory m114
+    5 watched_directory m117
     M envoy.config.core.v3.DnsResolutionConfig
-    1 resolvers *m47 min_items=1
-    2 dns_resolver_options m58
+    1 resolvers *m50 min_items=1
+    2 dns_resolver_options m61
     M envoy.config.core.v3.DnsResolverOptions
     1 use_tcp_for_dns_lookups b
     2 no_default_search_domain b
@@ -416,28 +437,28 @@ public let envoySchemaTable: StaticString = #"""
     1 name s
     2 category s
     3 type_descriptor s d
-    4 version m52
+    4 version m55
     5 disabled b
     6 type_urls *s
     M envoy.config.core.v3.ExtraSourceAddress
-    1 address m102 r
-    2 socket_options m107
+    1 address m105 r
+    2 socket_options m110
     M envoy.config.core.v3.GrpcMethodList
-    1 services *m63
+    1 services *m66
     M envoy.config.core.v3.GrpcMethodList.Service
     1 name s min_len=1
     2 method_names *s min_items=1
     M envoy.config.core.v3.GrpcService
     O target_specifier r
-    1 envoy_grpc m65 o0
+    1 envoy_grpc m68 o0
     2 google_grpc X o0
     3 timeout D
-    5 initial_metadata *m66
-    6 retry_policy m95
+    5 initial_metadata *m69
+    6 retry_policy m98
     M envoy.config.core.v3.GrpcService.EnvoyGrpc
     1 cluster_name s min_len=1
     2 authority s min_len=0 max_bytes=16384 header_value lenient
-    3 retry_policy m95
+    3 retry_policy m98
     4 max_receive_message_length Wu
     5 skip_envoy_headers b
     M envoy.config.core.v3.HeaderValue
@@ -445,9 +466,9 @@ public let envoySchemaTable: StaticString = #"""
     2 value s max_bytes=16384 header_value lenient
     3 raw_value y min_len=0 max_len=16384
     M envoy.config.core.v3.HeaderValueOption
-    1 header m66 r
+    1 header m69 r
     2 append Wb d
-    3 append_action e9 defined_only
+    3 append_action e12 defined_only
     4 keep_empty_value b
     M envoy.config.core.v3.HealthCheck
     O health_checker r
@@ -458,9 +479,9 @@ public let envoySchemaTable: StaticString = #"""
     5 healthy_threshold Wu r
     6 alt_port Wu
     7 reuse_connection Wb
-    8 http_health_check m70 o0
-    9 tcp_health_check m72 o0
-    11 grpc_health_check m69 o0
+    8 http_health_check m73 o0
+    9 tcp_health_check m75 o0
+    11 grpc_health_check m72 o0
     12 no_traffic_interval D gt=0
     13 custom_health_check X o0
     14 unhealthy_interval D gt=0
@@ -470,57 +491,57 @@ public let envoySchemaTable: StaticString = #"""
     18 interval_jitter_percent u
     19 always_log_health_check_failures b
     20 initial_jitter D
-    21 tls_options m73
+    21 tls_options m76
     22 event_service X
     23 transport_socket_match_criteria S
     24 no_traffic_healthy_interval D gt=0
-    25 event_logger *m112
+    25 event_logger *m115
     26 always_log_health_check_success b
     M envoy.config.core.v3.HealthCheck.GrpcHealthCheck
     1 service_name s
     2 authority s header_value lenient
-    3 initial_metadata *m67 max_items=1000
+    3 initial_metadata *m70 max_items=1000
     M envoy.config.core.v3.HealthCheck.HttpHealthCheck
     1 host s header_value
     2 path s min_len=1 header_value
-    3 send m71
-    4 receive *m71
-    6 request_headers_to_add *m67 max_items=1000
+    3 send m74
+    4 receive *m74
+    6 request_headers_to_add *m70 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m319
-    10 codec_client_type e51 defined_only
-    11 service_name_matcher m308
-    12 retriable_statuses *m319
-    13 method e14 defined_only not_in=6
+    9 expected_statuses *m322
+    10 codec_client_type e54 defined_only
+    11 service_name_matcher m311
+    12 retriable_statuses *m322
+    13 method e17 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
     O payload r
     1 text s o0 min_len=1
     2 binary y o0
     M envoy.config.core.v3.HealthCheck.TcpHealthCheck
-    1 send m71
-    2 receive *m71
-    3 proxy_protocol_config m92
+    1 send m74
+    2 receive *m74
+    3 proxy_protocol_config m95
     M envoy.config.core.v3.HealthCheck.TlsOptions
     1 alpn_protocols *s
     M envoy.config.core.v3.HealthStatusSet
-    1 statuses *e10 items( defined_only )
+    1 statuses *e13 items( defined_only )
     M envoy.config.core.v3.Http1ProtocolOptions
     1 allow_absolute_url Wb
     2 accept_http_10 b
     3 default_host_for_http_10 s
-    4 header_key_format m76
+    4 header_key_format m79
     5 enable_trailers b
     6 allow_chunked_length b
     7 override_stream_error_on_invalid_http_message Wb
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m308
+    11 ignore_http_11_upgrade *m311
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
-    1 proper_case_words m77 o0
-    8 stateful_formatter m112 o0
+    1 proper_case_words m80 o0
+    8 stateful_formatter m115 o0
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords
     M envoy.config.core.v3.Http2ProtocolOptions
     1 hpack_table_size Wu
@@ -535,9 +556,9 @@ public let envoySchemaTable: StaticString = #"""
     10 max_inbound_priority_frames_per_stream Wu
     11 max_inbound_window_update_frames_per_data_frame_sent Wu gte=1
     12 stream_error_on_invalid_http_messaging b d
-    13 custom_settings_parameters *m79
+    13 custom_settings_parameters *m82
     14 override_stream_error_on_invalid_http_message Wb
-    15 connection_keepalive m84
+    15 connection_keepalive m87
     16 use_oghttp2_codec Wb
     17 max_metadata_size WU
     M envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter
@@ -548,12 +569,12 @@ public let envoySchemaTable: StaticString = #"""
     2 max_headers_count Wu gte=1
     3 max_connection_duration D
     4 max_stream_duration D
-    5 headers_with_underscores_action e11
+    5 headers_with_underscores_action e14
     6 max_requests_per_connection Wu
     7 max_response_headers_kb Wu lte=8192 gt=0
     M envoy.config.core.v3.HttpService
-    1 http_uri m82
-    2 request_headers_to_add *m67 max_items=1000
+    1 http_uri m85
+    2 request_headers_to_add *m70 max_items=1000
     M envoy.config.core.v3.HttpUri
     O http_upstream_type r
     1 uri s min_len=1
@@ -564,7 +585,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m320
+    3 interval_jitter m323
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -584,32 +605,32 @@ public let envoySchemaTable: StaticString = #"""
     1 id s
     2 cluster s
     3 metadata S
-    4 locality m87
+    4 locality m90
     6 user_agent_name s
     7 user_agent_version s o0
-    8 user_agent_build_version m52 o0
-    9 extensions *m60
+    8 user_agent_build_version m55 o0
+    9 extensions *m63
     10 client_features *s
-    11 listening_addresses *m47 d
+    11 listening_addresses *m50 d
     12 dynamic_parameters %X
     M envoy.config.core.v3.PathConfigSource
     1 path s min_len=1
-    2 watched_directory m114
+    2 watched_directory m117
     M envoy.config.core.v3.Pipe
     1 path s min_len=1
     2 mode u lte=511
     M envoy.config.core.v3.ProxyProtocolConfig
-    1 version e12
-    2 pass_through_tlvs m93
-    3 added_tlvs *m110
+    1 version e15
+    2 pass_through_tlvs m96
+    3 added_tlvs *m113
     M envoy.config.core.v3.ProxyProtocolPassThroughTLVs
-    1 match_type e13
+    1 match_type e16
     2 tlv_type *u items( lt=256 )
     M envoy.config.core.v3.RateLimitSettings
     1 max_tokens Wu
     2 fill_rate Wd gt=0
     M envoy.config.core.v3.RetryPolicy
-    1 retry_back_off m50
+    1 retry_back_off m53
     2 num_retries Wu
     3 retry_on s
     4 retry_priority X
@@ -622,10 +643,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m314 r
+    1 default_value m317 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m320
+    1 default_value m323
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -636,7 +657,7 @@ public let envoySchemaTable: StaticString = #"""
     2 match_upstream b
     M envoy.config.core.v3.SocketAddress
     O port_specifier r
-    1 protocol e16 defined_only
+    1 protocol e19 defined_only
     2 address s min_len=1
     3 port_value u o0 lte=65535
     4 named_port s o0
@@ -650,24 +671,24 @@ public let envoySchemaTable: StaticString = #"""
     3 name I
     4 int_value I o0
     5 buf_value y o0
-    6 state e17 defined_only
-    7 type m104
+    6 state e20 defined_only
+    7 type m107
     M envoy.config.core.v3.SocketOption.SocketType
-    1 stream m106
-    2 datagram m105
+    1 stream m109
+    2 datagram m108
     M envoy.config.core.v3.SocketOption.SocketType.Datagram
     M envoy.config.core.v3.SocketOption.SocketType.Stream
     M envoy.config.core.v3.SocketOptionsOverride
-    1 socket_options *m103
+    1 socket_options *m106
     M envoy.config.core.v3.SubstitutionFormatString
     O format r
     1 text_format s o0 d
     2 json_format S o0 r
     3 omit_empty_values b
     4 content_type s header_value lenient
-    5 text_format_source m56 o0
-    6 formatters *m112
-    7 json_format_options m83
+    5 text_format_source m59 o0
+    6 formatters *m115
+    7 json_format_options m86
     M envoy.config.core.v3.TcpKeepalive
     1 keepalive_probes Wu
     2 keepalive_time Wu
@@ -675,7 +696,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.TlvEntry
     1 type u lt=256
     2 value y
-    3 format_string m108
+    3 format_string m111
     M envoy.config.core.v3.TransportSocket
     O config_type
     1 name s min_len=1
@@ -691,101 +712,101 @@ public let envoySchemaTable: StaticString = #"""
     1 path s min_len=1
     M envoy.config.endpoint.v3.ClusterLoadAssignment
     1 cluster_name s min_len=1
-    2 endpoints *m122
-    4 policy m116
-    5 named_endpoints %m118
+    2 endpoints *m125
+    4 policy m119
+    5 named_endpoints %m121
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
-    2 drop_overloads *m117
+    2 drop_overloads *m120
     3 overprovisioning_factor Wu gt=0
     4 endpoint_stale_after D gt=0
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m314
+    2 drop_percentage m317
     M envoy.config.endpoint.v3.Endpoint
-    1 address m47
-    2 health_check_config m120
+    1 address m50
+    2 health_check_config m123
     3 hostname s
-    4 additional_addresses *m119
+    4 additional_addresses *m122
     M envoy.config.endpoint.v3.Endpoint.AdditionalAddress
-    1 address m47
+    1 address m50
     M envoy.config.endpoint.v3.Endpoint.HealthCheckConfig
     1 port_value u lte=65535
     2 hostname s
-    3 address m47
+    3 address m50
     4 disable_active_health_check b
     M envoy.config.endpoint.v3.LbEndpoint
     O host_identifier
-    1 endpoint m118 o0
-    2 health_status e10
-    3 metadata m88
+    1 endpoint m121 o0
+    2 health_status e13
+    3 metadata m91
     4 load_balancing_weight Wu gte=1
     5 endpoint_name s o0
     M envoy.config.endpoint.v3.LocalityLbEndpoints
     O lb_config
-    1 locality m87
-    2 lb_endpoints *m121
+    1 locality m90
+    2 lb_endpoints *m124
     3 load_balancing_weight Wu gte=1
     5 priority u lte=128
     6 proximity Wu
-    7 load_balancer_endpoints m123 o0 d
+    7 load_balancer_endpoints m126 o0 d
     8 leds_cluster_locality_config X o0
-    9 metadata m88
+    9 metadata m91
     M envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
-    1 lb_endpoints *m121
+    1 lb_endpoints *m124
     M envoy.config.listener.v3.AdditionalAddress
-    1 address m47
-    2 socket_options m107
+    1 address m50
+    2 socket_options m110
     M envoy.config.listener.v3.Filter
     O config_type
     1 name s min_len=1
     4 typed_config A o0
     5 config_discovery X o0
     M envoy.config.listener.v3.FilterChain
-    1 filter_chain_match m127
-    3 filters *m125
+    1 filter_chain_match m130
+    3 filters *m128
     4 use_proxy_proto Wb d
-    5 metadata m88
-    6 transport_socket m111
+    5 metadata m91
+    6 transport_socket m114
     7 name s
     9 transport_socket_connect_timeout D
     M envoy.config.listener.v3.FilterChainMatch
-    3 prefix_ranges *m53
+    3 prefix_ranges *m56
     4 address_suffix s
     5 suffix_len Wu
-    6 source_prefix_ranges *m53
+    6 source_prefix_ranges *m56
     7 source_ports *u items( lte=65535 gte=1 )
     8 destination_port Wu lte=65535 gte=1
     9 transport_protocol s
     10 application_protocols *s
     11 server_names *s
-    12 source_type e19 defined_only
-    13 direct_source_prefix_ranges *m53
+    12 source_type e22 defined_only
+    13 direct_source_prefix_ranges *m56
     M envoy.config.listener.v3.Listener
     O listener_specifier
     1 name s
-    2 address m47
-    3 filter_chains *m126
+    2 address m50
+    3 filter_chains *m129
     4 use_original_dst Wb
     5 per_connection_buffer_limit_bytes Wu
-    6 metadata m88
-    7 deprecated_v1 m131 d
-    8 drain_type e20
-    9 listener_filters *m132
+    6 metadata m91
+    7 deprecated_v1 m134 d
+    8 drain_type e23
+    9 listener_filters *m135
     10 transparent Wb
     11 freebind Wb
     12 tcp_fast_open_queue_length Wu
-    13 socket_options *m103
+    13 socket_options *m106
     15 listener_filters_timeout D
-    16 traffic_direction e18
+    16 traffic_direction e21
     17 continue_on_listener_filters_timeout b
     18 udp_listener_config X
     19 api_listener X
-    20 connection_balance_config m129
+    20 connection_balance_config m132
     21 reuse_port b d
     22 access_log *m0
     24 tcp_backlog_size Wu
-    25 default_filter_chain m126
+    25 default_filter_chain m129
     26 bind_to_port Wb
     27 internal_listener X o0
     28 stat_prefix s
@@ -793,14 +814,14 @@ public let envoySchemaTable: StaticString = #"""
     30 enable_mptcp b
     31 ignore_global_conn_limit b
     32 filter_chain_matcher X
-    33 additional_addresses *m124
+    33 additional_addresses *m127
     34 max_connections_to_accept_per_socket_event Wu gt=0
     35 bypass_overload_manager b
     36 fcds_config X
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig
     O balance_type r
-    1 exact_balance m130 o0
-    2 extend_balance m112 o0
+    1 exact_balance m133 o0
+    2 extend_balance m115 o0
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance
     M envoy.config.listener.v3.Listener.DeprecatedV1
     1 bind_to_port Wb
@@ -808,31 +829,31 @@ public let envoySchemaTable: StaticString = #"""
     O config_type
     1 name s min_len=1
     3 typed_config A o0
-    4 filter_disabled m133
+    4 filter_disabled m136
     5 config_discovery X o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate
     O rule r
-    1 or_match m134 o0
-    2 and_match m134 o0
-    3 not_match m133 o0
+    1 or_match m137 o0
+    2 and_match m137 o0
+    3 not_match m136 o0
     4 any_match b o0 const
-    5 destination_port_range m318 o0
+    5 destination_port_range m321 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
-    1 rules *m133 min_items=2
+    1 rules *m136 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m308 r
+    1 match m311 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
-    1 stats_tags *m138
+    1 stats_tags *m141
     2 use_all_default_tags Wb
-    3 stats_matcher m137
-    4 histogram_bucket_settings *m135
+    3 stats_matcher m140
+    4 histogram_bucket_settings *m138
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m303 o0
-    3 inclusion_list m303 o0
+    2 exclusion_list m306 o0
+    3 inclusion_list m306 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -842,28 +863,28 @@ public let envoySchemaTable: StaticString = #"""
     1 minimum_account_to_track_power_of_two u lte=56 gte=10
     M envoy.config.overload.v3.LoadShedPoint
     1 name s min_len=1
-    2 triggers *m148 min_items=1
+    2 triggers *m151 min_items=1
     M envoy.config.overload.v3.OverloadAction
     1 name s min_len=1
-    2 triggers *m148 min_items=1
+    2 triggers *m151 min_items=1
     3 typed_config A
     M envoy.config.overload.v3.OverloadManager
     1 refresh_interval D
-    2 resource_monitors *m143 min_items=1
-    3 actions *m141
-    4 buffer_factory_config m139
-    5 loadshed_points *m140
+    2 resource_monitors *m146 min_items=1
+    3 actions *m144
+    4 buffer_factory_config m142
+    5 loadshed_points *m143
     M envoy.config.overload.v3.ResourceMonitor
     O config_type
     1 name s min_len=1
     3 typed_config A o0
     M envoy.config.overload.v3.ScaleTimersOverloadActionConfig
-    1 timer_scale_factors *m145 min_items=1
+    1 timer_scale_factors *m148 min_items=1
     M envoy.config.overload.v3.ScaleTimersOverloadActionConfig.ScaleTimer
     O overload_adjust r
-    1 timer e21 defined_only not_in=0
+    1 timer e24 defined_only not_in=0
     2 min_timeout D o0
-    3 min_scale m320 o0
+    3 min_scale m323 o0
     M envoy.config.overload.v3.ScaledTrigger
     1 scaling_threshold d lte=1 gte=0
     2 saturation_threshold d lte=1 gte=0
@@ -872,63 +893,63 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.overload.v3.Trigger
     O trigger_oneof r
     1 name s min_len=1
-    2 threshold m147 o0
-    3 scaled m146 o0
+    2 threshold m150 o0
+    3 scaled m149 o0
     M envoy.config.rbac.v3.Permission
     O rule r
-    1 and_rules m150 o0
-    2 or_rules m150 o0
+    1 and_rules m153 o0
+    2 or_rules m153 o0
     3 any b o0 const
-    4 header m159 o0
-    5 destination_ip m53 o0
+    4 header m162 o0
+    5 destination_ip m56 o0
     6 destination_port u o0 lte=65535
     7 metadata X o0 d
-    8 not_rule m149 o0
-    9 requested_server_name m308 o0
-    10 url_path m304 o0
-    11 destination_port_range m318 o0
-    12 matcher m112 o0
-    13 uri_template m112 o0
+    8 not_rule m152 o0
+    9 requested_server_name m311 o0
+    10 url_path m307 o0
+    11 destination_port_range m321 o0
+    12 matcher m115 o0
+    13 uri_template m115 o0
     14 sourced_metadata X o0
     M envoy.config.rbac.v3.Permission.Set
-    1 rules *m149 min_items=1
+    1 rules *m152 min_items=1
     M envoy.config.rbac.v3.Policy
-    1 permissions *m149 min_items=1
-    2 principals *m152 min_items=1
+    1 permissions *m152 min_items=1
+    2 principals *m155 min_items=1
     3 condition X
     4 checked_condition X
     5 cel_config X
     M envoy.config.rbac.v3.Principal
     O identifier r
-    1 and_ids m154 o0
-    2 or_ids m154 o0
+    1 and_ids m157 o0
+    2 or_ids m157 o0
     3 any b o0 const
-    4 authenticated m153 o0
-    5 source_ip m53 o0 d
-    6 header m159 o0
+    4 authenticated m156 o0
+    5 source_ip m56 o0 d
+    6 header m162 o0
     7 metadata X o0 d
-    8 not_id m152 o0
-    9 url_path m304 o0
-    10 direct_remote_ip m53 o0
-    11 remote_ip m53 o0
+    8 not_id m155 o0
+    9 url_path m307 o0
+    10 direct_remote_ip m56 o0
+    11 remote_ip m56 o0
     12 filter_state X o0
     13 sourced_metadata X o0
-    14 custom m112 o0
+    14 custom m115 o0
     M envoy.config.rbac.v3.Principal.Authenticated
-    2 principal_name m308
+    2 principal_name m311
     M envoy.config.rbac.v3.Principal.Set
-    1 ids *m152 min_items=1
+    1 ids *m155 min_items=1
     M envoy.config.rbac.v3.RBAC
-    1 action e22 defined_only
-    2 policies %m151
+    1 action e25 defined_only
+    2 policies %m154
     3 audit_logging_options X
     M envoy.config.route.v3.Decorator
     1 operation s min_len=1
     2 propagate Wb
     M envoy.config.route.v3.DirectResponseAction
     1 status u lt=600 gte=200
-    2 body m56
-    3 body_format m108
+    2 body m59
+    3 body_format m111
     M envoy.config.route.v3.FilterConfig
     1 config A
     2 is_optional b
@@ -937,42 +958,42 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m319 o0
+    6 range_match m322 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m306 o0 d
+    11 safe_regex_match m309 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m308 o0
+    13 string_match m311 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m308 o0 r
+    5 string_match m311 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RateLimit
     1 stage Wu lte=10
     2 disable_key s
-    3 actions *m163 min_items=1
+    3 actions *m166 min_items=1
     4 limit X
     5 hits_addend X
     6 apply_on_stream_done b
     M envoy.config.route.v3.RateLimit.Action
     O action_specifier r
-    1 source_cluster m172 o0
-    2 destination_cluster m164 o0
-    3 request_headers m171 o0
-    4 remote_address m170 o0
-    5 generic_key m165 o0
-    6 header_value_match m166 o0
+    1 source_cluster m175 o0
+    2 destination_cluster m167 o0
+    3 request_headers m174 o0
+    4 remote_address m173 o0
+    5 generic_key m168 o0
+    6 header_value_match m169 o0
     7 dynamic_metadata X o0 d
     8 metadata X o0
-    9 extension m112 o0
-    10 masked_remote_address m167 o0
-    11 query_parameter_value_match m168 o0
-    12 query_parameters m169 o0
+    9 extension m115 o0
+    10 masked_remote_address m170 o0
+    11 query_parameter_value_match m171 o0
+    12 query_parameters m172 o0
     M envoy.config.route.v3.RateLimit.Action.DestinationCluster
     M envoy.config.route.v3.RateLimit.Action.GenericKey
     1 descriptor_value s min_len=1
@@ -980,7 +1001,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.HeaderValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 headers *m159 min_items=1
+    3 headers *m162 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress
     1 v4_prefix_mask_len Wu lte=32
@@ -988,7 +1009,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 query_parameters *m161 min_items=1
+    3 query_parameters *m164 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.QueryParameters
     1 query_parameter_name s min_len=1
@@ -1005,33 +1026,33 @@ public let envoySchemaTable: StaticString = #"""
     O path_rewrite_specifier
     1 host_redirect s header_value lenient
     2 path_redirect s o1 header_value lenient
-    3 response_code e23 defined_only
+    3 response_code e26 defined_only
     4 https_redirect b o0
     5 prefix_rewrite s o1 header_value lenient
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m305 o1
+    9 regex_rewrite m308 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m178
+    5 retry_host_predicate *m181
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m177
-    9 retriable_headers *m159
-    10 retriable_request_headers *m159
-    11 rate_limited_retry_back_off m175
-    12 retry_options_predicates *m112
+    8 retry_back_off m180
+    9 retriable_headers *m162
+    10 retriable_request_headers *m162
+    11 rate_limited_retry_back_off m178
+    12 retry_options_predicates *m115
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m176 min_items=1
+    1 reset_headers *m179 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
-    2 format e24 defined_only
+    2 format e27 defined_only
     M envoy.config.route.v3.RetryPolicy.RetryBackOff
     1 base_interval D r gt=0
     2 max_interval D gt=0
@@ -1041,22 +1062,22 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m192 r
-    2 route m180 o0
-    3 redirect m173 o0
-    4 metadata m88
-    5 decorator m156
-    7 direct_response m157 o0
-    9 request_headers_to_add *m67 max_items=1000
-    10 response_headers_to_add *m67 max_items=1000
+    1 match m195 r
+    2 route m183 o0
+    3 redirect m176 o0
+    4 metadata m91
+    5 decorator m159
+    7 direct_response m160 o0
+    9 request_headers_to_add *m70 max_items=1000
+    10 response_headers_to_add *m70 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     12 request_headers_to_remove *s items( min_len=1 header_name lenient )
     13 typed_per_filter_config %A
     14 name s
-    15 tracing m196
+    15 tracing m199
     16 per_request_buffer_limit_bytes Wu d
     17 filter_action X o0
-    18 non_forwarding_action m160 o0
+    18 non_forwarding_action m163 o0
     19 stat_prefix s
     20 request_body_buffer_limit WU
     M envoy.config.route.v3.RouteAction
@@ -1064,56 +1085,56 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m199 o0
-    4 metadata_match m88
+    3 weighted_clusters m202 o0
+    4 metadata_match m91
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m174
-    11 priority e15 defined_only
-    13 rate_limits *m162
+    9 retry_policy m177
+    11 priority e18 defined_only
+    13 rate_limits *m165
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m181
+    15 hash_policy *m184
     17 cors X d
-    20 cluster_not_found_response_code e25 defined_only
+    20 cluster_not_found_response_code e28 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m189
-    26 internal_redirect_action e26 d
+    25 upgrade_configs *m192
+    26 internal_redirect_action e29 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
     30 request_mirror_policies *X
     31 max_internal_redirects Wu d
-    32 regex_rewrite m305
+    32 regex_rewrite m308
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m305 o1
-    36 max_stream_duration m188
+    35 host_rewrite_path_regex m308 o1
+    36 max_stream_duration m191
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
-    40 early_data_policy m112
-    41 path_rewrite_policy m112
+    40 early_data_policy m115
+    41 path_rewrite_policy m115
     42 flush_timeout D
     44 host_rewrite s o1
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m186 o0
-    2 cookie m183 o0
-    3 connection_properties m182 o0
+    1 header m189 o0
+    2 cookie m186 o0
+    3 connection_properties m185 o0
     4 terminal b
-    5 query_parameter m187 o0
-    6 filter_state m185 o0
+    5 query_parameter m190 o0
+    6 filter_state m188 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m184
+    4 attributes *m187
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -1121,7 +1142,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m305
+    2 regex_rewrite m308
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -1131,17 +1152,17 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m190
+    3 connect_config m193
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
-    1 proxy_protocol_config m92
+    1 proxy_protocol_config m95
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m198
+    2 virtual_hosts *m201
     3 internal_only_headers *s items( header_name lenient )
-    4 response_headers_to_add *m67 max_items=1000
+    4 response_headers_to_add *m70 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
-    6 request_headers_to_add *m67 max_items=1000
+    6 request_headers_to_add *m70 max_items=1000
     7 validate_clusters Wb
     8 request_headers_to_remove *s items( header_name lenient )
     9 vhds X
@@ -1152,23 +1173,23 @@ public let envoySchemaTable: StaticString = #"""
     14 ignore_port_in_host_matching b
     15 ignore_path_parameters_in_path_matching b
     16 typed_per_filter_config %A
-    17 metadata m88
+    17 metadata m91
     18 vhost_header s
     M envoy.config.route.v3.RouteMatch
     O path_specifier r
     1 prefix s o0
     2 path s o0
     4 case_sensitive Wb
-    6 headers *m159
-    7 query_parameters *m161
-    8 grpc m194
-    9 runtime_fraction m98
-    10 safe_regex m306 o0 r
-    11 tls_context m195
-    12 connect_matcher m193 o0
+    6 headers *m162
+    7 query_parameters *m164
+    8 grpc m197
+    9 runtime_fraction m101
+    10 safe_regex m309 o0 r
+    11 tls_context m198
+    12 connect_matcher m196 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
-    15 path_match_policy m112 o0
+    15 path_match_policy m115 o0
     16 filter_state *X
     M envoy.config.route.v3.RouteMatch.ConnectMatcher
     M envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions
@@ -1176,30 +1197,30 @@ public let envoySchemaTable: StaticString = #"""
     1 presented Wb
     2 validated Wb
     M envoy.config.route.v3.Tracing
-    1 client_sampling m314
-    2 random_sampling m314
-    3 overall_sampling m314
-    4 custom_tags *m309
+    1 client_sampling m317
+    2 random_sampling m317
+    3 overall_sampling m317
+    4 custom_tags *m312
     5 operation s
     6 upstream_operation s
     M envoy.config.route.v3.VirtualCluster
     2 name s min_len=1
-    4 headers *m159
+    4 headers *m162
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m179
-    4 require_tls e27 defined_only
-    5 virtual_clusters *m197
-    6 rate_limits *m162
-    7 request_headers_to_add *m67 max_items=1000
+    3 routes *m182
+    4 require_tls e30 defined_only
+    5 virtual_clusters *m200
+    6 rate_limits *m165
+    7 request_headers_to_add *m70 max_items=1000
     8 cors X d
-    10 response_headers_to_add *m67 max_items=1000
+    10 response_headers_to_add *m70 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m174
+    16 retry_policy m177
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
@@ -1207,11 +1228,11 @@ public let envoySchemaTable: StaticString = #"""
     21 matcher X
     22 request_mirror_policies *X
     23 include_is_timeout_retry_header b
-    24 metadata m88
+    24 metadata m91
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m200 min_items=1
+    1 clusters *m203 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -1220,23 +1241,23 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 name s
     2 weight Wu
-    3 metadata_match m88
-    4 request_headers_to_add *m67 max_items=1000
-    5 response_headers_to_add *m67 max_items=1000
+    3 metadata_match m91
+    4 request_headers_to_add *m70 max_items=1000
+    5 response_headers_to_add *m70 max_items=1000
     6 response_headers_to_remove *s items( header_name lenient )
     9 request_headers_to_remove *s items( header_name lenient )
     10 typed_per_filter_config %A
     11 host_rewrite_literal s o0 header_value lenient
     12 cluster_header s header_name lenient
     M envoy.config.trace.v3.OpenTelemetryConfig
-    1 grpc_service m64
+    1 grpc_service m67
     2 service_name s
-    3 http_service m81
-    4 resource_detectors *m112
-    5 sampler m112
+    3 http_service m84
+    4 resource_detectors *m115
+    5 sampler m115
     6 max_cache_size Wu
     M envoy.config.trace.v3.Tracing
-    1 http m203
+    1 http m206
     M envoy.config.trace.v3.Tracing.Http
     O config_type
     1 name s min_len=1
@@ -1246,40 +1267,40 @@ public let envoySchemaTable: StaticString = #"""
     2 collector_endpoint s
     3 trace_id_128bit b
     4 shared_span_context Wb
-    5 collector_endpoint_version e28
+    5 collector_endpoint_version e31
     6 collector_hostname s
     7 split_spans_for_request b d
-    8 trace_context_option e29
-    9 collector_service m81
+    8 trace_context_option e32
+    9 collector_service m84
     M envoy.extensions.access_loggers.file.v3.FileAccessLog
     O access_log_format
     1 path s min_len=1
     2 format s o0 d
     3 json_format S o0 d
     4 typed_json_format S o0 d
-    5 log_format m108 o0 r
+    5 log_format m111 o0 r
     M envoy.extensions.access_loggers.stream.v3.StderrAccessLog
     O access_log_format
-    1 log_format m108 o0 r
+    1 log_format m111 o0 r
     M envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
     O access_log_format
-    1 log_format m108 o0 r
+    1 log_format m111 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m209
+    4 dns_failure_refresh_rate m212
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
-    7 typed_dns_resolver_config m112
-    8 dns_lookup_family e31
+    7 typed_dns_resolver_config m115
+    8 dns_lookup_family e34
     9 all_addresses_in_single_endpoint b
     M envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
     1 base_interval D r gt=1000000
     2 max_interval D gt=1000000
     M envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor
-    1 entries *m212 min_items=1
-    2 token_bucket m322 r
+    1 entries *m215 min_items=1
+    2 token_bucket m325 r
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor
-    1 entries *m212 min_items=1
+    1 entries *m215 min_items=1
     2 limit X
     3 hits_addend WU
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
@@ -1288,18 +1309,18 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.common.fault.v3.FaultDelay
     O fault_delay_secifier r
     3 fixed_delay D o0 gt=0
-    4 percentage m314
-    5 header_delay m214 o0
+    4 percentage m317
+    5 header_delay m217 o0
     M envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest
-    1 allowed_headers m303 d
-    2 headers_to_add *m66
+    1 allowed_headers m306 d
+    2 headers_to_add *m69
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse
-    1 allowed_upstream_headers m303
-    2 allowed_client_headers m303
-    3 allowed_upstream_headers_to_append m303
-    4 allowed_client_headers_on_success m303
-    5 dynamic_metadata_from_headers m303
+    1 allowed_upstream_headers m306
+    2 allowed_client_headers m306
+    3 allowed_upstream_headers_to_append m306
+    4 allowed_client_headers_on_success m306
+    5 dynamic_metadata_from_headers m306
     M envoy.extensions.filters.http.ext_authz.v3.BufferSettings
     1 max_request_bytes u gt=0
     2 allow_partial_message b
@@ -1308,27 +1329,27 @@ public let envoySchemaTable: StaticString = #"""
     O service_override
     1 context_extensions %s !
     2 disable_request_body_buffering b
-    3 with_request_body m217
-    4 grpc_service m64 o0
-    5 http_service m221 o0
+    3 with_request_body m220
+    4 grpc_service m67 o0
+    5 http_service m224 o0
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
     O services
-    1 grpc_service m64 o0
+    1 grpc_service m67 o0
     2 failure_mode_allow b
-    3 http_service m221 o0
-    5 with_request_body m217
+    3 http_service m224 o0
+    5 with_request_body m220
     6 clear_route_cache b
-    7 status_on_error m317
+    7 status_on_error m320
     8 metadata_context_namespaces *s
-    9 filter_enabled m98
+    9 filter_enabled m101
     10 include_peer_certificate b
-    11 deny_at_disable m97
-    12 transport_api_version e8 defined_only
+    11 deny_at_disable m100
+    12 transport_api_version e11 defined_only
     13 stat_prefix s
     14 filter_enabled_metadata X
     15 bootstrap_metadata_labels_key s
     16 typed_metadata_context_namespaces *s
-    17 allowed_headers m303
+    17 allowed_headers m306
     18 include_tls_session b
     19 failure_mode_allow_header_add b
     20 charge_cluster_response_stats Wb
@@ -1336,7 +1357,7 @@ public let envoySchemaTable: StaticString = #"""
     22 route_typed_metadata_context_namespaces *s
     23 encode_raw_headers b
     24 validate_mutations b
-    25 disallowed_headers m303
+    25 disallowed_headers m306
     26 decoder_header_mutation_rules X
     27 enable_dynamic_metadata_ingestion Wb
     28 filter_metadata S
@@ -1346,25 +1367,25 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
     O override r
     1 disabled b o0
-    2 check_settings m218 o0 r
+    2 check_settings m221 o0 r
     M envoy.extensions.filters.http.ext_authz.v3.HttpService
-    1 server_uri m82
+    1 server_uri m85
     2 path_prefix s
-    7 authorization_request m215
-    8 authorization_response m216
-    9 retry_policy m95
+    7 authorization_request m218
+    8 authorization_response m219
+    9 retry_policy m98
     M envoy.extensions.filters.http.fault.v3.FaultAbort
     O error_type r
     2 http_status u o0 lt=600 gte=200
-    3 percentage m314
-    4 header_abort m223 o0
+    3 percentage m317
+    4 header_abort m226 o0
     5 grpc_status u o0
     M envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort
     M envoy.extensions.filters.http.fault.v3.HTTPFault
-    1 delay m213
-    2 abort m222
+    1 delay m216
+    2 abort m225
     3 upstream_cluster s
-    4 headers *m159
+    4 headers *m162
     5 downstream_nodes *s
     6 max_active_faults Wu
     7 response_rate_limit X
@@ -1380,38 +1401,38 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.grpc_stats.v3.FilterConfig
     O per_method_stat_specifier
     1 emit_filter_state b
-    2 individual_method_stats_allowlist m62 o0
+    2 individual_method_stats_allowlist m65 o0
     3 stats_for_all_methods Wb o0
     4 enable_upstream_stats b
     5 replace_dots_in_grpc_service_name b
     M envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 status m317
-    3 token_bucket m322
-    4 filter_enabled m98
-    5 filter_enforced m98
-    6 response_headers_to_add *m67 max_items=10
-    8 descriptors *m210
+    2 status m320
+    3 token_bucket m325
+    4 filter_enabled m101
+    5 filter_enforced m101
+    6 response_headers_to_add *m70 max_items=10
+    8 descriptors *m213
     9 stage u lte=10
-    10 request_headers_to_add_when_not_enforced *m67 max_items=10
+    10 request_headers_to_add_when_not_enforced *m70 max_items=10
     11 local_rate_limit_per_downstream_connection b
-    12 enable_x_ratelimit_headers e33 defined_only
-    13 vh_rate_limits e32 defined_only
+    12 enable_x_ratelimit_headers e36 defined_only
+    13 vh_rate_limits e35 defined_only
     14 always_consume_default_token_bucket Wb
     15 rate_limited_as_resource_exhausted b
     16 local_cluster_rate_limit X
-    17 rate_limits *m162
+    17 rate_limits *m165
     18 max_dynamic_descriptors Wu gte=1
     M envoy.extensions.filters.http.rbac.v3.RBAC
-    1 rules m155
-    2 shadow_rules m155
+    1 rules m158
+    2 shadow_rules m158
     3 shadow_rules_stat_prefix s
     4 matcher X
     5 shadow_matcher X
     6 rules_stat_prefix s
     7 track_per_rule_stats b
     M envoy.extensions.filters.http.rbac.v3.RBACPerRoute
-    2 rbac m227
+    2 rbac m230
     M envoy.extensions.filters.http.router.v3.Router
     1 dynamic_stats Wb
     2 start_child_span b d
@@ -1420,7 +1441,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m245
+    8 upstream_http_filters *m248
     9 upstream_log_options X
     M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
     M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
@@ -1428,18 +1449,18 @@ public let envoySchemaTable: StaticString = #"""
     1 bind_port b
     2 mark u
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
-    1 rules *m235
+    1 rules *m238
     2 allow_requests_without_proxy_protocol b
-    3 pass_through_tlvs m93
-    4 disallowed_versions *e12
+    3 pass_through_tlvs m96
+    4 disallowed_versions *e15
     5 stat_prefix s
-    6 tlv_location e34
+    6 tlv_location e37
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair
     1 metadata_namespace s
     2 key s min_len=1
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
     1 tlv_type u lt=256
-    2 on_tlv_present m234
+    2 on_tlv_present m237
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1449,30 +1470,30 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
     O route_specifier r
     O strip_port_mode
-    1 codec_type e35 defined_only
+    1 codec_type e38 defined_only
     2 stat_prefix s min_len=1
-    3 rds m247 o0
-    4 route_config m191 o0
-    5 http_filters *m245
+    3 rds m250 o0
+    4 route_config m194 o0
+    5 http_filters *m248
     6 add_user_agent Wb
-    7 tracing m243
-    8 http_protocol_options m75
-    9 http2_protocol_options m78
+    7 tracing m246
+    8 http_protocol_options m78
+    9 http2_protocol_options m81
     10 server_name s header_value lenient
     12 drain_timeout D
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
-    16 forward_client_cert_details e36 defined_only
-    17 set_current_client_cert_details m242
+    16 forward_client_cert_details e39 defined_only
+    17 set_current_client_cert_details m245
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m244
+    23 upgrade_configs *m247
     24 stream_idle_timeout D
-    25 internal_address_config m239
+    25 internal_address_config m242
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1480,29 +1501,29 @@ public let envoySchemaTable: StaticString = #"""
     31 scoped_routes X o0
     32 preserve_external_request_id b
     33 merge_slashes b
-    34 server_header_transformation e38 defined_only
-    35 common_http_protocol_options m80
-    36 request_id_extension m248
+    34 server_header_transformation e41 defined_only
+    35 common_http_protocol_options m83
+    36 request_id_extension m251
     37 always_set_request_id_in_response b
-    38 local_reply_config m246
+    38 local_reply_config m249
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m240
+    43 path_normalization_options m243
     44 http3_protocol_options X
-    45 path_with_escaped_slashes_action e37
-    46 original_ip_detection_extensions *m112
+    45 path_with_escaped_slashes_action e40
+    46 original_ip_detection_extensions *m115
     47 strip_trailing_host_dot b
-    48 scheme_header_transformation m101
-    49 proxy_status_config m241
-    50 typed_header_validation_config m112
+    48 scheme_header_transformation m104
+    49 proxy_status_config m244
+    50 typed_header_validation_config m115
     51 append_x_forwarded_port b
-    52 early_header_mutation_extensions *m112
+    52 early_header_mutation_extensions *m115
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m238
+    56 access_log_options m241
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1513,7 +1534,7 @@ public let envoySchemaTable: StaticString = #"""
     3 flush_log_on_tunnel_successfully_established b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig
     1 unix_sockets b
-    2 cidr_ranges *m53
+    2 cidr_ranges *m56
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.PathNormalizationOptions
     1 forwarding_transformation X
     2 http_filter_transformation X
@@ -1532,19 +1553,19 @@ public let envoySchemaTable: StaticString = #"""
     5 uri b
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
-    3 client_sampling m320
-    4 random_sampling m320
-    5 overall_sampling m320
+    3 client_sampling m323
+    4 random_sampling m323
+    5 overall_sampling m323
     6 verbose b
     7 max_path_tag_length Wu
-    8 custom_tags *m309
-    9 provider m203
+    8 custom_tags *m312
+    9 provider m206
     10 spawn_upstream_span Wb
     11 operation s
     12 upstream_operation s
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m245
+    2 filters *m248
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1554,29 +1575,29 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m249
-    2 body_format m108
+    1 mappers *m252
+    2 body_format m111
     M envoy.extensions.filters.network.http_connection_manager.v3.Rds
-    1 config_source m54
+    1 config_source m57
     2 route_config_name s
     M envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension
     1 typed_config A
     M envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper
     1 filter m1 r
     2 status_code Wu lt=600 gte=200
-    3 body m56
-    4 body_format_override m108
-    5 headers_to_add *m67 max_items=1000
+    3 body m59
+    4 body_format_override m111
+    5 headers_to_add *m70 max_items=1000
     M envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 token_bucket m322 r
-    3 runtime_enabled m97
+    2 token_bucket m325 r
+    3 runtime_enabled m100
     4 share_key s
     M envoy.extensions.filters.network.rbac.v3.RBAC
-    1 rules m155
-    2 shadow_rules m155
+    1 rules m158
+    2 shadow_rules m158
     3 stat_prefix s min_len=1
-    4 enforcement_type e39
+    4 enforcement_type e42
     5 shadow_rules_stat_prefix s
     6 matcher X
     7 shadow_matcher X
@@ -1590,83 +1611,83 @@ public let envoySchemaTable: StaticString = #"""
     5 access_log *m0
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
-    9 metadata_match m88
-    10 weighted_clusters m254 o0
-    11 hash_policy *m315 max_items=1
+    9 metadata_match m91
+    10 weighted_clusters m257 o0
+    11 hash_policy *m318 max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m253
-    18 backoff_options m50
-    19 proxy_protocol_tlvs *m110
-    20 max_downstream_connection_duration_jitter_percentage m320
-    21 upstream_connect_mode e40 defined_only
+    17 access_log_options m256
+    18 backoff_options m53
+    19 proxy_protocol_tlvs *m113
+    20 max_downstream_connection_duration_jitter_percentage m323
+    21 upstream_connect_mode e43 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m255 min_items=1
+    1 clusters *m258 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
-    3 metadata_match m88
+    3 metadata_match m91
     M envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink
     1 event_log_path s min_len=1
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
     1 forward_reason_phrase b
-    2 formatter_type_on_envoy_headers e41 defined_only
+    2 formatter_type_on_envoy_headers e44 defined_only
     M envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
-    3 hash_policy *m181
+    3 hash_policy *m184
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m261 o0
-    2 locality_weighted_lb_config m260 o0
+    1 zone_aware_lb_config m264 o0
+    2 locality_weighted_lb_config m263 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m320
+    1 routing_enabled m323
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
-    5 force_local_zone m262
-    6 locality_basis e42
+    5 force_local_zone m265
+    6 locality_basis e45
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone
     1 min_size Wu
     M envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig
     1 slow_start_window D
-    2 aggression m96
-    3 min_weight_percent m320
+    2 aggression m99
+    3 min_weight_percent m323
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
-    2 active_request_bias m96
-    3 slow_start_config m263
-    4 locality_lb_config m259
+    2 active_request_bias m99
+    3 slow_start_config m266
+    4 locality_lb_config m262
     5 enable_full_scan Wb d
-    6 selection_method e43 defined_only
+    6 selection_method e46 defined_only
     M envoy.extensions.load_balancing_policies.maglev.v3.Maglev
     1 table_size WU lte=5000011
-    2 consistent_hashing_lb_config m258
-    3 locality_weighted_lb_config m260
+    2 consistent_hashing_lb_config m261
+    3 locality_weighted_lb_config m263
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m259
+    1 locality_lb_config m262
     M envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash
-    1 hash_function e44 defined_only
+    1 hash_function e47 defined_only
     2 minimum_ring_size WU lte=8388608 gte=1
     3 maximum_ring_size WU lte=8388608
     4 use_hostname_for_hashing b d
     5 hash_balance_factor Wu d gte=100
-    6 consistent_hashing_lb_config m258
-    7 locality_weighted_lb_config m260
+    6 consistent_hashing_lb_config m261
+    7 locality_weighted_lb_config m263
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
-    1 slow_start_config m263
-    2 locality_lb_config m259
+    1 slow_start_config m266
+    2 locality_lb_config m262
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
-    1 resolvers *m47
-    2 dns_resolver_options m58
+    1 resolvers *m50
+    2 dns_resolver_options m61
     3 use_resolvers_as_fallback b
     4 filter_unroutable_families b
     5 udp_max_queries Wu
@@ -1682,7 +1703,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig
     1 max_memory_bytes U
     M envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig
-    1 mode e45 defined_only
+    1 mode e48 defined_only
     M envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
     1 max_active_downstream_connections I gt=0
     M envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig
@@ -1694,100 +1715,100 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig
     1 attributes %s
     M envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport
-    1 config m92
-    2 transport_socket m111 r
+    1 config m95
+    2 transport_socket m114 r
     3 allow_unspecified_address b
     4 tlv_as_pool_key b
     M envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext
-    1 trusted_ca m56
+    1 trusted_ca m59
     2 verify_certificate_hash *s items( min_len=64 max_bytes=95 )
     3 verify_certificate_spki *s items( min_len=44 max_bytes=44 )
     6 require_signed_certificate_timestamp Wb
-    7 crl m56
+    7 crl m59
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m308 d
-    10 trust_chain_verification e46 defined_only
-    11 watched_directory m114
-    12 custom_validator_config m112
+    9 match_subject_alt_names *m311 d
+    10 trust_chain_verification e49 defined_only
+    11 watched_directory m117
+    12 custom_validator_config m115
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m289
+    15 match_typed_subject_alt_names *m292
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m282
+    17 system_root_certs m285
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m291
-    2 tls_certificates *m290
-    3 validation_context m281 o0
+    1 tls_params m294
+    2 tls_certificates *m293
+    3 validation_context m284 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m287
-    7 validation_context_sds_secret_config m287 o0
-    8 combined_validation_context m284 o0
+    6 tls_certificate_sds_secret_configs *m290
+    7 validation_context_sds_secret_config m290 o0
+    8 combined_validation_context m287 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
     12 validation_context_certificate_provider_instance X o0 d
-    13 custom_handshaker m112
+    13 custom_handshaker m115
     14 tls_certificate_provider_instance X
     15 key_log X
-    16 custom_tls_certificate_selector m112
+    16 custom_tls_certificate_selector m115
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m281 r
-    2 validation_context_sds_secret_config m287 r
+    1 default_validation_context m284 r
+    2 validation_context_sds_secret_config m290 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m283
+    1 common_tls_context m286
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m292 o0
-    5 session_ticket_keys_sds_secret_config m287 o0
+    4 session_ticket_keys m295 o0
+    5 session_ticket_keys_sds_secret_config m290 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
-    8 ocsp_staple_policy e47 defined_only
+    8 ocsp_staple_policy e50 defined_only
     9 full_scan_certs_on_sni_mismatch Wb
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
     M envoy.extensions.transport_sockets.tls.v3.GenericSecret
-    1 secret m56 !
-    2 secrets %m56 !
+    1 secret m59 !
+    2 secrets %m59 !
     M envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig
     1 name s min_len=1
-    2 sds_config m54
+    2 sds_config m57
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m290 o0
-    3 session_ticket_keys m292 o0
-    4 validation_context m281 o0
-    5 generic_secret m286 o0
+    2 tls_certificate m293 o0
+    3 session_ticket_keys m295 o0
+    4 validation_context m284 o0
+    5 generic_secret m289 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
-    1 san_type e48 defined_only not_in=0
-    2 matcher m308 r
+    1 san_type e51 defined_only not_in=0
+    2 matcher m311 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
-    1 certificate_chain m56
-    2 private_key m56 !
-    3 password m56 !
-    4 ocsp_staple m56
-    5 signed_certificate_timestamp *m56
+    1 certificate_chain m59
+    2 private_key m59 !
+    3 password m59 !
+    4 ocsp_staple m59
+    5 signed_certificate_timestamp *m59
     6 private_key_provider X
-    7 watched_directory m114
-    8 pkcs12 m56 !
+    7 watched_directory m117
+    8 pkcs12 m59 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
-    1 tls_minimum_protocol_version e50 defined_only
-    2 tls_maximum_protocol_version e50 defined_only
+    1 tls_minimum_protocol_version e53 defined_only
+    2 tls_maximum_protocol_version e53 defined_only
     3 cipher_suites *s
     4 ecdh_curves *s
     5 signature_algorithms *s
-    6 compliance_policies *e49 max_items=1
+    6 compliance_policies *e52 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
-    1 keys *m56 ! min_items=1
+    1 keys *m59 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m283
+    1 common_tls_context m286
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1796,57 +1817,57 @@ public let envoySchemaTable: StaticString = #"""
     7 auto_sni_san_validation b
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions
     O upstream_protocol_options r
-    1 common_http_protocol_options m80
-    2 upstream_http_protocol_options m113
-    3 explicit_http_config m296 o0
-    4 use_downstream_protocol_config m297 o0
-    5 auto_config m295 o0
-    6 http_filters *m245
-    7 header_validation_config m112
+    1 common_http_protocol_options m83
+    2 upstream_http_protocol_options m116
+    3 explicit_http_config m299 o0
+    4 use_downstream_protocol_config m300 o0
+    5 auto_config m298 o0
+    6 http_filters *m248
+    7 header_validation_config m115
     8 outlier_detection X
     9 request_mirror_policies *X
-    10 hash_policy *m181
-    11 retry_policy m174
+    10 hash_policy *m184
+    11 retry_policy m177
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
-    1 http_protocol_options m75
-    2 http2_protocol_options m78
+    1 http_protocol_options m78
+    2 http2_protocol_options m81
     3 http3_protocol_options X
     4 alternate_protocols_cache_options X
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig
     O protocol_config r
-    1 http_protocol_options m75 o0
-    2 http2_protocol_options m78 o0
+    1 http_protocol_options m78 o0
+    2 http2_protocol_options m81 o0
     3 http3_protocol_options X o0
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig
-    1 http_protocol_options m75
-    2 http2_protocol_options m78
+    1 http_protocol_options m78
+    2 http2_protocol_options m81
     3 http3_protocol_options X
     M envoy.service.discovery.v3.DeltaDiscoveryRequest
-    1 node m89
+    1 node m92
     2 type_url s
     3 resource_names_subscribe *s
     4 resource_names_unsubscribe *s
     5 initial_resource_versions %s
     6 response_nonce s
-    7 error_detail m323
+    7 error_detail m326
     8 resource_locators_subscribe *X
     9 resource_locators_unsubscribe *X
     M envoy.service.discovery.v3.DeltaDiscoveryResponse
     1 system_version_info s
-    2 resources *m302
+    2 resources *m305
     4 type_url s
     5 nonce s
     6 removed_resources *s
-    7 control_plane m55
+    7 control_plane m58
     8 removed_resource_names *X
     9 resource_errors *X
     M envoy.service.discovery.v3.DiscoveryRequest
     1 version_info s
-    2 node m89
+    2 node m92
     3 resource_names *s
     4 type_url s
     5 response_nonce s
-    6 error_detail m323
+    6 error_detail m326
     7 resource_locators *X
     M envoy.service.discovery.v3.DiscoveryResponse
     1 version_info s
@@ -1854,7 +1875,7 @@ public let envoySchemaTable: StaticString = #"""
     3 canary b
     4 type_url s
     5 nonce s
-    6 control_plane m55
+    6 control_plane m58
     7 resource_errors *X
     M envoy.service.discovery.v3.Resource
     1 version s
@@ -1864,18 +1885,18 @@ public let envoySchemaTable: StaticString = #"""
     6 ttl D
     7 cache_control X
     8 resource_name X
-    9 metadata m88
+    9 metadata m91
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m308 min_items=1
+    1 patterns *m311 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m308 o0 r
+    1 path m311 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m306 r
+    1 pattern m309 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m307 o0 d
+    1 google_re2 m310 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1884,16 +1905,16 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m306 o0 r
+    5 safe_regex m309 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
     M envoy.type.tracing.v3.CustomTag
     O type r
     1 tag s min_len=1
-    2 literal m312 o0
-    3 environment m310 o0
-    4 request_header m311 o0
+    2 literal m315 o0
+    3 environment m313 o0
+    4 request_header m314 o0
     5 metadata X o0
     6 value s o0
     M envoy.type.tracing.v3.CustomTag.Environment
@@ -1909,14 +1930,14 @@ public let envoySchemaTable: StaticString = #"""
     2 end d
     M envoy.type.v3.FractionalPercent
     1 numerator u
-    2 denominator e52 defined_only
+    2 denominator e55 defined_only
     M envoy.type.v3.HashPolicy
     O policy_specifier r
-    1 source_ip m316 o0
+    1 source_ip m319 o0
     2 filter_state X o0
     M envoy.type.v3.HashPolicy.SourceIp
     M envoy.type.v3.HttpStatus
-    1 code e53 defined_only not_in=0
+    1 code e56 defined_only not_in=0
     M envoy.type.v3.Int32Range
     1 start i
     2 end i

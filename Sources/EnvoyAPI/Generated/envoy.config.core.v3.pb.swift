@@ -1101,6 +1101,15 @@ public nonisolated struct Envoy_Config_Core_V3_HealthCheck: @unchecked Sendable 
   /// Clears the value of `tlsOptions`. Subsequent reads from it will return its default value.
   public mutating func clearTlsOptions() {_uniqueStorage()._tlsOptions = nil}
 
+  public var transportSocketMatchCriteria: SwiftProtobuf.Google_Protobuf_Struct {
+    get {_storage._transportSocketMatchCriteria ?? SwiftProtobuf.Google_Protobuf_Struct()}
+    set {_uniqueStorage()._transportSocketMatchCriteria = newValue}
+  }
+  /// Returns true if `transportSocketMatchCriteria` has been explicitly set.
+  public var hasTransportSocketMatchCriteria: Bool {_storage._transportSocketMatchCriteria != nil}
+  /// Clears the value of `transportSocketMatchCriteria`. Subsequent reads from it will return its default value.
+  public mutating func clearTransportSocketMatchCriteria() {_uniqueStorage()._transportSocketMatchCriteria = nil}
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_HealthChecker: Sendable {
@@ -3348,6 +3357,7 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message {
     var _alwaysLogHealthCheckFailures: Bool = false
     var _alwaysLogHealthCheckSuccess: Bool = false
     var _tlsOptions: Envoy_Config_Core_V3_HealthCheck.TlsOptions? = nil
+    var _transportSocketMatchCriteria: SwiftProtobuf.Google_Protobuf_Struct? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3378,6 +3388,7 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message {
       _alwaysLogHealthCheckFailures = source._alwaysLogHealthCheckFailures
       _alwaysLogHealthCheckSuccess = source._alwaysLogHealthCheckSuccess
       _tlsOptions = source._tlsOptions
+      _transportSocketMatchCriteria = source._transportSocketMatchCriteria
     }
   }
 
@@ -3464,6 +3475,7 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message {
         case 19: try { try decoder.decodeSingularBoolField(value: &_storage._alwaysLogHealthCheckFailures) }()
         case 20: try { try decoder.decodeSingularMessageField(value: &_storage._initialJitter) }()
         case 21: try { try decoder.decodeSingularMessageField(value: &_storage._tlsOptions) }()
+        case 23: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocketMatchCriteria) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._noTrafficHealthyInterval) }()
         case 25: try { try decoder.decodeRepeatedMessageField(value: &_storage._eventLogger) }()
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._alwaysLogHealthCheckSuccess) }()
@@ -3544,6 +3556,9 @@ nonisolated extension Envoy_Config_Core_V3_HealthCheck: SwiftProtobuf.Message {
       } }()
       try { if let v = _storage._tlsOptions {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
+      } }()
+      try { if let v = _storage._transportSocketMatchCriteria {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
       } }()
       try { if let v = _storage._noTrafficHealthyInterval {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 24)

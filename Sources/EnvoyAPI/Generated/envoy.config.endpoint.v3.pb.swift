@@ -207,6 +207,15 @@ public nonisolated struct Envoy_Config_Endpoint_V3_LocalityLbEndpoints: Sendable
   /// Clears the value of `locality`. Subsequent reads from it will return its default value.
   public mutating func clearLocality() {self._locality = nil}
 
+  public var metadata: Envoy_Config_Core_V3_Metadata {
+    get {_metadata ?? Envoy_Config_Core_V3_Metadata()}
+    set {_metadata = newValue}
+  }
+  /// Returns true if `metadata` has been explicitly set.
+  public var hasMetadata: Bool {self._metadata != nil}
+  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
+  public mutating func clearMetadata() {self._metadata = nil}
+
   public var lbEndpoints: [Envoy_Config_Endpoint_V3_LbEndpoint] = []
 
   public var lbConfig: Envoy_Config_Endpoint_V3_LocalityLbEndpoints.OneOf_LbConfig? = nil
@@ -261,6 +270,7 @@ public nonisolated struct Envoy_Config_Endpoint_V3_LocalityLbEndpoints: Sendable
   public init() {}
 
   fileprivate var _locality: Envoy_Config_Core_V3_Locality? = nil
+  fileprivate var _metadata: Envoy_Config_Core_V3_Metadata? = nil
   fileprivate var _loadBalancingWeight: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
 }
 
@@ -509,6 +519,7 @@ nonisolated extension Envoy_Config_Endpoint_V3_LocalityLbEndpoints: SwiftProtobu
           self.lbConfig = .ledsClusterLocalityConfig(v)
         }
       }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._metadata) }()
       default: break
       }
     }
@@ -542,6 +553,9 @@ nonisolated extension Envoy_Config_Endpoint_V3_LocalityLbEndpoints: SwiftProtobu
     }()
     case nil: break
     }
+    try { if let v = self._metadata {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 }

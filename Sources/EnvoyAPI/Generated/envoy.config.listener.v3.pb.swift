@@ -87,49 +87,62 @@ public nonisolated struct Envoy_Config_Listener_V3_Filter: Sendable {
   public init() {}
 }
 
-public nonisolated struct Envoy_Config_Listener_V3_FilterChain: Sendable {
+public nonisolated struct Envoy_Config_Listener_V3_FilterChain: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   public var filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch {
-    get {_filterChainMatch ?? Envoy_Config_Listener_V3_FilterChainMatch()}
-    set {_filterChainMatch = newValue}
+    get {_storage._filterChainMatch ?? Envoy_Config_Listener_V3_FilterChainMatch()}
+    set {_uniqueStorage()._filterChainMatch = newValue}
   }
   /// Returns true if `filterChainMatch` has been explicitly set.
-  public var hasFilterChainMatch: Bool {self._filterChainMatch != nil}
+  public var hasFilterChainMatch: Bool {_storage._filterChainMatch != nil}
   /// Clears the value of `filterChainMatch`. Subsequent reads from it will return its default value.
-  public mutating func clearFilterChainMatch() {self._filterChainMatch = nil}
+  public mutating func clearFilterChainMatch() {_uniqueStorage()._filterChainMatch = nil}
 
-  public var filters: [Envoy_Config_Listener_V3_Filter] = []
+  public var filters: [Envoy_Config_Listener_V3_Filter] {
+    get {_storage._filters}
+    set {_uniqueStorage()._filters = newValue}
+  }
+
+  public var metadata: Envoy_Config_Core_V3_Metadata {
+    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
+    set {_uniqueStorage()._metadata = newValue}
+  }
+  /// Returns true if `metadata` has been explicitly set.
+  public var hasMetadata: Bool {_storage._metadata != nil}
+  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
+  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
 
   public var transportSocket: Envoy_Config_Core_V3_TransportSocket {
-    get {_transportSocket ?? Envoy_Config_Core_V3_TransportSocket()}
-    set {_transportSocket = newValue}
+    get {_storage._transportSocket ?? Envoy_Config_Core_V3_TransportSocket()}
+    set {_uniqueStorage()._transportSocket = newValue}
   }
   /// Returns true if `transportSocket` has been explicitly set.
-  public var hasTransportSocket: Bool {self._transportSocket != nil}
+  public var hasTransportSocket: Bool {_storage._transportSocket != nil}
   /// Clears the value of `transportSocket`. Subsequent reads from it will return its default value.
-  public mutating func clearTransportSocket() {self._transportSocket = nil}
+  public mutating func clearTransportSocket() {_uniqueStorage()._transportSocket = nil}
 
   public var transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration {
-    get {_transportSocketConnectTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
-    set {_transportSocketConnectTimeout = newValue}
+    get {_storage._transportSocketConnectTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
+    set {_uniqueStorage()._transportSocketConnectTimeout = newValue}
   }
   /// Returns true if `transportSocketConnectTimeout` has been explicitly set.
-  public var hasTransportSocketConnectTimeout: Bool {self._transportSocketConnectTimeout != nil}
+  public var hasTransportSocketConnectTimeout: Bool {_storage._transportSocketConnectTimeout != nil}
   /// Clears the value of `transportSocketConnectTimeout`. Subsequent reads from it will return its default value.
-  public mutating func clearTransportSocketConnectTimeout() {self._transportSocketConnectTimeout = nil}
+  public mutating func clearTransportSocketConnectTimeout() {_uniqueStorage()._transportSocketConnectTimeout = nil}
 
-  public var name: String = String()
+  public var name: String {
+    get {_storage._name}
+    set {_uniqueStorage()._name = newValue}
+  }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
 
-  fileprivate var _filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch? = nil
-  fileprivate var _transportSocket: Envoy_Config_Core_V3_TransportSocket? = nil
-  fileprivate var _transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct Envoy_Config_Listener_V3_FilterChainMatch: Sendable {
@@ -267,6 +280,15 @@ public nonisolated struct Envoy_Config_Listener_V3_Listener: @unchecked Sendable
   public var hasPerConnectionBufferLimitBytes: Bool {_storage._perConnectionBufferLimitBytes != nil}
   /// Clears the value of `perConnectionBufferLimitBytes`. Subsequent reads from it will return its default value.
   public mutating func clearPerConnectionBufferLimitBytes() {_uniqueStorage()._perConnectionBufferLimitBytes = nil}
+
+  public var metadata: Envoy_Config_Core_V3_Metadata {
+    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
+    set {_uniqueStorage()._metadata = newValue}
+  }
+  /// Returns true if `metadata` has been explicitly set.
+  public var hasMetadata: Bool {_storage._metadata != nil}
+  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
+  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
 
   public var deprecatedV1: Envoy_Config_Listener_V3_Listener.DeprecatedV1 {
     get {_storage._deprecatedV1 ?? Envoy_Config_Listener_V3_Listener.DeprecatedV1()}
@@ -683,42 +705,84 @@ nonisolated extension Envoy_Config_Listener_V3_Filter: SwiftProtobuf.Message {
 nonisolated extension Envoy_Config_Listener_V3_FilterChain: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".FilterChain"
 
+  fileprivate class _StorageClass {
+    var _filterChainMatch: Envoy_Config_Listener_V3_FilterChainMatch? = nil
+    var _filters: [Envoy_Config_Listener_V3_Filter] = []
+    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
+    var _transportSocket: Envoy_Config_Core_V3_TransportSocket? = nil
+    var _transportSocketConnectTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
+    var _name: String = String()
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _filterChainMatch = source._filterChainMatch
+      _filters = source._filters
+      _metadata = source._metadata
+      _transportSocket = source._transportSocket
+      _transportSocketConnectTimeout = source._transportSocketConnectTimeout
+      _name = source._name
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularMessageField(value: &self._filterChainMatch) }()
-      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.filters) }()
-      case 6: try { try decoder.decodeSingularMessageField(value: &self._transportSocket) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self.name) }()
-      case 9: try { try decoder.decodeSingularMessageField(value: &self._transportSocketConnectTimeout) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularMessageField(value: &_storage._filterChainMatch) }()
+        case 3: try { try decoder.decodeRepeatedMessageField(value: &_storage._filters) }()
+        case 5: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocket) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._name) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._transportSocketConnectTimeout) }()
+        default: break
+        }
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    try { if let v = self._filterChainMatch {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
-    } }()
-    if !self.filters.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.filters, fieldNumber: 3)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      try { if let v = _storage._filterChainMatch {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+      } }()
+      if !_storage._filters.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._filters, fieldNumber: 3)
+      }
+      try { if let v = _storage._metadata {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
+      try { if let v = _storage._transportSocket {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+      if !_storage._name.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._name, fieldNumber: 7)
+      }
+      try { if let v = _storage._transportSocketConnectTimeout {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+      } }()
     }
-    try { if let v = self._transportSocket {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    } }()
-    if !self.name.isEmpty {
-      try visitor.visitSingularStringField(value: self.name, fieldNumber: 7)
-    }
-    try { if let v = self._transportSocketConnectTimeout {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 }
@@ -794,6 +858,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
     var _useOriginalDst: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _defaultFilterChain: Envoy_Config_Listener_V3_FilterChain? = nil
     var _perConnectionBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
     var _deprecatedV1: Envoy_Config_Listener_V3_Listener.DeprecatedV1? = nil
     var _drainType: Envoy_Config_Listener_V3_Listener.DrainType = .default
     var _listenerFilters: [Envoy_Config_Listener_V3_ListenerFilter] = []
@@ -830,6 +895,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
       _useOriginalDst = source._useOriginalDst
       _defaultFilterChain = source._defaultFilterChain
       _perConnectionBufferLimitBytes = source._perConnectionBufferLimitBytes
+      _metadata = source._metadata
       _deprecatedV1 = source._deprecatedV1
       _drainType = source._drainType
       _listenerFilters = source._listenerFilters
@@ -871,6 +937,7 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
         case 3: try { try decoder.decodeRepeatedMessageField(value: &_storage._filterChains) }()
         case 4: try { try decoder.decodeSingularMessageField(value: &_storage._useOriginalDst) }()
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._perConnectionBufferLimitBytes) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._deprecatedV1) }()
         case 8: try { try decoder.decodeSingularEnumField(value: &_storage._drainType) }()
         case 9: try { try decoder.decodeRepeatedMessageField(value: &_storage._listenerFilters) }()
@@ -918,6 +985,9 @@ nonisolated extension Envoy_Config_Listener_V3_Listener: SwiftProtobuf.Message {
       } }()
       try { if let v = _storage._perConnectionBufferLimitBytes {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      } }()
+      try { if let v = _storage._metadata {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
       } }()
       try { if let v = _storage._deprecatedV1 {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 7)

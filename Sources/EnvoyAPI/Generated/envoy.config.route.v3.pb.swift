@@ -938,6 +938,15 @@ public nonisolated struct Envoy_Config_Route_V3_Route: @unchecked Sendable {
     set {_uniqueStorage()._action = .nonForwardingAction(newValue)}
   }
 
+  public var metadata: Envoy_Config_Core_V3_Metadata {
+    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
+    set {_uniqueStorage()._metadata = newValue}
+  }
+  /// Returns true if `metadata` has been explicitly set.
+  public var hasMetadata: Bool {_storage._metadata != nil}
+  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
+  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
+
   public var decorator: Envoy_Config_Route_V3_Decorator {
     get {_storage._decorator ?? Envoy_Config_Route_V3_Decorator()}
     set {_uniqueStorage()._decorator = newValue}
@@ -1925,6 +1934,15 @@ public nonisolated struct Envoy_Config_Route_V3_VirtualHost: @unchecked Sendable
   public var hasRequestBodyBufferLimit: Bool {_storage._requestBodyBufferLimit != nil}
   /// Clears the value of `requestBodyBufferLimit`. Subsequent reads from it will return its default value.
   public mutating func clearRequestBodyBufferLimit() {_uniqueStorage()._requestBodyBufferLimit = nil}
+
+  public var metadata: Envoy_Config_Core_V3_Metadata {
+    get {_storage._metadata ?? Envoy_Config_Core_V3_Metadata()}
+    set {_uniqueStorage()._metadata = newValue}
+  }
+  /// Returns true if `metadata` has been explicitly set.
+  public var hasMetadata: Bool {_storage._metadata != nil}
+  /// Clears the value of `metadata`. Subsequent reads from it will return its default value.
+  public mutating func clearMetadata() {_uniqueStorage()._metadata = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3205,6 +3223,7 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message {
     var _name: String = String()
     var _match: Envoy_Config_Route_V3_RouteMatch? = nil
     var _action: Envoy_Config_Route_V3_Route.OneOf_Action?
+    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
     var _decorator: Envoy_Config_Route_V3_Decorator? = nil
     var _typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
     var _requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
@@ -3228,6 +3247,7 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message {
       _name = source._name
       _match = source._match
       _action = source._action
+      _metadata = source._metadata
       _decorator = source._decorator
       _typedPerFilterConfig = source._typedPerFilterConfig
       _requestHeadersToAdd = source._requestHeadersToAdd
@@ -3283,6 +3303,7 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message {
             _storage._action = .redirect(v)
           }
         }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._decorator) }()
         case 7: try {
           var v: Envoy_Config_Route_V3_DirectResponseAction?
@@ -3359,6 +3380,9 @@ nonisolated extension Envoy_Config_Route_V3_Route: SwiftProtobuf.Message {
       }()
       default: break
       }
+      try { if let v = _storage._metadata {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
       try { if let v = _storage._decorator {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
       } }()
@@ -4430,6 +4454,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message {
     var _includeIsTimeoutRetryHeader: Bool = false
     var _perRequestBufferLimitBytes: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
     var _requestBodyBufferLimit: SwiftProtobuf.Google_Protobuf_UInt64Value? = nil
+    var _metadata: Envoy_Config_Core_V3_Metadata? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4457,6 +4482,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message {
       _includeIsTimeoutRetryHeader = source._includeIsTimeoutRetryHeader
       _perRequestBufferLimitBytes = source._perRequestBufferLimitBytes
       _requestBodyBufferLimit = source._requestBodyBufferLimit
+      _metadata = source._metadata
     }
   }
 
@@ -4491,6 +4517,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message {
         case 18: try { try decoder.decodeSingularMessageField(value: &_storage._perRequestBufferLimitBytes) }()
         case 19: try { try decoder.decodeSingularBoolField(value: &_storage._includeAttemptCountInResponse) }()
         case 23: try { try decoder.decodeSingularBoolField(value: &_storage._includeIsTimeoutRetryHeader) }()
+        case 24: try { try decoder.decodeSingularMessageField(value: &_storage._metadata) }()
         case 25: try { try decoder.decodeSingularMessageField(value: &_storage._requestBodyBufferLimit) }()
         default: break
         }
@@ -4552,6 +4579,9 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message {
       if _storage._includeIsTimeoutRetryHeader != false {
         try visitor.visitSingularBoolField(value: _storage._includeIsTimeoutRetryHeader, fieldNumber: 23)
       }
+      try { if let v = _storage._metadata {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+      } }()
       try { if let v = _storage._requestBodyBufferLimit {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
       } }()

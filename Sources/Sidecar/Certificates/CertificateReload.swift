@@ -28,6 +28,8 @@ final class CertificateReload: TimerTarget {
     private let loop: EventLoop
     private var followed: [TLSContextOwner: Followed] = [:]
     private var nextOrder = 0
+    /// The greatest transport that a cluster of them ever had.
+    private var lastTransport: TransportIndex = 0
     /// The watch's number of each place.
     private var numbers: [WatchedPlace: Int] = [:]
     private let inUse: CertificatesInUse
@@ -99,6 +101,7 @@ final class CertificateReload: TimerTarget {
             for source in sources.sources {
                 let places = source.places.compactMap { numbers[sources.places[$0].place] }
                 followed[source.owner] = Followed(source: source, places: places, order: nextOrder)
+                if case .cluster(_, let transport) = source.owner { lastTransport = max(lastTransport, transport) }
                 nextOrder += 1
             }
             for (subscription, secret) in sources.fileSecrets {
@@ -168,6 +171,11 @@ final class CertificateReload: TimerTarget {
         // Most have none.
         let known = owners.filter { followed.removeValue(forKey: $0) != nil }
         if !known.isEmpty { forgetUnused() }
+    }
+
+    /// The same for all transports of clusters.
+    func remove(clusters names: [String]) {
+        remove(names.flatMap { name in (0...lastTransport).map { .cluster(name, transport: $0) } })
     }
 
     /// Reads all files now, whether they have changed or not. Returns how many there are.

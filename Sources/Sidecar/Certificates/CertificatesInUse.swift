@@ -81,7 +81,7 @@ final class CertificatesInUse {
     /// nil: plain text, or nobody of this configuration.
     func context(of owner: TLSContextOwner) -> TLSContextSpec? {
         switch owner {
-        case .cluster(let name): return clusters.tlsContext(ofCluster: name)
+        case .cluster(let name, let transport): return clusters.tlsContext(ofCluster: name, for: transport)
         case .filterChain(let name, let chain):
             for listener in listeners.reversed() where listener.name == name {
                 if let found = listener.chains.first(where: { $0.chain == chain }) { return found.context }
@@ -94,7 +94,7 @@ final class CertificatesInUse {
     /// context can be made of it.
     func replace(_ context: TLSContextSpec, of owner: TLSContextOwner) throws(TLSConfigurationError) {
         switch owner {
-        case .cluster(let name): try clusters.replaceTLS(context, ofCluster: name)
+        case .cluster(let name, let transport): try clusters.replaceTLS(context, ofCluster: name, for: transport)
         case .filterChain(let name, let chain):
             for index in listeners.indices where listeners[index].name == name {
                 for place in listeners[index].chains.indices where listeners[index].chains[place].chain == chain {
@@ -108,7 +108,8 @@ final class CertificatesInUse {
     /// As a person calls it: `listener 'main'`, `cluster 'app'`.
     func name(of owner: TLSContextOwner) -> String {
         switch owner {
-        case .cluster(let name): "cluster '\(name)'"
+        case .cluster(let name, 0): "cluster '\(name)'"
+        case .cluster(let name, let transport): "cluster '\(name)', transport_socket_matches[\(transport - 1)]"
         case .filterChain(let listener, _): "listener '\(listener)'"
         }
     }
@@ -116,7 +117,7 @@ final class CertificatesInUse {
     /// Where replacements are counted; nil: nobody of this configuration.
     func updateStats(of owner: TLSContextOwner) -> TLSUpdateStats? {
         switch owner {
-        case .cluster(let name): clusters.tlsUpdateStats(ofCluster: name)
+        case .cluster(let name, _): clusters.tlsUpdateStats(ofCluster: name)
         case .filterChain(let listener, _):
             listeners.first { $0.name == listener }.map {
                 TLSUpdateStats(cells: $0.cells, prefix: $0.statPrefix + "server_")

@@ -7,7 +7,7 @@ import Metrics
 final class ClusterUpdates: CollectionUpdates<ClusterSpec> {
     private let clusters: ClusterDirectory
     /// The clusters that were put in the update that is being taken, and from what their TLS contexts are made again.
-    private var fresh: [(owner: TLSContextOwner, sources: TLSContextSources)] = []
+    private var fresh: [(cluster: String, sources: TLSContextSources)] = []
     private let reloads: Counter
     private let reloadTime: Gauge
 
@@ -32,20 +32,20 @@ final class ClusterUpdates: CollectionUpdates<ClusterSpec> {
         } catch {
             return .refused("\(error)")
         }
-        fresh.append((.cluster(read.name), read.tls))
+        fresh.append((read.name, read.tls))
         desk.reader.clusterNames.insert(read.name)
         return .taken
     }
 
     override func drop(_ name: String) {
-        secrets.follow([], of: [.cluster(name)])
+        secrets.follow([], ofClusters: [name])
         clusters.remove(name)
         desk.reader.clusterNames.remove(name)
     }
 
     override func updated(put: [String], gone: Set<String>) {
         guard !put.isEmpty || !gone.isEmpty else { return }
-        if !fresh.isEmpty { secrets.follow(fresh.map(\.sources), of: fresh.map(\.owner)) }
+        if !fresh.isEmpty { secrets.follow(fresh.map(\.sources), ofClusters: fresh.map(\.cluster)) }
         fresh = []
         reloads.increment()
         reloadTime.set(desk.loop.wallNow.unixNanoseconds / 1_000_000)

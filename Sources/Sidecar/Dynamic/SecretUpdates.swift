@@ -99,10 +99,10 @@ final class SecretUpdates {
         checkAnswered()
     }
 
-    /// The files and secrets behind these TLS contexts count from now on; of others of these owners none do.
-    func follow(_ sources: [TLSContextSources], of owners: [TLSContextOwner]) {
+    /// The files and secrets behind these TLS contexts count from now on; of others of these clusters none do.
+    func follow(_ sources: [TLSContextSources], ofClusters names: [String]) {
         guard let reload = reload() else { return }
-        reload.remove(owners)
+        reload.remove(clusters: names)
         let some = sources.filter { !$0.sources.isEmpty }
         if !some.isEmpty { reload.add(some) }
     }

@@ -123,6 +123,7 @@ final class ScriptedCluster: RequestCluster {
 
     let name: String
     var spec: ClusterSpec
+    var metadata: Metadata? { spec.metadata }
     let stats: ClusterStats
     let loop: EventLoop
     var mode = Mode.connected

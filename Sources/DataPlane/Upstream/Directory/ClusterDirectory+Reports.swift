@@ -31,23 +31,30 @@ extension ClusterDirectory {
     // MARK: - Certificates
 
     /// The TLS contexts of all clusters that have one, as they are now, in the order in which these came.
-    public var tlsContexts: [TLSContextSpec] { (ordered + warming.values).compactMap(\.tls) }
+    public var tlsContexts: [TLSContextSpec] { (ordered + warming.values).flatMap { $0.allTLS.compactMap { $0 } } }
 
-    /// What a cluster connects with, or will when it is warm; nil: plain text, or no such cluster.
-    public func tlsContext(ofCluster name: String) -> TLSContextSpec? { newest(name)?.tls }
+    /// What a cluster connects with by a transport, or will when it is warm; nil: plain text, or no such cluster.
+    public func tlsContext(ofCluster name: String, for transport: TransportIndex = 0) -> TLSContextSpec? {
+        newest(name)?.tls(of: transport)
+    }
 
-    /// Connections that a cluster makes from now on use this context, and `/certs` and the gauges show it. One that is being
-    /// replaced goes on with what it has until the new one is warm. Throws, and changes nothing, where no context can be
-    /// made of it.
-    public func replaceTLS(_ tls: TLSContextSpec, ofCluster name: String) throws(TLSConfigurationError) {
-        guard let entry = newest(name), entry.tls != nil else { return }
-        let parcels = try makeParcels(tls)
-        entry.replaceTLS(tls, cells: cells)
+    /// Connections that a cluster makes from now on by a transport use this context, and `/certs` and the gauges show it. One
+    /// that is being replaced goes on with what it has until the new one is warm. Throws, and changes nothing, where no
+    /// context can be made of it.
+    public func replaceTLS(
+        _ tls: TLSContextSpec, ofCluster name: String, for transport: TransportIndex = 0
+    ) throws(TLSConfigurationError) {
+        guard let entry = newest(name), entry.tls(of: transport) != nil else { return }
         if warming[name] === entry {
-            entry.parcels = parcels
+            var all = entry.allTLS
+            all[Int(transport)] = tls
+            entry.parcels = try makeParcels(all)
         } else {
-            for (port, parcel) in zip(ports, parcels) { port.send(parcel, of: entry.shared) }
+            for (port, parcel) in zip(ports, try makeParcels([tls])) {
+                port.send(parcel, for: transport, of: entry.shared)
+            }
         }
+        entry.replaceTLS(tls, for: transport, cells: cells)
     }
 
     private func newest(_ name: String) -> ClusterEntry? { warming[name] ?? active[name] }

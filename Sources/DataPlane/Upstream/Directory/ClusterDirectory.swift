@@ -116,7 +116,7 @@ public final class ClusterDirectory {
         precondition(ports.count < workers, "more workers than announced")
         let port = ClusterSetPort(mailbox: mailbox)
         let seed = ClusterSeed(
-            workerIndex: ports.count, clusters: ordered.map { ($0.shared, $0.hosts, $0.tls) }, port: port)
+            workerIndex: ports.count, clusters: ordered.map { ($0.shared, $0.hosts, $0.allTLS) }, port: port)
         ports.append(port)
         return seed
     }
@@ -135,7 +135,7 @@ public final class ClusterDirectory {
         if known?.isAddedByAPI == false { return false }
         let parcels: [TLSContextParcel]
         do throws(TLSConfigurationError) {
-            parcels = try spec.tls.map(makeParcels) ?? []
+            parcels = try makeParcels(spec.allTLS)
         } catch {
             throw .tls(error)
         }
@@ -171,9 +171,10 @@ public final class ClusterDirectory {
         return true
     }
 
-    /// One for each worker.
-    func makeParcels(_ tls: TLSContextSpec) throws(TLSConfigurationError) -> [TLSContextParcel] {
+    /// One for each worker; none where all is plain text.
+    func makeParcels(_ tls: [TLSContextSpec?]) throws(TLSConfigurationError) -> [TLSContextParcel] {
         var parcels: [TLSContextParcel] = []
+        if tls.allSatisfy({ $0 == nil }) { return parcels }
         for _ in ports { parcels.append(try TLSContextParcel(tls)) }
         return parcels
     }

@@ -148,7 +148,8 @@ extension ClusterEntry {
             for endpoint in group.endpoints {
                 guard case .socket(let address) = endpoint.address, wanted[address] == nil else { continue }
                 wanted[address] = Source(
-                    endpoint: endpoint, locality: group.locality, priority: group.priority, port: 0)
+                    endpoint: endpoint, locality: group.locality, priority: group.priority,
+                    localityMetadata: group.metadata, port: 0)
                 order.append(address)
             }
         }
@@ -191,7 +192,8 @@ extension ClusterEntry {
             host.hostname == source.endpoint.hostname && host.weight == max(1, source.endpoint.weight)
             && host.priority == source.priority && host.locality == source.locality
             && host.checkSettings == source.endpoint.healthCheck && host.hashKey == source.endpoint.hashKey
-        return isSame ? host : makeHost(source, host.address, state: host.state)
+            && host.metadata == source.endpoint.metadata && host.localityMetadata == source.localityMetadata
+        return isSame ? host : makeHost(source, host.address, state: host.state, known: host)
     }
 
     /// The endpoints as they were assigned, for another cluster with the same subscription: its source will not repeat them.
@@ -207,15 +209,19 @@ extension ClusterEntry {
             endpoint.weight = host.weight
             endpoint.healthCheck = host.checkSettings
             endpoint.hashKey = host.hashKey
+            endpoint.metadata = host.metadata
             let flags = host.healthFlags
             if flags.contains(.degradedEDSHealth) { endpoint.health = .degraded }
             if flags.contains(.edsStatusDraining) { endpoint.health = .draining }
             if flags.contains(.failedEDSHealth) { endpoint.health = .unhealthy }
             let last = assignment.groups.last
-            if last?.locality != host.locality || last?.priority != host.priority {
+            if last?.locality != host.locality || last?.priority != host.priority
+                || last?.metadata != host.localityMetadata
+            {
                 var group = LocalityEndpointsSpec(endpoints: [])
                 group.locality = host.locality
                 group.priority = host.priority
+                group.metadata = host.localityMetadata
                 group.weight =
                     localityWeights[LocalityPlace(priority: host.priority, locality: host.locality)] ?? 0
                 assignment.groups.append(group)
@@ -227,13 +233,18 @@ extension ClusterEntry {
 
     // MARK: - Hosts
 
-    private func makeHost(_ source: Source, _ address: SocketAddress, state: HostState) -> Host {
+    private func makeHost(
+        _ source: Source, _ address: SocketAddress, state: HostState, known: Host? = nil
+    ) -> Host {
         var hostname = source.endpoint.hostname
         if hostname.isEmpty, case .name(let name, _) = source.endpoint.address { hostname = name }
         return Host(
             address: address, hostname: hostname, locality: source.locality, weight: source.endpoint.weight,
-            priority: source.priority,
-            rare: HostRarities(check: source.endpoint.healthCheck, hashKey: source.endpoint.hashKey), state: state)
+            priority: source.priority, transport: chooseTransport(source, known), metadata: source.endpoint.metadata,
+            rare: HostRarities(
+                check: source.endpoint.healthCheck, hashKey: source.endpoint.hashKey,
+                localityMetadata: source.localityMetadata),
+            state: state)
     }
 
     private func newState(_ endpoint: EndpointSpec) -> HostState {

@@ -9,6 +9,7 @@ final class ClusterEntry {
         var endpoint: EndpointSpec
         var locality: Locality
         var priority: Int
+        var localityMetadata: Metadata?
         var refresher: NameRefresher?
         var port: UInt16
     }
@@ -21,7 +22,9 @@ final class ClusterEntry {
     let outliers: OutlierDetector?
     var hosts = HostSet([])
     /// In place of the spec's, since certificates have changed.
-    @Rare private var replacedTLS: TLSContextSpec?
+    @Rare private var replacedTLS: [TransportIndex: TLSContextSpec]?
+    /// Where it has several transports.
+    private let matches: TransportMatchStats?
     /// What workers get with it when it is warm: one for each, if it has TLS.
     var parcels: [TLSContextParcel] = []
     var sources: [Source] = []
@@ -60,6 +63,7 @@ final class ClusterEntry {
         hold = cells.store.makeHold()
         let (cells, names) = (cells.held(by: hold), names.held(by: hold))
         stats = DirectoryStats(cells: cells, names: names, shared: shared)
+        matches = TransportMatchStats(shared, cells)
         outliers = shared.outliers.map { watch in
             OutlierDetector(
                 shared, watch: watch, loop: loop, stats: OutlierStats(cells, cluster: shared.statName),
@@ -72,7 +76,8 @@ final class ClusterEntry {
         for group in shared.spec.endpoints {
             for endpoint in group.endpoints {
                 var source = Source(
-                    endpoint: endpoint, locality: group.locality, priority: group.priority, port: 0)
+                    endpoint: endpoint, locality: group.locality, priority: group.priority,
+                    localityMetadata: group.metadata, port: 0)
                 if case .name(let name, let port) = endpoint.address, let resolver {
                     source.port = port
                     source.refresher = NameRefresher(
@@ -134,13 +139,31 @@ final class ClusterEntry {
             : "no endpoints from the control plane yet; serving without hosts"
     }
 
-    /// The TLS context that connections are made with, if the cluster has one.
-    var tls: TLSContextSpec? { replacedTLS ?? shared.spec.tls }
+    /// The TLS context that connections by a transport are made with, if it has one.
+    func tls(of transport: TransportIndex) -> TLSContextSpec? {
+        replacedTLS?[transport] ?? shared.spec.tls(of: transport)
+    }
 
-    func replaceTLS(_ tls: TLSContextSpec, cells: StatCells) {
-        replacedTLS = tls
-        checker?.replaceTLS(tls)
-        stats.publishExpirations(of: tls, cells: cells.held(by: hold), cluster: shared.statName)
+    /// The same by transport.
+    var allTLS: [TLSContextSpec?] {
+        (0..<shared.spec.transportCount).map { tls(of: TransportIndex(truncatingIfNeeded: $0)) }
+    }
+
+    func replaceTLS(_ tls: TLSContextSpec, for transport: TransportIndex, cells: StatCells) {
+        replacedTLS = (replacedTLS ?? [:]).merging([transport: tls]) { $1 }
+        checker?.replaceTLS(tls, for: transport)
+        stats.publishExpirations(of: allTLS, cells: cells.held(by: hold), cluster: shared.statName)
+    }
+
+    /// By which transport a host of an endpoint is spoken to; counted where that was not known.
+    func chooseTransport(_ source: Source, _ known: Host?) -> TransportIndex {
+        guard let matches else { return 0 }
+        if let known, known.metadata == source.endpoint.metadata, known.localityMetadata == source.localityMetadata {
+            return known.transport
+        }
+        let transport = shared.spec.transport(of: source.endpoint.metadata, locality: source.localityMetadata)
+        matches.count(transport)
+        return transport
     }
 
     /// Where changes of the context are counted.

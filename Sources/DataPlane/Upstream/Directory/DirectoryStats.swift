@@ -38,7 +38,7 @@ final class DirectoryStats {
         assignments = shared.spec.discovery == .eds ? AssignmentStats(cells, prefix: prefix) : nil
         for name in ClusterStats.alwaysZero { _ = names.counter(prefix + name) }
         // Stays 0: extensions that would not fit are refused with the file.
-        if shared.spec.proxyProtocol != nil {
+        if shared.spec.usesProxyProtocol {
             _ = names.counter(prefix + "upstream.proxyprotocol.v2_tlvs_exceed_max_length")
         }
         if shared.originalDestinations != nil { _ = OriginalDestinationPlaces.counters(names, cluster: cluster) }
@@ -54,16 +54,17 @@ final class DirectoryStats {
         _ = ClusterStats(
             cells: names, cluster: cluster, trackTimeoutBudgets: shared.spec.trackTimeoutBudgets,
             trackSizes: shared.spec.trackRequestResponseSizes)
-        if let tls = shared.spec.tls {
+        if shared.spec.allTLS.contains(where: { $0 != nil }) {
             _ = TLSStats(cells: names, prefix: prefix + "ssl.")
             TLSStats.showSecretUpdates(cells: cells, prefix: prefix + "client_")
-            firstExpiration = TLSStats.publishExpirations(of: [tls], cells: cells, prefix: prefix + "ssl.")
+            publishExpirations(of: shared.spec.allTLS, cells: cells, cluster: cluster)
         }
     }
 
     /// The cluster's certificates are these from now on.
-    func publishExpirations(of tls: TLSContextSpec, cells: StatCells, cluster: String) {
-        firstExpiration = TLSStats.publishExpirations(of: [tls], cells: cells, prefix: "cluster.\(cluster).ssl.")
+    func publishExpirations(of tls: [TLSContextSpec?], cells: StatCells, cluster: String) {
+        firstExpiration = TLSStats.publishExpirations(
+            of: tls.compactMap { $0 }, cells: cells, prefix: "cluster.\(cluster).ssl.")
     }
 
     func setMembership(_ hosts: HostSet) {

@@ -8,7 +8,7 @@ public final class GRPCUpstream {
     let stats: ClusterStats
     let loop: EventLoop
     private unowned let directory: ClusterDirectory
-    private var tlsInUse: TLSContextSpec?
+    private var tlsInUse: [TLSContextSpec?]
     private var turn: Int
 
     /// Probes on a silent connection: a call may be silent for hours, and a peer that is gone has to be found out within
@@ -25,7 +25,7 @@ public final class GRPCUpstream {
         stats = ClusterStats(cells: cells, cluster: cluster.statName)
         loop = directory.loop
         self.directory = directory
-        tlsInUse = cluster.spec.tls
+        tlsInUse = cluster.spec.allTLS
         // Many proxies start at once, and are not to meet at the same host.
         var random = FastRandom()
         turn = Int(random.below(1 << 20))
@@ -45,10 +45,13 @@ public final class GRPCUpstream {
             stats.cxNoneHealthy.increment()
             return nil
         }
-        let now = directory.tlsContext(ofCluster: name)
-        if now != tlsInUse, let now {
-            tlsInUse = now
-            connector.replaceTLS(now)
+        for transport in tlsInUse.indices {
+            let index = TransportIndex(truncatingIfNeeded: transport)
+            guard let now = directory.tlsContext(ofCluster: name, for: index), now != tlsInUse[transport] else {
+                continue
+            }
+            tlsInUse[transport] = now
+            connector.replaceTLS(now, for: index)
         }
         return GRPCStream(spec, to: host, self, owner: owner)
     }

@@ -18,8 +18,10 @@ final class CheckAsking {
     let responseOptions: HTTP1Options
     /// `request_headers_to_add` and the like.
     private let mutations: HeaderMutations?
+    private let matches: TransportMatchStats?
 
     init(_ spec: HealthCheckSpec, cluster: ClusterShared, loop: EventLoop, cells: StatCells, stats: HealthCheckStats) {
+        matches = TransportMatchStats(cluster, cells)
         self.spec = spec
         self.cluster = cluster
         self.loop = loop
@@ -38,18 +40,28 @@ final class CheckAsking {
             }
     }
 
-    /// Connections that are opened from now on are made with this: certificates have changed.
-    func replaceTLS(_ spec: TLSContextSpec) { connector.replaceTLS(spec) }
+    /// Connections that are opened from now on by a transport are made with this: certificates have changed.
+    func replaceTLS(_ tls: TLSContextSpec, for transport: TransportIndex) {
+        connector.replaceTLS(tls, for: transport)
+    }
 
     /// Begins to connect to a host.
     func connect(to host: Host, delegate: any ConnectionDelegate) -> HostConnector.Outcome {
-        connector.connect(
-            to: host, at: host.checkAddress(altPort: spec.altPort), alpn: spec.alpn, delegate: delegate)
+        countMatch()
+        return connector.connect(
+            to: host, at: host.checkAddress(altPort: spec.altPort), alpn: spec.alpn, by: spec.transport,
+            delegate: delegate)
     }
 
     func http2Line(to host: Host, owner: HostLineOwner) -> HTTP2Line {
-        HTTP2Line(
-            connector, to: host, at: host.checkAddress(altPort: spec.altPort), alpn: spec.alpn, owner: owner)
+        countMatch()
+        return HTTP2Line(
+            connector, to: host, at: host.checkAddress(altPort: spec.altPort), alpn: spec.alpn, by: spec.transport,
+            owner: owner)
+    }
+
+    private func countMatch() {
+        if let transport = spec.transport { matches?.count(transport) }
     }
 
     // MARK: - Requests
@@ -67,7 +79,8 @@ final class CheckAsking {
         FixedBytes(path).withView { head.setPath($0) }
         FixedBytes(self.authority(of: host, authority)).withView { head.setAuthority($0) }
         _ = head.setScheme(
-            cluster.spec.tls == nil ? ByteView("http" as StaticString) : ByteView("https" as StaticString))
+            cluster.spec.tls(of: spec.transport ?? host.transport) == nil
+                ? ByteView("http" as StaticString) : ByteView("https" as StaticString))
         return head
     }
 

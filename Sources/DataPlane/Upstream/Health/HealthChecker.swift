@@ -78,7 +78,7 @@ final class HealthChecker {
     }
 
     /// Checks that connect from now on do it with this.
-    func replaceTLS(_ spec: TLSContextSpec) { asking.replaceTLS(spec) }
+    func replaceTLS(_ tls: TLSContextSpec, for transport: TransportIndex) { asking.replaceTLS(tls, for: transport) }
 
     func stop() {
         isStarted = false

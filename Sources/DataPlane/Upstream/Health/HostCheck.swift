@@ -13,7 +13,7 @@ final class HostCheck: TimerTarget, HealthProbeOwner {
     /// Until the next check, or until the end of the one under way.
     private var timer: LoopTimer?
     private var isChecking = false
-    /// The host is somewhere else now: the next check needs another connection.
+    /// The host is somewhere else now, or is spoken to in another way: the next check needs another connection.
     private var hasMoved = false
     private(set) var isFirst = true
     /// Failures and successes in a row that have not changed anything yet.
@@ -53,6 +53,7 @@ final class HostCheck: TimerTarget, HealthProbeOwner {
     func update(_ newer: Host) {
         let port = checker.spec.altPort
         if newer.checkAddress(altPort: port) != host.checkAddress(altPort: port) { hasMoved = true }
+        if spec.transport == nil, newer.transport != host.transport { hasMoved = true }
         host = newer
     }
 

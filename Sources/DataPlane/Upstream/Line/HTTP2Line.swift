@@ -19,11 +19,14 @@ final class HTTP2Line: HostLine {
     /// With which error, if with one.
     private var goAwayError: HTTP2ErrorCode?
 
-    init(_ connector: HostConnector, to host: Host, at address: SocketAddress, alpn: [String]?, owner: HostLineOwner) {
+    init(
+        _ connector: HostConnector, to host: Host, at address: SocketAddress, alpn: [String]?,
+        by transport: TransportIndex? = nil, owner: HostLineOwner
+    ) {
         self.owner = owner
         settings = connector.http2Settings
         loop = connector.loop
-        switch connector.connect(to: host, at: address, alpn: alpn, isHTTP2: true, delegate: self) {
+        switch connector.connect(to: host, at: address, alpn: alpn, isHTTP2: true, by: transport, delegate: self) {
         case .connection(let connection): socket = connection
         case .impossible(let reason): loop.later { [self] in end(reason) }
         }

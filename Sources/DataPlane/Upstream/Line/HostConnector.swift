@@ -17,7 +17,7 @@ final class HostConnector {
     private let cells: StatCells
     let socketOptions: SocketOptions
     /// What connections that are opened now are made with; nil: plain text.
-    private lazy var tls = cluster.spec.tls.map(makeContext)
+    private var contexts: [TransportIndex: Result<TLSContext, TLSConfigurationError>] = [:]
     /// Shared by all HTTP/2 connections to the cluster's hosts.
     private(set) lazy var http2Settings = HTTP2ClientSettings(
         cluster.spec, cells: cells, statPrefix: "cluster.\(cluster.statName).")
@@ -35,26 +35,36 @@ final class HostConnector {
         }
     }
 
-    /// Connections that are opened from now on are made with this: certificates have changed.
-    func replaceTLS(_ spec: TLSContextSpec) { tls = makeContext(spec) }
+    /// Connections that are opened from now on by a transport are made with this: certificates have changed.
+    func replaceTLS(_ spec: TLSContextSpec, for transport: TransportIndex) { contexts[transport] = makeContext(spec) }
+
+    private func context(of transport: TransportIndex) -> Result<TLSContext, TLSConfigurationError>? {
+        if let made = contexts[transport] { return made }
+        guard let spec = cluster.spec.tls(of: transport) else { return nil }
+        let made = makeContext(spec)
+        contexts[transport] = made
+        return made
+    }
 
     /// Begins to connect to a host. `alpn`: what TLS offers; nil: what the file says. `isHTTP2`: that is what will be
-    /// spoken, so TLS offers it where nobody says what to offer.
+    /// spoken, so TLS offers it where nobody says what to offer. `transport`: in place of the host's own.
     func connect(
         to host: Host, at address: SocketAddress, alpn: [String]? = nil, isHTTP2: Bool = false,
-        delegate: any ConnectionDelegate
+        by transport: TransportIndex? = nil, delegate: any ConnectionDelegate
     ) -> Outcome {
+        let transport = transport ?? host.transport
         var context: TLSContext?
-        switch tls {
+        switch self.context(of: transport) {
         case .success(let made)?: context = made
         case .failure(let error)?: return .impossible("no TLS: \(error)")
         case nil: break
         }
-        let offered = alpn ?? (isHTTP2 && cluster.spec.tls?.alpn.isEmpty == true ? ["h2"] : nil)
+        let offered = alpn ?? (isHTTP2 && cluster.spec.tls(of: transport)?.alpn.isEmpty == true ? ["h2"] : nil)
         let connection = Connection.connect(
             to: address, loop: loop, options: socketOptions, tls: context,
-            serverName: cluster.fixedServerName(for: host), alpn: offered,
-            preface: cluster.spec.proxyProtocol.map { ProxyHeader.bytes($0, nil) } ?? [], delegate: delegate)
+            serverName: cluster.fixedServerName(for: host, by: transport), alpn: offered,
+            preface: cluster.spec.proxyProtocol(of: transport).map { ProxyHeader.bytes($0, nil) } ?? [],
+            delegate: delegate)
         return .connection(connection)
     }
 }

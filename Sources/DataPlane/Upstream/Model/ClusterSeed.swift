@@ -4,7 +4,8 @@ import Synchronization
 
 /// The clusters as they are when a worker starts. Made by `ClusterDirectory.addWorker`, taken by `ClusterSet.init`.
 public final class ClusterSeed: Sendable {
-    typealias Cluster = (shared: ClusterShared, hosts: HostSet, tls: TLSContextSpec?)
+    /// `tls`: by transport.
+    typealias Cluster = (shared: ClusterShared, hosts: HostSet, tls: [TLSContextSpec?])
 
     /// The worker's number, from 0: which `HostCells` it writes.
     public let workerIndex: Int
@@ -18,26 +19,61 @@ public final class ClusterSeed: Sendable {
     }
 }
 
-/// A client's TLS context on its way from the main thread, which has made it and so knows that it is good, to the worker
-/// that will use it.
+/// The TLS contexts of a cluster on one worker, by transport; nil: plain text.
+struct TransportContexts {
+    private var own: TLSContext?
+    private var matched: [TLSContext?] = []
+
+    init() {}
+
+    init(_ specs: [TLSContextSpec?]) throws(TLSConfigurationError) {
+        for (index, spec) in specs.enumerated() {
+            var context: TLSContext?
+            if let spec { context = try TLSContext.client(spec) }
+            if index == 0 { own = context } else { matched.append(context) }
+        }
+    }
+
+    subscript(transport: TransportIndex) -> TLSContext? {
+        get {
+            if transport == 0 { return own }
+            return Int(transport) <= matched.count ? matched[Int(transport) - 1] : nil
+        }
+        set {
+            if transport == 0 {
+                own = newValue
+            } else if Int(transport) <= matched.count {
+                matched[Int(transport) - 1] = newValue
+            }
+        }
+    }
+
+    /// Those that are not plain text.
+    var all: [TLSContext] { ([own] + matched).compactMap { $0 } }
+
+    var isEmpty: Bool { own == nil && matched.allSatisfy { $0 == nil } }
+}
+
+/// TLS contexts for clients on their way from the main thread, which has made them and so knows that they are good, to the
+/// worker that will use them.
 final class TLSContextParcel: Sendable {
     // A context belongs to one thread: here to the one that takes it out.
     private let content: Mutex<Content?>
 
     private struct Content: @unchecked Sendable {
-        let context: TLSContext
+        let contexts: TransportContexts
     }
 
-    /// Main thread.
-    init(_ spec: TLSContextSpec) throws(TLSConfigurationError) {
-        content = Mutex(Content(context: try TLSContext.client(spec)))
+    /// Main thread. By transport, as a cluster has them.
+    init(_ specs: [TLSContextSpec?]) throws(TLSConfigurationError) {
+        content = Mutex(Content(contexts: try TransportContexts(specs)))
     }
 
     /// The worker's thread; once.
-    func take() -> TLSContext? {
+    func take() -> TransportContexts? {
         content.withLock { content in
             defer { content = nil }
-            return content?.context
+            return content?.contexts
         }
     }
 }
@@ -54,7 +90,7 @@ final class ClusterArrival: Sendable {
         self.tls = tls
     }
 
-    func takeTLS() -> TLSContext? { tls?.take() }
+    func takeTLS() -> TransportContexts { tls?.take() ?? TransportContexts() }
 }
 
 /// The main thread's end of the line to one worker's `ClusterSet`. What is sent is done when the worker next looks into its
@@ -84,10 +120,10 @@ final class ClusterSetPort: Sendable {
         mailbox.post { [self] in set?.apply(hosts, to: shared) }
     }
 
-    /// A cluster's connections are made with this from now on.
-    func send(_ tls: TLSContextParcel, of shared: ClusterShared) {
+    /// A cluster's connections by a transport are made with this one context from now on.
+    func send(_ tls: TLSContextParcel, for transport: TransportIndex, of shared: ClusterShared) {
         mailbox.post { [self] in
-            if let context = tls.take() { set?.apply(context, to: shared) }
+            if let context = tls.take()?[0] { set?.apply(context, for: transport, to: shared) }
         }
     }
 

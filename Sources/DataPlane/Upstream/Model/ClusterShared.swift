@@ -43,8 +43,10 @@ public final class ClusterShared: Sendable {
 
     /// The server name that does not depend on a request: the endpoint's host name with `auto_host_sni`, else nil
     /// (the TLS context has its own).
-    func fixedServerName(for host: Host) -> String? {
-        guard let tls = spec.tls, tls.autoSNI, !spec.http.autoSNI, !host.hostname.isEmpty else { return nil }
+    func fixedServerName(for host: Host, by transport: TransportIndex) -> String? {
+        guard let tls = spec.tls(of: transport), tls.autoSNI, !spec.http.autoSNI, !host.hostname.isEmpty else {
+            return nil
+        }
         return host.hostname
     }
 

@@ -93,12 +93,15 @@ final class HostState: Sendable {
 struct HostRarities: DefaultedSpec {
     var check: EndpointHealthCheckSpec?
     var hashKey: String?
+    /// Of its locality: what transports are chosen by.
+    var localityMetadata: Metadata?
 
     init() {}
 
-    init(check: EndpointHealthCheckSpec?, hashKey: String?) {
+    init(check: EndpointHealthCheckSpec?, hashKey: String?, localityMetadata: Metadata? = nil) {
         self.check = check
         self.hashKey = hashKey
+        self.localityMetadata = localityMetadata
     }
 }
 
@@ -114,12 +117,17 @@ public final class Host: Sendable {
     /// 0 is the most preferred.
     public let priority: Int
     public let canary: Bool
+    /// How connections to it begin.
+    let transport: TransportIndex
+    /// As its endpoint has it, or what of that is used.
+    let metadata: Metadata?
     private let rare: RarelySet<HostRarities>
     let state: HostState
 
     init(
         address: SocketAddress, hostname: String = "", locality: Locality = Locality(), weight: UInt32 = 1,
-        priority: Int = 0, canary: Bool = false, rare: HostRarities = HostRarities(), state: HostState
+        priority: Int = 0, canary: Bool = false, transport: TransportIndex = 0, metadata: Metadata? = nil,
+        rare: HostRarities = HostRarities(), state: HostState
     ) {
         self.address = address
         self.hostname = hostname
@@ -127,6 +135,8 @@ public final class Host: Sendable {
         self.weight = max(1, weight)
         self.priority = priority
         self.canary = canary
+        self.transport = transport
+        self.metadata = metadata
         self.rare = RarelySet(wrappedValue: rare)
         self.state = state
     }
@@ -146,6 +156,9 @@ public final class Host: Sendable {
 
     /// `hash_key` of its metadata under `envoy.lb`: what it is known by in hash tables, in place of address or name.
     var hashKey: String? { rare.wrappedValue.hashKey }
+
+    /// Of its locality: what transports are chosen by.
+    var localityMetadata: Metadata? { rare.wrappedValue.localityMetadata }
 
     /// No active health checks are made of it.
     var isExemptFromChecks: Bool { checkSettings?.isDisabled == true }

@@ -236,10 +236,10 @@ final class ConnectionPool {
 
     /// Begins to connect; the place in the breakers is taken.
     private func connect() {
-        let name = serverName?.string ?? cluster.shared.fixedServerName(for: place.host)
+        let name = serverName?.string ?? cluster.shared.fixedServerName(for: place.host, by: place.host.transport)
         let connection = UpstreamConnection(
-            to: place, serverName: name, alpn: cluster.alpn(for: version), binding: binding, breakers: breakers,
-            owner: self)
+            to: place, serverName: name, alpn: cluster.alpn(for: version, to: place.host), binding: binding,
+            breakers: breakers, owner: self)
         connection.position = all.count
         connection.expectedStreams = speaksHTTP2 ? Int(cluster.spec.http.http2.maxConcurrentStreams) : 1
         all.append(connection)
@@ -303,6 +303,8 @@ final class ConnectionPool {
 extension ConnectionPool: UpstreamConnectionOwner {
     func connectionReady(_ connection: UpstreamConnection) {
         connecting -= connection.expectedStreams
+        // Its metadata have changed meanwhile: whoever waits gets one of the kind that it has now.
+        guard connection.host.transport == place.host.transport else { return connection.close() }
         guard let socket = connection.connection else { return }
         speaksHTTP2 = version == .http2 || version == .negotiated && socket.tls?.alpn == "h2"
         if version == .negotiated { countVersion() }

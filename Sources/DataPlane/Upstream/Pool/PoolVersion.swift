@@ -20,9 +20,9 @@ enum PoolVersion {
 }
 
 extension Cluster {
-    /// What is offered by ALPN; nil: what the TLS context says.
-    func alpn(for version: PoolVersion) -> [String]? {
-        guard let tls = spec.tls else { return nil }
+    /// What is offered to a host by ALPN; nil: what the TLS context says.
+    func alpn(for version: PoolVersion, to host: Host) -> [String]? {
+        guard let tls = spec.tls(of: host.transport) else { return nil }
         switch version {
         case .negotiated: return ["h2", "http/1.1"]
         case .http2 where tls.alpn.isEmpty: return ["h2"]

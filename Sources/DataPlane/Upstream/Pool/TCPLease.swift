@@ -31,7 +31,7 @@ public final class TCPLease {
     }
 
     func start() {
-        let name = place.cluster.shared.fixedServerName(for: place.host)
+        let name = place.cluster.shared.fixedServerName(for: place.host, by: place.host.transport)
         link = UpstreamConnection(to: place, serverName: name, binding: binding, breakers: breakers, owner: self)
     }
 

@@ -97,8 +97,8 @@ final class UpstreamConnection {
         var options = cluster.socketOptions
         binding?.apply(to: &options)
         let socket = Connection.connect(
-            to: host.address, loop: cluster.loop, options: options, tls: cluster.tls, serverName: serverName,
-            alpn: alpn, preface: binding?.header ?? [], delegate: self)
+            to: host.address, loop: cluster.loop, options: options, tls: cluster.tls(of: host.transport),
+            serverName: serverName, alpn: alpn, preface: binding?.header ?? [], delegate: self)
         socket.highWatermark = cluster.spec.perConnectionBufferLimit
         self.socket = socket
         // An address of the client's may be the client's own end as well as ours.

@@ -24,7 +24,12 @@ final class WorkerHost {
     }
 
     /// The same host in a newer snapshot.
-    func update(_ newer: Host) { host = newer }
+    func update(_ newer: Host) {
+        let older = host
+        host = newer
+        // Connections of the old kind end with what runs on them.
+        if newer.transport != older.transport { for pool in allPools { pool.drainConnections() } }
+    }
 
     /// The pool for a priority, protocol and server name (empty: the cluster's own). nil when the breaker on pools
     /// refuses.

@@ -5,6 +5,10 @@ import Testing
 
 @testable import DataPlane
 
+extension Cluster {
+    fileprivate var tls: TLSContext? { tls(of: 0) }
+}
+
 struct ClusterTLSTests {
     @Test func aBadContextChangesNothing() throws {
         let world = try DynamicWorld()
