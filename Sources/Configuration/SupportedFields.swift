@@ -87,13 +87,13 @@ enum SupportedFields {
         envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
           stat_prefix cluster weighted_clusters idle_timeout access_log max_connect_attempts backoff_options
           max_downstream_connection_duration access_log_flush_interval flush_access_log_on_connected
-          access_log_options hash_policy
+          access_log_options hash_policy metadata_match
         envoy.type.v3.HashPolicy
           source_ip
         envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
           clusters
         envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
-          name weight
+          name weight metadata_match
         envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
           access_log_flush_interval flush_access_log_on_connected
         # Routes
@@ -128,7 +128,7 @@ enum SupportedFields {
           path_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex host_rewrite
           append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority hash_policy
           max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration rate_limits
-          include_vh_rate_limits
+          include_vh_rate_limits metadata_match
         envoy.config.route.v3.RouteAction.HashPolicy
           header cookie connection_properties query_parameter terminal
         envoy.config.route.v3.RouteAction.HashPolicy.Header
@@ -149,7 +149,7 @@ enum SupportedFields {
           clusters
         envoy.config.route.v3.WeightedCluster.ClusterWeight
           name cluster_header weight request_headers_to_add request_headers_to_remove response_headers_to_add
-          response_headers_to_remove host_rewrite_literal typed_per_filter_config
+          response_headers_to_remove host_rewrite_literal typed_per_filter_config metadata_match
         envoy.config.route.v3.RetryPolicy
           retry_on num_retries per_try_timeout per_try_idle_timeout retry_host_predicate
           host_selection_retry_max_attempts retriable_status_codes retry_back_off rate_limited_retry_back_off
@@ -178,9 +178,14 @@ enum SupportedFields {
           upstream_connection_options original_dst_lb_config cleanup_interval
           load_balancing_policy track_timeout_budgets track_cluster_stats health_checks outlier_detection
           close_connections_on_host_health_failure ignore_health_on_host_removal wait_for_warm_on_init
-          metadata transport_socket_matches
+          metadata transport_socket_matches lb_subset_config
         envoy.config.cluster.v3.Cluster.TransportSocketMatch
           name match transport_socket
+        envoy.config.cluster.v3.Cluster.LbSubsetConfig
+          fallback_policy default_subset subset_selectors locality_weight_aware scale_locality_weight panic_mode_any
+          list_as_any metadata_fallback_policy
+        envoy.config.cluster.v3.Cluster.LbSubsetConfig.LbSubsetSelector
+          keys single_host_per_subset fallback_policy fallback_keys_subset
         envoy.config.cluster.v3.OutlierDetection
           consecutive_5xx interval base_ejection_time max_ejection_percent enforcing_consecutive_5xx
           enforcing_success_rate success_rate_minimum_hosts success_rate_request_volume success_rate_stdev_factor

@@ -170,7 +170,7 @@ import Testing
         let refused = try compiled(known.bytes, as: Self.clusterName, unknown: .taken)
         #expect(
             refused.report.errors.issues.map(\.description) == [
-                "cds 'a': lb_subset_config: is an Envoy field that Outrider does not act on"
+                "cds 'a': preconnect_policy: is an Envoy field that Outrider does not act on"
             ])
     }
 

@@ -48,7 +48,7 @@ static_resources:
     type: STATIC
   - name: checked
     type: STATIC
-    lb_subset_config: {}
+    preconnect_policy: {}
 """
 CHAIN = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config"
 FOUND = [
@@ -63,7 +63,7 @@ FOUND = [
     '32:16: static_resources.clusters[0].lb_policy: "ROUND_ROBBIN" is not a value of this field; did you mean "ROUND_ROBIN"?',
     '34:11: static_resources.clusters[1].name: "app" is the name of another cluster (line 30)',
     # What Outrider does not act on comes behind what is wrong.
-    "38:5: static_resources.clusters[2].lb_subset_config: is an Envoy field that Outrider does not act on",
+    "38:5: static_resources.clusters[2].preconnect_policy: is an Envoy field that Outrider does not act on",
 ]
 
 
@@ -187,7 +187,7 @@ def test_unreadable_trusted_ca(tmp_path, authority):
     ({"per_connection_buffer_limit_bytes": 1 << 33}, "per_connection_buffer_limit_bytes"),
     ({"outlier_detection": {"monitors": [{"name": "a"}]}}, "monitors: is an Envoy field that Outrider does not act on"),
     ({"outlier_detection": {"max_ejection_time": "1s"}}, "max_ejection_time: must not be less than base_ejection_time (30s)"),
-    ({"lb_subset_config": {}}, "lb_subset_config: is an Envoy field that Outrider does not act on"),
+    ({"preconnect_policy": {}}, "preconnect_policy: is an Envoy field that Outrider does not act on"),
     ({"conect_timeout": "1s"}, 'did you mean "connect_timeout"?'),
     ({"connectTimeout": "1s"}, "connect"),
 ])

@@ -25,6 +25,7 @@ struct BalancingSpecBuilder {
                     "has no effect: RING_HASH and MAGLEV look at no zones")
             }
         }
+        spec.balancing.subsets = SubsetSpecBuilder(context: context).subsets(of: cluster, spec, path)
     }
 
     /// What a `load_balancing_policy` says for itself.

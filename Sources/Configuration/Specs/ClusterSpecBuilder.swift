@@ -115,6 +115,7 @@ struct ClusterSpecBuilder {
         }
         var endpoints = EndpointSpecBuilder(context: context, discovery: spec.discovery)
         endpoints.choosesTransports = !cluster.transportSocketMatches.isEmpty
+        endpoints.hasSubsets = cluster.hasLbSubsetConfig
         spec.endpoints = endpoints.localities(cluster.loadAssignment, isSet: cluster.hasLoadAssignment, place)
         let policy = cluster.loadAssignment.policy
         if policy.hasOverprovisioningFactor { spec.overprovisioningFactor = Int(policy.overprovisioningFactor.value) }

@@ -8,6 +8,8 @@ struct EndpointSpecBuilder {
     let discovery: ClusterSpec.Discovery
     /// The cluster has `transport_socket_matches`, or may have.
     var choosesTransports = true
+    /// The same of `lb_subset_config`.
+    var hasSubsets = true
 
     init(context: SpecContext, discovery: ClusterSpec.Discovery) {
         self.context = context
@@ -15,7 +17,11 @@ struct EndpointSpecBuilder {
     }
 
     /// Namespaces that are kept of endpoints' metadata whatever formats read.
-    private var usedNamespaces: Set<String> { choosesTransports ? [TransportMatchSpec.namespace] : [] }
+    private var usedNamespaces: Set<String> {
+        var used: Set<String> = choosesTransports ? [TransportMatchSpec.namespace] : []
+        if hasSubsets { used.insert(SubsetSpec.namespace) }
+        return used
+    }
 
     func localities(_ assignment: API.LoadAssignment, isSet: Bool, _ path: FieldPath) -> [LocalityEndpointsSpec] {
         let place = path.field("endpoints")
@@ -101,7 +107,7 @@ struct EndpointSpecBuilder {
 
     /// `hash_key` under `envoy.lb`. As in Envoy what is no text does not count.
     private func hashKey(_ metadata: API.Metadata) -> String? {
-        let value = metadata.filterMetadata["envoy.lb"]?.fields["hash_key"]
+        let value = metadata.filterMetadata[SubsetSpec.namespace]?.fields["hash_key"]
         guard case .stringValue(let text)? = value?.kind, !text.isEmpty else { return nil }
         return text
     }

@@ -35,6 +35,7 @@ struct RouteActionSpecBuilder {
         spec.priority = action.priority == .high ? .high : .default
         spec.hashPolicies = HashingSpecBuilder(context: context).policies(
             action.hashPolicy, path.field("hash_policy"))
+        if action.hasMetadataMatch { spec.metadataMatch = SubsetSpecBuilder.match(action.metadataMatch) }
         spec.upgrades = upgrades(action.upgradeConfigs, path.field("upgrade_configs"))
         if !action.rateLimits.isEmpty {
             spec.rateLimits = RateLimitRuleSpecBuilder(context: context).rules(
@@ -50,7 +51,8 @@ struct RouteActionSpecBuilder {
             check(name, path.field("cluster"))
             return .cluster(name)
         case .clusterHeader(let name)?: return .clusterHeader(name.lowercased())
-        case .weightedClusters(let clusters)?: return .weighted(weighted(clusters, path.field("weighted_clusters")))
+        case .weightedClusters(let clusters)?:
+            return .weighted(weighted(clusters, action.metadataMatch, path.field("weighted_clusters")))
         case .clusterSpecifierPlugin?, .inlineClusterSpecifierPlugin?, nil: return nil
         }
     }
@@ -59,7 +61,10 @@ struct RouteActionSpecBuilder {
         if checksClusters { context.checkCluster(name, path) }
     }
 
-    private func weighted(_ clusters: API.WeightedCluster, _ path: FieldPath) -> [ForwardSpec.WeightedRouteCluster] {
+    /// - Parameter match: the route's `metadata_match`.
+    private func weighted(
+        _ clusters: API.WeightedCluster, _ match: API.Metadata, _ path: FieldPath
+    ) -> [ForwardSpec.WeightedRouteCluster] {
         let headers = HeaderMutationSpecBuilder(context: context)
         let specs = clusters.clusters.enumerated().map { index, cluster in
             let path = path.field("clusters")[index]
@@ -78,6 +83,8 @@ struct RouteActionSpecBuilder {
                 spec.filterOverrides = HTTPFilterSpecBuilder(context: context).overrides(
                     cluster.typedPerFilterConfig, path)
             }
+            spec.metadataMatch = SubsetSpecBuilder.match(
+                cluster.metadataMatch, isSet: cluster.hasMetadataMatch, over: match)
             if case .hostRewriteLiteral(let host)? = cluster.hostRewriteSpecifier { spec.hostRewrite = host }
             return spec
         }

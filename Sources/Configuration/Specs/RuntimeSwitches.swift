@@ -25,6 +25,7 @@ enum RuntimeSwitch: String, CaseIterable {
 /// A limit that Envoy does not have, under a key of its own; 0: no limit.
 enum RuntimeLimit: String, CaseIterable {
     case maxOriginalDestinationHosts = "outrider.upstream.max_original_dst_hosts"
+    case maxSubsets = "outrider.upstream.max_subsets"
     case maxHandshakeMilliseconds = "outrider.listener.max_tls_handshake_ms"
     case maxResponseMebibytes = "outrider.control_plane.max_response_mib"
     case maxResources = "outrider.control_plane.max_resources"

@@ -11,12 +11,19 @@ struct TCPProxySpecBuilder {
         switch proxy.clusterSpecifier {
         case .cluster(let name)?:
             use(name, path.field("cluster"))
-            clusters = [TCPProxySpec.WeightedCluster(name: name)]
+            var one = TCPProxySpec.WeightedCluster(name: name)
+            one.metadataMatch = SubsetSpecBuilder.match(proxy.metadataMatch)
+            clusters = [one]
         case .weightedClusters(let weighted)?:
             let place = path.field("weighted_clusters.clusters")
             for (index, cluster) in weighted.clusters.enumerated() {
                 use(cluster.name, place[index].field("name"))
-                clusters.append(TCPProxySpec.WeightedCluster(name: cluster.name, weight: cluster.weight))
+                var one = TCPProxySpec.WeightedCluster(name: cluster.name, weight: cluster.weight)
+                one.metadataMatch =
+                    SubsetSpecBuilder.match(
+                        cluster.metadataMatch, isSet: cluster.hasMetadataMatch, over: proxy.metadataMatch)
+                    ?? SubsetSpecBuilder.match(proxy.metadataMatch)
+                clusters.append(one)
             }
         case nil: break
         }

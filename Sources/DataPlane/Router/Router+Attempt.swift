@@ -10,6 +10,7 @@ extension Router: PoolWaiter, UpstreamStreamDelegate {
         guard let policy = policy ?? facts?.action.hashPolicy else { return nil }
         return policy.hash(request, client: info.client ?? info.downstream?.remoteAddress, info.downstream)
     }
+    var subsetCriteria: SubsetCriteria? { choice?.weighted?.subsetCriteria ?? facts?.action.subsetCriteria }
     var upstreamResponseHeaders: HeaderMap { response }
     var upstreamResponseTrailers: HeaderMap { stream.responseTrailers }
 

@@ -32,6 +32,8 @@ public final class ForwardAction {
     let rateLimits: RouteRateLimits?
     /// For clusters that choose hosts by hashes; nil: there is none.
     let hashPolicy: HashPolicy?
+    /// For clusters with subsets; nil: there are none.
+    let subsetCriteria: SubsetCriteria?
     private let target: Target
 
     private enum Target {
@@ -46,6 +48,7 @@ public final class ForwardAction {
     ) throws(FormatError) {
         self.spec = spec
         hashPolicy = HashPolicy(spec.hashPolicies)
+        subsetCriteria = SubsetCriteria(spec.metadataMatch)
         rateLimits =
             filters.filters == nil
             ? nil
@@ -135,11 +138,14 @@ public final class WeightedCluster {
     let hostRewrite: FixedBytes?
     /// The filters before the router, where the cluster's are not those of all.
     let filters: HTTPFilterChain?
+    /// In place of the route's.
+    let subsetCriteria: SubsetCriteria?
 
     init(
         _ spec: ForwardSpec.WeightedRouteCluster, end: UInt64, filters: HTTPFilterLevels, clusterIndex: (String) -> Int?
     ) throws(FormatError) {
         self.filters = try filters.adding(spec.filterOverrides).chain
+        subsetCriteria = SubsetCriteria(spec.metadataMatch)
         switch spec.name {
         case .cluster(let name): target = .cluster(ClusterReference(name, clusterIndex))
         case .header(let name):

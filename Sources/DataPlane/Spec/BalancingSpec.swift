@@ -11,6 +11,8 @@ public struct BalancingSpec: DefaultedSpec {
     public var zone = ZoneAwareSpec()
     /// `slow_start_config` of ROUND_ROBIN and LEAST_REQUEST.
     public var slowStart: SlowStartSpec?
+    /// `lb_subset_config`
+    public var subsets: SubsetSpec?
 
     public init() {}
 }

@@ -140,6 +140,8 @@ public struct TCPProxySpec: Sendable {
     public struct WeightedCluster: Sendable, Equatable {
         public var name: String
         public var weight: UInt32
+        /// `metadata_match`, the proxy's with it: what subset of the cluster's hosts is wanted.
+        public var metadataMatch: Metadata?
         public init(name: String, weight: UInt32 = 1) {
             self.name = name
             self.weight = weight

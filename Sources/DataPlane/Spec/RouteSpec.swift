@@ -160,6 +160,8 @@ public struct ForwardSpec: Sendable {
         public var weight: UInt32
         public var headers = HeaderMutationsSpec()
         public var hostRewrite: String?
+        /// `metadata_match`, the route's with it; nil: as the route says.
+        public var metadataMatch: Metadata?
         @Rare public var filterOverrides: HTTPFilterOverrides?
         public init(name: Name, weight: UInt32) {
             self.name = name
@@ -184,6 +186,8 @@ public struct ForwardSpec: Sendable {
     @Rare public var retryPolicy: RetryPolicySpec?
     public var priority = Priority.default
     public var hashPolicies: [HashPolicySpec] = []
+    /// What subset of a cluster's hosts is wanted.
+    public var metadataMatch: Metadata?
     @Rare public var rateLimits: [RateLimitRuleSpec]?
     /// `include_vh_rate_limits`: those of the virtual host hold, too.
     public var includesHostRateLimits = false

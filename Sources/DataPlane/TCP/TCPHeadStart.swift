@@ -22,6 +22,7 @@ final class TCPHeadStart: ConnectionDelegate, TCPWaiter {
 
     let proxy: TCPProxy
     let cluster: Cluster
+    let subsetCriteria: SubsetCriteria?
     private let downstream: DownstreamInfo
     private var state = State.over
     /// Called once, when the first bytes of the server are there.
@@ -29,9 +30,9 @@ final class TCPHeadStart: ConnectionDelegate, TCPWaiter {
 
     /// nil: the proxy has no cluster or no host for it at the moment. The session will say so, if there is to be one.
     init?(_ proxy: TCPProxy, _ downstream: DownstreamInfo, serverSpoke: @escaping () -> Void) {
-        guard let cluster = proxy.chooseCluster() else { return nil }
+        guard let choice = proxy.chooseCluster(downstream) else { return nil }
         self.proxy = proxy
-        self.cluster = cluster
+        (cluster, subsetCriteria) = (choice.cluster, choice.criteria)
         self.downstream = downstream
         self.serverSpoke = serverSpoke
         guard case .waiting(let ticket) = cluster.connectTCP(self) else { return nil }

@@ -19,7 +19,7 @@ public final class TCPProxy {
     private let set: ClusterSet
     private let names: ClusterNames
     /// By place, with the sum of the weights up to and with each.
-    private let clusters: [(place: Int, upTo: UInt64)]
+    private let clusters: [(place: Int, upTo: UInt64, criteria: SubsetCriteria?)]
     private let totalWeight: UInt64
     private let hashPolicy: HashPolicy?
     private var random = FastRandom()
@@ -46,7 +46,7 @@ public final class TCPProxy {
         self.names = names
         self.clusters = spec.clusters.map { choice in
             sum += UInt64(choice.weight)
-            return (names.place(of: choice.name), sum)
+            return (names.place(of: choice.name), sum, SubsetCriteria(choice.metadataMatch))
         }
         totalWeight = sum
     }
@@ -81,11 +81,20 @@ public final class TCPProxy {
         for session in sessions { session.closeNow("connection_manager_closed") }
     }
 
-    /// nil: there is no cluster of the chosen name now.
-    func chooseCluster() -> Cluster? {
-        if clusters.count == 1 { return set.cluster(at: clusters[0].place) }
-        let draw = random.below(totalWeight)
-        return clusters.first { draw < $0.upTo }.flatMap { set.cluster(at: $0.place) }
+    /// With which subset of its hosts is wanted, where anybody says; nil: there is no cluster of the chosen name now.
+    func chooseCluster(_ downstream: DownstreamInfo?) -> (cluster: Cluster, criteria: SubsetCriteria?)? {
+        var choice = clusters.first
+        if clusters.count > 1 {
+            let draw = random.below(totalWeight)
+            choice = clusters.first { draw < $0.upTo }
+        }
+        guard let choice, let cluster = set.cluster(at: choice.place) else { return nil }
+        if cluster.spec.balancing.subsets == nil { return (cluster, nil) }
+        let noted = downstream?.metadata.entries.filter { $0.namespace == SubsetSpec.namespace } ?? []
+        return (
+            cluster,
+            SubsetCriteria.merged(choice.criteria, noted.map { SubsetLabel(name: $0.key, text: $0.value) })
+        )
     }
 
     /// For clusters that choose hosts by hashes: by their own policy, or else this proxy's.

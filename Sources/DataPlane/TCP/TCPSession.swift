@@ -26,6 +26,7 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
     let info = StreamInfo()
     private var state = State.waiting
     var cluster: Cluster?
+    private(set) var subsetCriteria: SubsetCriteria?
     var attempts = 0
     var attemptStart = MonotonicTime.zero
     /// Connection attempts that failed.
@@ -51,14 +52,16 @@ final class TCPSession: ConnectionDelegate, TCPWaiter, TimerTarget {
 
     func start() {
         begin()
-        cluster = proxy.chooseCluster()
+        if let choice = proxy.chooseCluster(info.downstream) {
+            (cluster, subsetCriteria) = (choice.cluster, choice.criteria)
+        }
         connect()
     }
 
     /// Goes on with a connection that was begun ahead.
     func start(from headStart: TCPHeadStart) {
         begin()
-        cluster = headStart.cluster
+        (cluster, subsetCriteria) = (headStart.cluster, headStart.subsetCriteria)
         switch headStart.take(for: self) {
         case .none: connect()
         case .connecting(let ticket):

@@ -29,6 +29,8 @@ public final class Cluster {
     private var balancer: Balancer
     /// In place of the balancer, where localities or slow start have a say.
     private var shaped: ShapedBalancer?
+    /// In place of both, where there are subsets.
+    private var subsets: SubsetBalancer?
     /// In place of hosts and balancer, where the cluster is of type ORIGINAL_DST.
     private var originalDestinations: OriginalDestinationPlaces?
     /// Set once another has taken its place, or nobody: who knows what stands there now.
@@ -71,8 +73,8 @@ public final class Cluster {
         self.random = random
         hostSet = hosts
         alwaysGoesByOrigin =
-            shared.originalDestinations != nil || shared.spec.proxyProtocol != nil
-            || shared.spec.balancing.hashing != nil
+            shared.originalDestinations != nil || shared.spec.usesProxyProtocol || shared.spec.namesSomeServers
+            || shared.spec.balancing.hashing != nil || shared.spec.balancing.subsets != nil
         goesByOrigin = alwaysGoesByOrigin
         places = hosts.hosts.map { WorkerHost($0, cluster: self) }
         originalDestinations = shared.originalDestinations.map {
@@ -197,12 +199,16 @@ public final class Cluster {
         return .waiting(PoolTicket(holder: lease, serial: 0))
     }
 
-    /// By the stream's origin where the cluster is of type ORIGINAL_DST, by its hash where there are hash tables, else by
-    /// the balancer.
+    /// By the stream's origin where the cluster is of type ORIGINAL_DST, by its criteria where there are subsets, by its hash
+    /// where there are hash tables, else by the balancer.
     private func choosePlace(
         _ stream: any StreamOriginating, _ origin: StreamOrigin, avoiding: [Host], attempts: Int
     ) -> OriginalDestinationPlaces.Choice {
         guard let originalDestinations else {
+            if let subsets {
+                let place = choosePlace(subsets, stream, avoiding: avoiding, attempts: attempts)
+                return place.map { .place($0) } ?? .unknown
+            }
             let place =
                 hostSet.hashing.map {
                     choosePlace($0, stream.hash(hashPolicy), avoiding: avoiding, attempts: attempts)
@@ -240,9 +246,24 @@ public final class Cluster {
         var panicPicks: UInt64 = 0
         let position = hashing.pick(
             hash ?? random.next(), hostSet.hosts, avoiding: avoiding, attempts: attempts,
-            running: shared.breakers.default.requests.current + shared.breakers.high.requests.current,
-            panicPicks: &panicPicks)
+            running: runningRequests, panicPicks: &panicPicks)
         return place(at: position, panicPicks)
+    }
+
+    private func choosePlace(
+        _ subsets: SubsetBalancer, _ stream: any StreamOriginating, avoiding: [Host], attempts: Int
+    ) -> WorkerHost? {
+        var panicPicks: UInt64 = 0
+        let question = HostQuestion(
+            hash: spec.balancing.hashing == nil ? nil : stream.hash(hashPolicy), avoiding: avoiding,
+            attempts: attempts, now: loop.now, running: runningRequests)
+        let position = subsets.pick(
+            stream.subsetCriteria, question, random: &random, panicPicks: &panicPicks)
+        return place(at: position, panicPicks)
+    }
+
+    private var runningRequests: Int {
+        shared.breakers.default.requests.current + shared.breakers.high.requests.current
     }
 
     private func place(at position: Int?, _ panicPicks: UInt64) -> WorkerHost? {
@@ -302,6 +323,11 @@ public final class Cluster {
                 spec, hostSet, shape, stats: ZoneStats(cells, cluster: shared.statName), now: loop.now,
                 random: &random)
         }
+        subsets = hostSet.subsets.map { table in
+            SubsetBalancer(
+                table, spec, stats: SubsetStats(cells, cluster: shared.statName),
+                zones: { [cells, shared] in ZoneStats(cells, cluster: shared.statName) })
+        }
         goesByOrigin = alwaysGoesByOrigin || shaped != nil
     }
 
@@ -341,6 +367,7 @@ public final class Cluster {
         places = []
         hostSet = HostSet([])
         shaped = nil
+        subsets = nil
         balancer = Balancer(spec, hostSet, random: &random)
         for place in leaving { place.shutDown() }
         originalDestinations?.shutDown()

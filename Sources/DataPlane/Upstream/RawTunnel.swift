@@ -35,6 +35,7 @@ final class RawTunnel: UpstreamStream, TCPWaiter, ConnectionDelegate {
     var tcpDelegate: any ConnectionDelegate { self }
     var origin: StreamOrigin { waiter?.origin ?? StreamOrigin() }
     func hash(_ policy: HashPolicy?) -> UInt64? { waiter?.hash(policy) }
+    var subsetCriteria: SubsetCriteria? { waiter?.subsetCriteria }
 
     func tcpReady(_ lease: TCPLease) {
         guard let waiter, let connection = lease.connection else { return lease.close() }

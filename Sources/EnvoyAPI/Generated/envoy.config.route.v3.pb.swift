@@ -1084,6 +1084,15 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
     set {_uniqueStorage()._clusterNotFoundResponseCode = newValue}
   }
 
+  public var metadataMatch: Envoy_Config_Core_V3_Metadata {
+    get {_storage._metadataMatch ?? Envoy_Config_Core_V3_Metadata()}
+    set {_uniqueStorage()._metadataMatch = newValue}
+  }
+  /// Returns true if `metadataMatch` has been explicitly set.
+  public var hasMetadataMatch: Bool {_storage._metadataMatch != nil}
+  /// Clears the value of `metadataMatch`. Subsequent reads from it will return its default value.
+  public mutating func clearMetadataMatch() {_uniqueStorage()._metadataMatch = nil}
+
   public var prefixRewrite: String {
     get {_storage._prefixRewrite}
     set {_uniqueStorage()._prefixRewrite = newValue}
@@ -2016,6 +2025,15 @@ public nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
     /// Clears the value of `weight`. Subsequent reads from it will return its default value.
     public mutating func clearWeight() {self._weight = nil}
 
+    public var metadataMatch: Envoy_Config_Core_V3_Metadata {
+      get {_metadataMatch ?? Envoy_Config_Core_V3_Metadata()}
+      set {_metadataMatch = newValue}
+    }
+    /// Returns true if `metadataMatch` has been explicitly set.
+    public var hasMetadataMatch: Bool {self._metadataMatch != nil}
+    /// Clears the value of `metadataMatch`. Subsequent reads from it will return its default value.
+    public mutating func clearMetadataMatch() {self._metadataMatch = nil}
+
     public var requestHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
 
     public var requestHeadersToRemove: [String] = []
@@ -2046,6 +2064,7 @@ public nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
     public init() {}
 
     fileprivate var _weight: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+    fileprivate var _metadataMatch: Envoy_Config_Core_V3_Metadata? = nil
   }
 
   public init() {}
@@ -3441,6 +3460,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
   fileprivate class _StorageClass {
     var _clusterSpecifier: Envoy_Config_Route_V3_RouteAction.OneOf_ClusterSpecifier?
     var _clusterNotFoundResponseCode: Envoy_Config_Route_V3_RouteAction.ClusterNotFoundResponseCode = .serviceUnavailable
+    var _metadataMatch: Envoy_Config_Core_V3_Metadata? = nil
     var _prefixRewrite: String = String()
     var _regexRewrite: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute? = nil
     var _pathRewrite: String = String()
@@ -3470,6 +3490,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
     init(copying source: _StorageClass) {
       _clusterSpecifier = source._clusterSpecifier
       _clusterNotFoundResponseCode = source._clusterNotFoundResponseCode
+      _metadataMatch = source._metadataMatch
       _prefixRewrite = source._prefixRewrite
       _regexRewrite = source._regexRewrite
       _pathRewrite = source._pathRewrite
@@ -3534,6 +3555,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
             _storage._clusterSpecifier = .weightedClusters(v)
           }
         }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._metadataMatch) }()
         case 5: try { try decoder.decodeSingularStringField(value: &_storage._prefixRewrite) }()
         case 6: try {
           var v: String?
@@ -3649,6 +3671,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
       }()
       default: break
       }
+      try { if let v = _storage._metadataMatch {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
       if !_storage._prefixRewrite.isEmpty {
         try visitor.visitSingularStringField(value: _storage._prefixRewrite, fieldNumber: 5)
       }
@@ -4624,6 +4649,7 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularMessageField(value: &self._weight) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._metadataMatch) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.requestHeadersToAdd) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.responseHeadersToAdd) }()
       case 6: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToRemove) }()
@@ -4653,6 +4679,9 @@ nonisolated extension Envoy_Config_Route_V3_WeightedCluster.ClusterWeight: Swift
     }
     try { if let v = self._weight {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._metadataMatch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
     if !self.requestHeadersToAdd.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.requestHeadersToAdd, fieldNumber: 4)

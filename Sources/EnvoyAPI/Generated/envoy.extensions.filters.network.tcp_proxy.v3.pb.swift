@@ -51,6 +51,15 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
     set {_uniqueStorage()._clusterSpecifier = .weightedClusters(newValue)}
   }
 
+  public var metadataMatch: Envoy_Config_Core_V3_Metadata {
+    get {_storage._metadataMatch ?? Envoy_Config_Core_V3_Metadata()}
+    set {_uniqueStorage()._metadataMatch = newValue}
+  }
+  /// Returns true if `metadataMatch` has been explicitly set.
+  public var hasMetadataMatch: Bool {_storage._metadataMatch != nil}
+  /// Clears the value of `metadataMatch`. Subsequent reads from it will return its default value.
+  public mutating func clearMetadataMatch() {_uniqueStorage()._metadataMatch = nil}
+
   public var idleTimeout: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._idleTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._idleTimeout = newValue}
@@ -146,9 +155,20 @@ public nonisolated struct Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy:
 
       public var weight: UInt32 = 0
 
+      public var metadataMatch: Envoy_Config_Core_V3_Metadata {
+        get {_metadataMatch ?? Envoy_Config_Core_V3_Metadata()}
+        set {_metadataMatch = newValue}
+      }
+      /// Returns true if `metadataMatch` has been explicitly set.
+      public var hasMetadataMatch: Bool {self._metadataMatch != nil}
+      /// Clears the value of `metadataMatch`. Subsequent reads from it will return its default value.
+      public mutating func clearMetadataMatch() {self._metadataMatch = nil}
+
       public var unknownFields = SwiftProtobuf.UnknownStorage()
 
       public init() {}
+
+      fileprivate var _metadataMatch: Envoy_Config_Core_V3_Metadata? = nil
     }
 
     public init() {}
@@ -192,6 +212,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
   fileprivate class _StorageClass {
     var _statPrefix: String = String()
     var _clusterSpecifier: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.OneOf_ClusterSpecifier?
+    var _metadataMatch: Envoy_Config_Core_V3_Metadata? = nil
     var _idleTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _accessLog: [Envoy_Config_Accesslog_V3_AccessLog] = []
     var _maxConnectAttempts: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
@@ -213,6 +234,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
     init(copying source: _StorageClass) {
       _statPrefix = source._statPrefix
       _clusterSpecifier = source._clusterSpecifier
+      _metadataMatch = source._metadataMatch
       _idleTimeout = source._idleTimeout
       _accessLog = source._accessLog
       _maxConnectAttempts = source._maxConnectAttempts
@@ -252,6 +274,7 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
         case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._accessLog) }()
         case 7: try { try decoder.decodeSingularMessageField(value: &_storage._maxConnectAttempts) }()
         case 8: try { try decoder.decodeSingularMessageField(value: &_storage._idleTimeout) }()
+        case 9: try { try decoder.decodeSingularMessageField(value: &_storage._metadataMatch) }()
         case 10: try {
           var v: Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.WeightedCluster?
           var hadOneofValue = false
@@ -297,6 +320,9 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy: Swi
       } }()
       try { if let v = _storage._idleTimeout {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
+      try { if let v = _storage._metadataMatch {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
       } }()
       try { if case .weightedClusters(let v)? = _storage._clusterSpecifier {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
@@ -358,18 +384,26 @@ nonisolated extension Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy.Weig
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.weight) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._metadataMatch) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.name.isEmpty {
       try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
     }
     if self.weight != 0 {
       try visitor.visitSingularUInt32Field(value: self.weight, fieldNumber: 2)
     }
+    try { if let v = self._metadataMatch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 }

@@ -14,8 +14,8 @@ public struct Balancer {
         only = load.only
         hosts = set.hosts
         pickers = []
-        // Others choose where the set has hash tables or a shape.
-        guard set.hashing == nil, set.shape?.decides != true else { return }
+        // Others choose where the set has hash tables, a shape or subsets.
+        guard set.hashing == nil, set.shape?.decides != true, set.subsets == nil else { return }
         for level in set.priorities {
             let all = spec.balancing.zone.failsOnPanic ? [] : level.all
             for members in [all, level.healthy, level.degraded] {

@@ -22,7 +22,7 @@ extension ClusterEntry {
         hosts = makeSet(newer, factor: factor)
         outliers?.follow(hosts)
         if !isSame, Set(newer.map(\.address)) != Set(old.hosts.map(\.address)) { stats.membershipChange.increment() }
-        stats.setMembership(hosts)
+        stats.setMembership(hosts, now: owner.loop.now)
         owner.hostsChanged(self)
         checker?.follow(hosts.hosts)
         return true
@@ -38,14 +38,14 @@ extension ClusterEntry {
             context.healthySince = healthyTimes.follow(hosts, now: owner.loop.now)
         }
         let set = HostSet(hosts, overprovisioningFactor: factor, for: shared.spec, in: context)
-        if let plan = set.shape?.zone { count(plan) }
+        for plan in set.zonePlans { count(plan) }
         return set
     }
 
     /// The local cluster has other hosts: what goes by zones is worked out again.
     func localHostsChanged() {
         let newer = makeSet(hosts.hosts, factor: hosts.overprovisioningFactor)
-        guard newer.shape?.zone != hosts.shape?.zone else { return }
+        guard newer.zonePlans != hosts.zonePlans else { return }
         hosts = newer
         owner.hostsChanged(self)
     }

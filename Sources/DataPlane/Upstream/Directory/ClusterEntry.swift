@@ -173,7 +173,7 @@ final class ClusterEntry {
 
     /// Shows its own state in the stats, which it may have shared with the one whose place it has taken.
     func publishMembership() {
-        stats.setMembership(hosts)
+        stats.setMembership(hosts, now: owner.loop.now)
         outliers?.follow(hosts)
     }
 
@@ -213,7 +213,7 @@ final class ClusterEntry {
     func healthChanged() {
         if checker != nil, shared.spec.discovery != .static, rebuild() { return }
         hosts = makeSet(hosts.hosts, factor: hosts.overprovisioningFactor)
-        stats.setMembership(hosts)
+        stats.setMembership(hosts, now: owner.loop.now)
         if shared.originalDestinations == nil { owner.hostsChanged(self) }
     }
 
@@ -224,6 +224,6 @@ final class ClusterEntry {
         changesSeen = newer.changes
         hosts = HostSet(newer.hosts)
         outliers?.follow(hosts)
-        stats.setMembership(hosts)
+        stats.setMembership(hosts, now: owner.loop.now)
     }
 }

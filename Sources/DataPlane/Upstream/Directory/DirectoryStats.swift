@@ -13,6 +13,7 @@ final class DirectoryStats {
     private let breakers: [BreakerGauges]
     private let endpoints: EndpointStats?
     private let tables: HashTableStats?
+    private let subsets: SubsetTableStats?
     /// When the first of the cluster's certificates expires, unix seconds; nil: it has none.
     private(set) var firstExpiration: Int64?
 
@@ -36,13 +37,17 @@ final class DirectoryStats {
         warmingState = gauge("warming_state")
         // Before the same names are made below for nobody to write.
         assignments = shared.spec.discovery == .eds ? AssignmentStats(cells, prefix: prefix) : nil
+        gauge("lb_subsets_active").set(0)
+        subsets =
+            shared.spec.balancing.subsets == nil
+            ? nil : SubsetTableStats(cells, prefix: prefix, cluster: shared.name)
         for name in ClusterStats.alwaysZero { _ = names.counter(prefix + name) }
         // Stays 0: extensions that would not fit are refused with the file.
         if shared.spec.usesProxyProtocol {
             _ = names.counter(prefix + "upstream.proxyprotocol.v2_tlvs_exceed_max_length")
         }
         if shared.originalDestinations != nil { _ = OriginalDestinationPlaces.counters(names, cluster: cluster) }
-        for name in ["version", "membership_excluded", "lb_subsets_active", "upstream_queue_overloaded"] {
+        for name in ["version", "membership_excluded", "upstream_queue_overloaded"] {
             gauge(name).set(0)
         }
         breakers = [
@@ -67,7 +72,7 @@ final class DirectoryStats {
             of: tls.compactMap { $0 }, cells: cells, prefix: "cluster.\(cluster).ssl.")
     }
 
-    func setMembership(_ hosts: HostSet) {
+    func setMembership(_ hosts: HostSet, now: MonotonicTime) {
         membershipTotal.set(Int64(hosts.hosts.count))
         membershipHealthy.set(Int64(hosts.healthyCount))
         membershipDegraded.set(Int64(hosts.degradedCount))
@@ -75,6 +80,7 @@ final class DirectoryStats {
         maxHostWeight.set(Int64(hosts.maxWeight))
         endpoints?.follow(hosts)
         tables?.follow(hosts)
+        if let table = hosts.subsets { subsets?.follow(table, now: now) }
     }
 
     /// Brings up to date what is shown of atomics: the breakers' gauges, the endpoints' stats.

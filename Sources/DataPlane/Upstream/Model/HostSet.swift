@@ -33,6 +33,8 @@ public final class HostSet: Sendable {
     let hashing: HashRouting?
     /// For clusters that go by localities or have slow start.
     let shape: HostShape?
+    /// For clusters with subsets, in place of these two: each subset is a host set, and has its own.
+    let subsets: SubsetTable?
 
     /// Reads each host's health as it is now.
     public convenience init(_ hosts: [Host], overprovisioningFactor: UInt32 = 0) {
@@ -62,10 +64,27 @@ public final class HostSet: Sendable {
             levels[index].healthy = levels[index].all
         }
         priorities = levels
+        if let spec, let wanted = spec.balancing.subsets {
+            shape = nil
+            hashing = nil
+            subsets = SubsetTable(
+                wanted, spec, hosts, overprovisioningFactor: overprovisioningFactor, in: context)
+            return
+        }
         let shape = spec.flatMap { HostShape($0, hosts, levels, context) }
         self.shape = shape
         hashing = spec.flatMap { HashRouting($0, hosts, levels, shape, overprovisioning: overprovisioningFactor) }
+        subsets = nil
     }
+
+    /// Its own ways through zones, or those of its subsets.
+    var zonePlans: [ZonePlan] {
+        guard let subsets else { return (shape?.zone).map { [$0] } ?? [] }
+        return subsets.subsets.compactMap { $0.hosts?.shape?.zone }
+    }
+
+    /// Its hash tables, or those of its last subset.
+    var lastHashing: HashRouting? { subsets?.subsets.last { $0.hosts?.hashing != nil }?.hosts?.hashing ?? hashing }
 
     public var healthyCount: Int { priorities.reduce(0) { $0 + $1.healthy.count } }
     public var degradedCount: Int { priorities.reduce(0) { $0 + $1.degraded.count } }

@@ -14,12 +14,14 @@ public struct StreamOrigin {
 }
 
 /// Someone who wants a connection. Asked for its origin only by clusters that go by it, for its hash by those that choose
-/// hosts by it.
+/// hosts by it, for its criteria by those with subsets.
 public protocol StreamOriginating: AnyObject {
     var origin: StreamOrigin { get }
     /// Of what the cluster's hash policy looks at, or else that of the stream's route or TCP proxy; nil: there is none, or
     /// nothing of it.
     func hash(_ policy: HashPolicy?) -> UInt64?
+    /// Which subset of a cluster's hosts is wanted; nil: nobody says.
+    var subsetCriteria: SubsetCriteria? { get }
 }
 
 extension StreamOriginating {
@@ -28,4 +30,7 @@ extension StreamOriginating {
 
     /// It has no hash policy.
     public func hash(_ policy: HashPolicy?) -> UInt64? { nil }
+
+    /// It has no `metadata_match`.
+    public var subsetCriteria: SubsetCriteria? { nil }
 }

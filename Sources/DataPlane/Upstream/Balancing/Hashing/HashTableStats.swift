@@ -23,7 +23,7 @@ final class HashTableStats {
     }
 
     func follow(_ hosts: HostSet) {
-        guard let shape = hosts.hashing?.shape else { return }
+        guard let shape = hosts.lastHashing?.shape else { return }
         size?.set(Int64(clamping: shape.size))
         least.set(Int64(clamping: shape.least))
         most.set(Int64(clamping: shape.most))
