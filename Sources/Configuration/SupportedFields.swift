@@ -101,12 +101,13 @@ enum SupportedFields {
           name virtual_hosts internal_only_headers response_headers_to_add response_headers_to_remove
           request_headers_to_add request_headers_to_remove most_specific_header_mutations_wins validate_clusters
           max_direct_response_body_size_bytes ignore_port_in_host_matching ignore_path_parameters_in_path_matching
-          typed_per_filter_config
+          typed_per_filter_config request_mirror_policies
         envoy.config.route.v3.VirtualHost
           name domains routes require_tls virtual_clusters request_headers_to_add request_headers_to_remove
           response_headers_to_add response_headers_to_remove include_request_attempt_count
           include_attempt_count_in_response retry_policy include_is_timeout_retry_header
           per_request_buffer_limit_bytes request_body_buffer_limit typed_per_filter_config rate_limits metadata
+          request_mirror_policies
         envoy.config.route.v3.VirtualCluster
           headers name
         envoy.config.route.v3.Route
@@ -128,7 +129,14 @@ enum SupportedFields {
           path_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex host_rewrite
           append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority hash_policy
           max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration rate_limits
-          include_vh_rate_limits metadata_match
+          include_vh_rate_limits metadata_match request_mirror_policies
+        envoy.config.route.v3.RouteAction.RequestMirrorPolicy
+          cluster cluster_header runtime_fraction trace_sampled disable_shadow_host_suffix_append
+          request_headers_mutations host_rewrite_literal
+        envoy.config.common.mutation_rules.v3.HeaderMutation
+          remove append remove_on_match
+        envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch
+          key_matcher
         envoy.config.route.v3.RouteAction.HashPolicy
           header cookie connection_properties query_parameter terminal
         envoy.config.route.v3.RouteAction.HashPolicy.Header

@@ -41,6 +41,34 @@ import Testing
         #expect(retry.backoff == BackoffSpec(base: .milliseconds(100), max: .seconds(1)))
     }
 
+    @Test func everyFieldOfAMirror() throws {
+        let spec = try route(
+            """
+            match: {prefix: /}, route: {cluster: a, request_mirror_policies: [{cluster: a, trace_sampled: false,
+             runtime_fraction: {default_value: {numerator: 5}, runtime_key: k}, host_rewrite_literal: h,
+             request_headers_mutations: [{remove: X-A}, {append: {header: {key: x, value: y}}},
+             {remove_on_match: {key_matcher: {prefix: x-}}}]},
+             {cluster_header: X-To, disable_shadow_host_suffix_append: true}]}
+            """.replacingLines())
+        guard case .forward(let forward) = spec.action, let mirrors = forward.mirrors, mirrors.count == 2 else {
+            Issue.record("no mirrors")
+            return
+        }
+        guard case .cluster("a") = mirrors[0].target, case .clusterHeader("x-to") = mirrors[1].target else {
+            Issue.record("other targets")
+            return
+        }
+        #expect(mirrors[0].fraction == RuntimeFraction(Fraction(numerator: 5, denominator: 100), key: "k"))
+        #expect(mirrors[0].isSampled == false && mirrors[1].isSampled == nil && mirrors[1].fraction == nil)
+        #expect(mirrors.map(\.host) == [.literal("h"), .unchanged])
+        guard case .remove("x-a") = mirrors[0].headerChanges[0], case .add = mirrors[0].headerChanges[1],
+            case .removeMatching = mirrors[0].headerChanges[2]
+        else {
+            Issue.record("other changes")
+            return
+        }
+    }
+
     @Test(arguments: [
         ("match: {prefix: /}, route: {cluster: a, timeout: 0s}", Optional<Int>.none),
         ("match: {prefix: /}, route: {cluster: a}", 15),
@@ -52,6 +80,14 @@ import Testing
     }
 
     private static let problems: [(String, String)] = [
+        (
+            "match: {prefix: /}, route: {cluster: a, request_mirror_policies: [{cluster: a, cluster_header: b}]}",
+            ".route.request_mirror_policies[0]: one of cluster and cluster_header is required, and only one may be set"
+        ),
+        (
+            "match: {prefix: /}, route: {cluster: a, request_mirror_policies: [{cluster: b}]}",
+            ".route.request_mirror_policies[0].cluster: there is no cluster \"b\"; did you mean \"a\"?"
+        ),
         (
             "match: {prefix: /}, route: {cluster: b}",
             ".route.cluster: there is no cluster \"b\"; did you mean \"a\"?"

@@ -92,6 +92,8 @@ enum API {
     typealias Route = Envoy_Config_Route_V3_Route
     typealias RouteMatch = Envoy_Config_Route_V3_RouteMatch
     typealias RouteAction = Envoy_Config_Route_V3_RouteAction
+    typealias MirrorPolicy = RouteAction.RequestMirrorPolicy
+    typealias HeaderMutation = Envoy_Config_Common_MutationRules_V3_HeaderMutation
     typealias RetryPolicy = Envoy_Config_Route_V3_RetryPolicy
     typealias Redirect = Envoy_Config_Route_V3_RedirectAction
     typealias DirectResponse = Envoy_Config_Route_V3_DirectResponseAction

@@ -42,7 +42,16 @@ struct RouteActionSpecBuilder {
                 action.rateLimits, isOfRoute: true, path.field("rate_limits"))
         }
         spec.includesHostRateLimits = action.includeVhRateLimits.value
+        spec.mirrors = mirrors(action.requestMirrorPolicies, path)
         return spec
+    }
+
+    /// Those of one level, whose field stands below `path`; nil: it has none.
+    func mirrors(_ policies: [API.MirrorPolicy], _ path: FieldPath) -> [MirrorPolicySpec]? {
+        guard !policies.isEmpty else { return nil }
+        let path = path.field("request_mirror_policies")
+        let builder = MirrorSpecBuilder(context: context, checksClusters: checksClusters)
+        return policies.enumerated().compactMap { builder.policy($1, path[$0]) }
     }
 
     private func target(_ action: API.RouteAction, _ path: FieldPath) -> ForwardSpec.Target? {

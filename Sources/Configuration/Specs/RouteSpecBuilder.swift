@@ -26,6 +26,7 @@ struct RouteSpecBuilder {
         let checksClusters = routes.hasValidateClusters ? routes.validateClusters.value : context.validatesRoutes
         let actions = RouteActionSpecBuilder(
             context: context, checksClusters: checksClusters, maxBody: spec.maxDirectResponseBodySize)
+        spec.mirrors = actions.mirrors(routes.requestMirrorPolicies, path)
         let hosts = path.field("virtual_hosts")
         spec.virtualHosts = routes.virtualHosts.enumerated().map { host($1, hosts[$0], actions) }
         checkNames(routes.virtualHosts, hosts)
@@ -82,6 +83,7 @@ struct RouteSpecBuilder {
                 host.rateLimits, isOfRoute: true, path.field("rate_limits"))
         }
         if host.hasMetadata { spec.metadata = context.metadata(host.metadata, of: .virtualHost) }
+        spec.mirrors = actions.mirrors(host.requestMirrorPolicies, path)
         spec.includeRequestAttemptCount = host.includeRequestAttemptCount
         spec.includeAttemptCountInResponse = host.includeAttemptCountInResponse
         spec.includeIsTimeoutRetryHeader = host.includeIsTimeoutRetryHeader

@@ -8,8 +8,9 @@ final class ForwardFacts {
     let action: ForwardAction
     let retry: RetryRules?
     let upgrades: UpgradeRules
-    /// Bytes of a request body that are kept for a retry at most.
+    /// Bytes of a request body that are kept for a retry, or wait for a mirror, at most.
     let bufferLimit: Int
+    private let isBufferLimitOwn: Bool
     let includeAttemptCount: Bool
     let includeAttemptCountInResponse: Bool
     /// There may be more to add to a response than its route's changes.
@@ -27,6 +28,7 @@ final class ForwardFacts {
         retry = action.retryPolicy.map { RetryRules($0) }
         upgrades = UpgradeRules(action.spec.upgrades)
         self.bufferLimit = min(bufferLimit, route.perRequestBufferLimit ?? bufferLimit)
+        isBufferLimitOwn = self.bufferLimit < bufferLimit
         includeAttemptCount = route.virtualHost.includeRequestAttemptCount
         includeAttemptCountInResponse = route.virtualHost.includeAttemptCountInResponse
         addsToResponse = includeAttemptCountInResponse || action.hashPolicy?.makesCookies == true
@@ -39,6 +41,12 @@ final class ForwardFacts {
             let prefix = "vhost.\(route.virtualHost.name).route.\(route.statPrefix)."
             routeStats = RequestGroupStats(cells, prefix: prefix)
         }
+    }
+
+    /// What sets `bufferLimit`, for people.
+    var bufferLimitLabel: String {
+        isBufferLimitOwn
+            ? label("request_body_buffer_limit (per_request_buffer_limit_bytes)") : "per_connection_buffer_limit_bytes"
     }
 
     /// A setting of this route, for people: "route 'api' timeout".

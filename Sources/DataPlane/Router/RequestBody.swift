@@ -62,6 +62,9 @@ struct RequestBody: ~Copyable {
         return copy
     }
 
+    /// What is held.
+    func withHeld(_ look: (borrowing ByteQueue) -> Void) { look(bytes) }
+
     /// Bytes held.
     var count: Int { bytes.count }
     /// Whether the whole body so far can be sent (again).

@@ -55,7 +55,10 @@ extension Router {
             sizes.rqHeadersCount.record(UInt64(request.count))
         }
         if stream.isRequestComplete { armResponseTimeout() }
+        guard let policies = facts.action.mirrors else { return startAttempt() }
+        let copies = prepareMirrors(policies, facts)
         startAttempt()
+        startMirrors(copies)
     }
 
     /// Idle timeout and maximum duration as the route sets them.
@@ -116,6 +119,7 @@ extension Router {
     }
 
     func requestBody(_ bytes: inout ByteQueue, end: Bool) {
+        if !mirrors.isEmpty { holdForMirrors(bytes, end: end) }
         switch attempt {
         case .none:
             bytes.clear()
@@ -138,6 +142,7 @@ extension Router {
             holdBackIfFull()
         }
         if end && stream.isActive && !stream.isTunnel { requestCompleted() }
+        if !mirrors.isEmpty { pushMirrors() }
     }
 
     func requestTrailers() {
@@ -149,6 +154,7 @@ extension Router {
             upstream.sendTrailers(stream.requestTrailers)
         }
         if stream.isActive { requestCompleted() }
+        if !mirrors.isEmpty { endMirrors(stream.requestTrailers) }
     }
 
     /// Sends body bytes on and stops the client when the upstream has enough.

@@ -8,7 +8,8 @@ import Reactor
 ///
 /// The files: this one chooses the route; `Router+Filters.swift` shows the request to the filters; `Router+Request.swift`
 /// prepares it and moves it up; `Router+Attempt.swift` is the life of a try; `Router+Response.swift` moves the response
-/// down; `Router+Retry.swift` decides what follows a failure; `Router+Stats.swift` counts.
+/// down; `Router+Retry.swift` decides what follows a failure; `Router+Mirrors.swift` copies the request for mirrors;
+/// `Router+Stats.swift` counts.
 final class Router: StreamHandler {
     /// What is under way upstream.
     enum Attempt {
@@ -69,6 +70,8 @@ final class Router: StreamHandler {
     @exclusivity(unchecked) var awaitsGRPCStatus = false
     @exclusivity(unchecked) var isCanary = false
     @exclusivity(unchecked) var isResponsePaused = false
+    /// The copies that go to mirrors, as long as the request is not over.
+    @exclusivity(unchecked) var mirrors: [Mirror] = []
 
     init(_ stream: HTTPStream, _ config: RouterConfig) {
         self.stream = stream
@@ -110,6 +113,7 @@ final class Router: StreamHandler {
     func abandon() {
         dropAttempt()
         releaseRetry()
+        if !mirrors.isEmpty { letGoOfMirrors() }
     }
 
     /// What the route adds to the proxy's own answers.

@@ -15,10 +15,12 @@ final class RouterConfig {
     /// `x-envoy-upstream-alt-stat-name`: names come from clients, so only so many are taken.
     private var alternativeStats: [String: ResponseStats] = [:]
     private static let maxAlternativeNames = 64
+    private let localAddress: IPAddress
+    private var shelf: MirrorShelf?
 
     init(
         _ spec: RouterSpec, statPrefix: String, routes: RouteBook, clusters: any RequestClusters, cells: StatCells,
-        upstreamLogs: [AccessLogger] = []
+        identity: ProxyIdentity, upstreamLogs: [AccessLogger] = []
     ) {
         self.spec = spec
         self.routes = routes
@@ -27,6 +29,15 @@ final class RouterConfig {
         stats = RouterStats(cells, statPrefix: statPrefix)
         strictCheck = StrictHeaderCheck(spec.strictCheckHeaders)
         self.upstreamLogs = upstreamLogs
+        localAddress = identity.localAddress
+    }
+
+    /// Mirrors for requests, made with the first one that is mirrored.
+    func mirrors(_ loop: EventLoop) -> MirrorShelf {
+        if let shelf { return shelf }
+        let made = MirrorShelf(loop: loop, sender: localAddress)
+        shelf = made
+        return made
     }
 
     /// The response stats under an alternative name of a cluster's; nil when too many names were asked for.
@@ -50,7 +61,7 @@ extension HTTPConnectionManager {
     ) {
         let config = RouterConfig(
             spec.router, statPrefix: spec.statPrefix, routes: routes, clusters: clusters, cells: environment.cells,
-            upstreamLogs: upstreamLogs)
+            identity: environment.identity, upstreamLogs: upstreamLogs)
         var (kept, environment) = (spec, environment)
         kept.routes.virtualHosts = []
         environment.routes = routes

@@ -34,6 +34,8 @@ public final class ForwardAction {
     let hashPolicy: HashPolicy?
     /// For clusters with subsets; nil: there are none.
     let subsetCriteria: SubsetCriteria?
+    /// nil: requests are not mirrored.
+    let mirrors: [MirrorPolicy]?
     private let target: Target
 
     private enum Target {
@@ -44,9 +46,10 @@ public final class ForwardAction {
 
     init(
         _ spec: ForwardSpec, fallbackRetryPolicy: RetryPolicy?, filters: HTTPFilterLevels = HTTPFilterLevels(nil),
-        hostRateLimits: [RateLimitRule] = [], clusterIndex: (String) -> Int?
+        hostRateLimits: [RateLimitRule] = [], mirrors: [MirrorPolicy] = [], clusterIndex: (String) -> Int?
     ) throws(FormatError) {
         self.spec = spec
+        self.mirrors = mirrors.isEmpty ? nil : mirrors
         hashPolicy = HashPolicy(spec.hashPolicies)
         subsetCriteria = SubsetCriteria(spec.metadataMatch)
         rateLimits =

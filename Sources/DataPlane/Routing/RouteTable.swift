@@ -77,6 +77,15 @@ public final class RouteTable {
         let request = try spec.headers.compiledRequest()
         let response = try spec.headers.compiledResponse()
         let filterLevels = try HTTPFilterLevels(filters).adding(spec.filterOverrides)
+        func mirrors(_ specs: [MirrorPolicySpec]?, _ others: [MirrorPolicy]) throws(FormatError) -> [MirrorPolicy] {
+            guard let specs else { return others }
+            var policies: [MirrorPolicy] = []
+            for spec in specs {
+                policies.append(try MirrorPolicy(spec, runtime: runtime, clusterIndex: clusterIndex))
+            }
+            return policies
+        }
+        let commonMirrors = try mirrors(spec.mirrors, [])
         var tables: [Table] = []
         for host in spec.virtualHosts {
             let virtualHost = VirtualHost(host)
@@ -84,6 +93,7 @@ public final class RouteTable {
             let hostResponse = try host.headers.compiledResponse()
             let retryPolicy = host.retryPolicy.map(RetryPolicy.init)
             let hostFilters = try filterLevels.adding(host.filterOverrides)
+            let hostMirrors = try mirrors(host.mirrors, commonMirrors)
             let hostRateLimits = filters == nil ? [] : (host.rateLimits ?? []).map(RateLimitRule.init)
             var routes: [Route] = []
             for route in host.routes {
@@ -94,7 +104,8 @@ public final class RouteTable {
                     action = .forward(
                         try ForwardAction(
                             forward, fallbackRetryPolicy: retryPolicy, filters: routeFilters,
-                            hostRateLimits: hostRateLimits, clusterIndex: clusterIndex))
+                            hostRateLimits: hostRateLimits, mirrors: try mirrors(forward.mirrors, hostMirrors),
+                            clusterIndex: clusterIndex))
                 case .redirect(let redirect): action = .redirect(RedirectAction(redirect))
                 case .direct(let direct): action = .direct(direct)
                 }

@@ -8,7 +8,7 @@ import Reactor
 ///
 /// The owner fills `request` and `body`, calls `start`, and hears exactly once how it ended, or not at all after
 /// `cancel`. `GRPCSideCall` speaks gRPC by way of one.
-final class SideCall {
+final class SideCall: OwnRequest {
     enum Phase {
         /// Nothing is under way, or what was is over and the owner is about to hear of it.
         case idle
@@ -112,6 +112,12 @@ final class SideCall {
         return false
     }
 
+    /// A host has the request, or is about to.
+    private var hasSent: Bool {
+        if case .sending = phase { return true }
+        return false
+    }
+
     /// Stops what runs upstream.
     private func drop() {
         let dropped = phase
@@ -126,7 +132,9 @@ final class SideCall {
     /// A try ended without a whole answer; it is made again where that is safe, by the rules for clients' requests.
     private func failed(_ reason: StreamResetReason, _ detail: String, _ stream: (any UpstreamStream)?) {
         phase = .idle
-        if let stream, let cluster, maySendAgain(reason, stream, cluster) {
+        if let stream, let cluster, !wasSentAgain,
+            maySendAgain(reason, stream, cluster, isRepeatable: rules.isRepeatable)
+        {
             wasSentAgain = true
             forgetAnswer()
             durationTimer.disarm()
@@ -134,22 +142,6 @@ final class SideCall {
         }
         if reason.tellsOfHost { report(.failed) }
         fail(.reset(reason, detail: detail))
-    }
-
-    private func maySendAgain(
-        _ reason: StreamResetReason, _ stream: any UpstreamStream, _ cluster: any RequestCluster
-    ) -> Bool {
-        guard !wasSentAgain else { return false }
-        if reason == .remoteRefused && cluster.spec.reuse.replaysRefused {
-            cluster.stats.rqReplayedRefused.increment()
-            return true
-        }
-        guard reason == .connectionTermination, cluster.spec.reuse.replacesStaleConnections,
-            stream.earlierRequests > 0, stream.wireBytesReceived == 0,
-            !stream.sentAnything || rules.isRepeatable
-        else { return false }
-        cluster.stats.rqReplacedStale.increment()
-        return true
     }
 
     // MARK: - The end
@@ -263,7 +255,7 @@ extension SideCall: TimerTarget {
     func timerFired(_ timer: LoopTimer) {
         guard isActive else { return }
         if timer.tag == 0 {
-            chargeTimeout()
+            chargeTimeout(isSending: hasSent)
             drop()
             fail(.timedOut(rules.timeout ?? .zero))
         } else {

@@ -57,6 +57,19 @@ enum SideCallFailure: Equatable, CustomStringConvertible {
         }
     }
 
+    /// What the log of a client's request would say.
+    var flags: ResponseFlags {
+        switch self {
+        case .noCluster: .noClusterFound
+        case .noHealthyHost: .noHealthyUpstream
+        case .refused(let refusal): refusal.flags
+        case .reset(let reason, _): reason.flag
+        case .timedOut: .upstreamRequestTimeout
+        case .tookTooLong: .upstreamMaxStreamDurationReached
+        case .tooLarge: []
+        }
+    }
+
     /// For people.
     var description: String {
         switch self {

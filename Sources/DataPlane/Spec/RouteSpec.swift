@@ -14,6 +14,8 @@ public struct RouteConfigurationSpec: Sendable {
     /// Bytes of a direct response body, 4096.
     public var maxDirectResponseBodySize = 4096
     public var filterOverrides: HTTPFilterOverrides = [:]
+    /// nil: none. Of a virtual host or route, in place of these.
+    public var mirrors: [MirrorPolicySpec]?
 
     public init() {}
 }
@@ -35,6 +37,7 @@ public struct VirtualHostSpec: Sendable {
     @Rare public var filterOverrides: HTTPFilterOverrides?
     @Rare public var rateLimits: [RateLimitRuleSpec]?
     public var metadata: Metadata?
+    @Rare public var mirrors: [MirrorPolicySpec]?
 
     public enum TLSRequirement: Sendable { case none, externalOnly, all }
 
@@ -191,6 +194,7 @@ public struct ForwardSpec: Sendable {
     @Rare public var rateLimits: [RateLimitRuleSpec]?
     /// `include_vh_rate_limits`: those of the virtual host hold, too.
     public var includesHostRateLimits = false
+    @Rare public var mirrors: [MirrorPolicySpec]?
     /// By name (lower case): whether the upgrade is allowed on this route.
     public var upgrades: [UpgradeSpec] = []
 

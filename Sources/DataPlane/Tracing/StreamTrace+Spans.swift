@@ -24,8 +24,8 @@ extension StreamTrace {
         if stream.hasHead { addRequest(record, info, request) }
         record.add("request_size", decimal: Int(clamping: info.bytesReceived))
         record.add("response_size", decimal: Int(clamping: info.bytesSent))
-        addCommon(record, info, status: info.responseCode, flags: info.flags)
-        addGRPCStatus(record, stream.responseHeaders, stream.responseTrailers, failsAt: .server)
+        record.addCommon(info.upstream, status: info.responseCode, flags: info.flags)
+        record.addGRPCStatus(stream.responseHeaders, stream.responseTrailers, failsAt: .server)
         if rules.isVerbose { addEvents(record, info, since: info.marks.start, ofAttempt: false) }
         let format = FormatContext(
             info, request: stream.hasHead ? request : nil, response: stream.responseHeaders,
@@ -74,13 +74,10 @@ extension StreamTrace {
             record.add("error", "true")
             record.add("error.reason") { $0.append(text: reason.words) }
         }
-        addVersion(record, isConnected ? info.upstream.httpVersion : nil)
-        if !isOverflow, let address = info.upstream.host?.address {
-            record.add("upstream_address") { $0.append(address) }
-            record.add("peer.address") { $0.append(address) }
-        }
-        addCommon(record, info, status: stream.responseHeaders.status, flags: flags)
-        addGRPCStatus(record, stream.responseHeaders, stream.responseTrailers, failsAt: .client)
+        record.addVersion(isConnected ? info.upstream.httpVersion : nil)
+        if !isOverflow, let host = info.upstream.host { record.addUpstream(host) }
+        record.addCommon(info.upstream, status: stream.responseHeaders.status, flags: flags)
+        record.addGRPCStatus(stream.responseHeaders, stream.responseTrailers, failsAt: .client)
         if rules.isVerbose { addEvents(record, info, since: attempt.start, ofAttempt: true) }
         let format = FormatContext(
             info, request: stream.requestHeaders, response: stream.responseHeaders, trailers: stream.responseTrailers,
@@ -130,9 +127,9 @@ extension StreamTrace {
             url.append(path.prefix(rules.maxPathTagLength))
         }
         record.add("http.method", request.method)
-        addOrDash(record, "downstream_cluster", request.value(.xEnvoyDownstreamServiceCluster))
-        addOrDash(record, "user_agent", request.value(.userAgent))
-        addVersion(record, info.httpVersion)
+        record.addOrDash("downstream_cluster", request.value(.xEnvoyDownstreamServiceCluster))
+        record.addOrDash("user_agent", request.value(.userAgent))
+        record.addVersion(info.httpVersion)
         if let peer = info.downstream?.directRemoteAddress {
             record.add("peer.address") { $0.append(withoutPort: peer) }
         }
@@ -143,51 +140,6 @@ extension StreamTrace {
         if let type = request.value(.contentType) { record.add("grpc.content_type", type) }
         if let timeout = request.value(.grpcTimeout) { record.add("grpc.timeout", timeout) }
     }
-
-    private func addOrDash(_ record: SpanRecord, _ name: StaticString, _ value: ByteView?) {
-        if let value, !value.isEmpty { record.add(name, value) } else { record.add(name) { $0.append(byte: 0x2d) } }
-    }
-
-    private func addVersion(_ record: SpanRecord, _ version: HTTPVersion?) {
-        if let version { record.add("http.protocol", version.text) } else { addOrDash(record, "http.protocol", nil) }
-    }
-
-    private func addCommon(_ record: SpanRecord, _ info: StreamInfo, status: Int, flags: ResponseFlags) {
-        record.add("component", "proxy")
-        if !info.upstream.clusterName.isEmpty {
-            record.add("upstream_cluster") { $0.append(text: info.upstream.clusterName) }
-            record.add("upstream_cluster.name") { $0.append(text: info.upstream.observedName) }
-        }
-        record.add("http.status_code", decimal: status)
-        record.add("response_flags") { flags.append(to: &$0, long: false) }
-        if status == 0 || status >= 500 { markError(record) }
-        // A client's span fails with its request, a server's with what is its own fault (OpenTelemetry, "Semantic
-        // conventions for HTTP spans").
-        if status >= (record.kind == .client ? 400 : 500) { record.isFailed = true }
-    }
-
-    /// `grpc-status` of the trailers, or of a head that is all there is.
-    private func addGRPCStatus(
-        _ record: SpanRecord, _ head: HeaderMap, _ trailers: HeaderMap, failsAt kind: SpanRecord.Kind
-    ) {
-        let fields = trailers.contains(.grpcStatus) ? trailers : head
-        guard let text = fields.value(.grpcStatus) else { return }
-        record.add("grpc.status_code", text)
-        if let message = fields.value(.grpcMessage), !message.isEmpty { record.add("grpc.message", message) }
-        guard let status = GRPCRules.status(fields) else { return }
-        switch status {
-        case 2, 4, 12, 13, 14, 15:
-            markError(record)
-            record.isFailed = true
-        case 8:
-            markError(record)
-            if kind == .client { record.isFailed = true }
-        default:
-            if kind == .client, status != 0 { record.isFailed = true }
-        }
-    }
-
-    private func markError(_ record: SpanRecord) { record.set(ByteView("error"), ByteView("true")) }
 
     private func addCustomTags(_ record: SpanRecord, _ format: borrowing FormatContext) {
         rules.tags.add(to: record, format, override: route?.tags)
@@ -215,9 +167,4 @@ extension StreamTrace {
 extension StreamInfo {
     /// A point of the stream's life in civil time.
     fileprivate func wall(_ time: MonotonicTime) -> WallTime { startWall + (time - marks.start) }
-}
-
-extension UpstreamInfo {
-    /// What the cluster is called where it is observed.
-    fileprivate var observedName: String { clusterAlias.isEmpty ? clusterName : clusterAlias }
 }

@@ -73,6 +73,25 @@ final class StreamTrace {
             outgoing.parent = context.span
             outgoing.span = attempt.span
         }
+        write(outgoing, to: request)
+    }
+
+    /// The span of a copy of the request, and the copy's head to tell of it; nil: the request has no span.
+    ///
+    /// - Parameter isSampled: nil: as the request is.
+    func beginMirror(
+        _ head: HeaderMap, isSampled: Bool?, now: MonotonicTime, wallNow: WallTime, _ random: inout FastRandom
+    ) -> MirrorSpan? {
+        guard hasSpan else { return nil }
+        var own = context
+        own.parent = context.span
+        own.span = random.nextID()
+        own.isSampled = isSampled ?? context.isSampled
+        write(own, to: head)
+        return MirrorSpan(rules: rules, context: own, start: now, startWall: wallNow)
+    }
+
+    private func write(_ outgoing: SpanContext, to request: HeaderMap) {
         switch rules.tracer.propagation {
         case .w3c:
             W3CPropagation.write(outgoing, to: request, &scratch)

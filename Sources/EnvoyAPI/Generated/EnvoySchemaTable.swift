@@ -84,14 +84,14 @@ public let envoySchemaTable: StaticString = #"""
     1 filters *m1 min_items=2
     M envoy.config.accesslog.v3.ComparisonFilter
     1 op e0 defined_only
-    2 value m103 r
+    2 value m105 r
     M envoy.config.accesslog.v3.DurationFilter
     1 comparison m3 r
     M envoy.config.accesslog.v3.GrpcStatusFilter
     1 statuses *e1 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.HeaderFilter
-    1 header m162 r
+    1 header m164 r
     M envoy.config.accesslog.v3.LogTypeFilter
     1 types *e33 items( defined_only )
     2 exclude b
@@ -102,7 +102,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m317
+    2 percent_sampled m320
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -110,15 +110,15 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.bootstrap.v3.Admin
     1 access_log_path s d
     2 profile_path s
-    3 address m50
-    4 socket_options *m106
+    3 address m52
+    4 socket_options *m108
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m311
+    7 allow_paths *m314
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
-    1 node m92
+    1 node m94
     2 static_resources m17
     3 dynamic_resources m16
     4 cluster_manager m18
@@ -126,53 +126,53 @@ public let envoySchemaTable: StaticString = #"""
     6 stats_sinks *X
     7 stats_flush_interval D lt=300000000000 gte=1000000
     8 watchdog X d
-    9 tracing m205 d
+    9 tracing m208 d
     12 admin m14
-    13 stats_config m139
-    14 hds_config m52
-    15 overload_manager m145
+    13 stats_config m141
+    14 hds_config m54
+    15 overload_manager m147
     16 enable_dispatcher_stats b
     17 layered_runtime m20
     18 header_prefix s
     19 stats_server_version_override WU
     20 use_tcp_for_dns_lookups b d
-    21 bootstrap_extensions *m115
-    22 config_sources *m57
-    23 default_config_source m57
+    21 bootstrap_extensions *m117
+    22 config_sources *m59
+    23 default_config_source m59
     24 default_socket_interface s
-    25 certificate_provider_instances %m115
+    25 certificate_provider_instances %m117
     26 node_context_params *s
     27 watchdogs X
     28 fatal_actions *X
     29 stats_flush_on_admin b o0 const
-    30 dns_resolution_config m60 d
-    31 typed_dns_resolver_config m115
+    30 dns_resolution_config m62 d
+    31 typed_dns_resolver_config m117
     32 inline_headers *X
     33 perf_tracing_file_path s
-    34 default_regex_engine m115
-    35 xds_delegate_extension m115
-    36 xds_config_tracker_extension m115
-    37 listener_manager m115
+    34 default_regex_engine m117
+    35 xds_delegate_extension m117
+    36 xds_config_tracker_extension m117
+    37 listener_manager m117
     38 application_log_config X
     39 deferred_stat_options X
     40 grpc_async_client_manager_config X
     41 memory_allocator_manager X
     42 stats_eviction_interval D o1 gte=1000000
     M envoy.config.bootstrap.v3.Bootstrap.DynamicResources
-    1 lds_config m57
-    2 cds_config m57
-    3 ads_config m52
+    1 lds_config m59
+    2 cds_config m59
+    3 ads_config m54
     5 lds_resources_locator s
     6 cds_resources_locator s
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
-    1 listeners *m131
+    1 listeners *m133
     2 clusters *m28
-    3 secrets *m291
+    3 secrets *m294
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m19
-    3 upstream_bind_config m54
-    4 load_stats_config m52
+    3 upstream_bind_config m56
+    4 load_stats_config m54
     5 enable_deferred_cluster_creation b
     M envoy.config.bootstrap.v3.ClusterManager.OutlierDetection
     1 event_log_path s
@@ -209,7 +209,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m27
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m323
+    1 budget_percent m326
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -220,29 +220,29 @@ public let envoySchemaTable: StaticString = #"""
     4 connect_timeout D gt=0
     5 per_connection_buffer_limit_bytes Wu
     6 lb_policy e5 defined_only
-    8 health_checks *m71
+    8 health_checks *m73
     9 max_requests_per_connection Wu d
     10 circuit_breakers m25
-    13 http_protocol_options m78 d
-    14 http2_protocol_options m81 d
+    13 http_protocol_options m80 d
+    14 http2_protocol_options m83 d
     16 dns_refresh_rate D d gt=1000000
     17 dns_lookup_family e4 defined_only
-    18 dns_resolvers *m50 d
+    18 dns_resolvers *m52 d
     19 outlier_detection m47
     20 cleanup_interval D gt=0
-    21 upstream_bind_config m54
+    21 upstream_bind_config m56
     22 lb_subset_config m35
     23 ring_hash_lb_config m41 o1
-    24 transport_socket m114
-    25 metadata m91
+    24 transport_socket m116
+    25 metadata m93
     26 protocol_selection e2 d
     27 common_lb_config m29
     28 alt_stat_name s
-    29 common_http_protocol_options m83 d
+    29 common_http_protocol_options m85 d
     30 upstream_connection_options m49
     31 close_connections_on_host_health_failure b
     32 ignore_health_on_host_removal b
-    33 load_assignment m118
+    33 load_assignment m120
     34 original_dst_lb_config m39 o1
     36 typed_extension_protocol_options %A
     37 least_request_lb_config m37 o1
@@ -250,47 +250,47 @@ public let envoySchemaTable: StaticString = #"""
     39 respect_dns_ttl b d
     40 filters *X
     41 load_balancing_policy m45
-    42 lrs_server m57
+    42 lrs_server m59
     43 transport_socket_matches *m44
     44 dns_failure_refresh_rate m40 d
     45 use_tcp_for_dns_lookups b d
-    46 upstream_http_protocol_options m116 d
+    46 upstream_http_protocol_options m118 d
     47 track_timeout_budgets b d
-    48 upstream_config m115
+    48 upstream_config m117
     49 track_cluster_stats m48
     50 preconnect_policy X
     51 connection_pool_per_downstream_connection b
     52 maglev_lb_config m38 o1
-    53 dns_resolution_config m60 d
+    53 dns_resolution_config m62 d
     54 wait_for_warm_on_init Wb
-    55 typed_dns_resolver_config m115
+    55 typed_dns_resolver_config m117
     56 round_robin_lb_config m42 o1
     57 lrs_report_endpoint_metrics *s
     58 dns_jitter D d gte=0
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m323
+    1 healthy_panic_threshold m326
     2 zone_aware_lb_config m32 o0
     3 locality_weighted_lb_config m31 o0
     4 update_merge_window D
     5 ignore_new_hosts_until_first_hc b
     6 close_connections_on_host_set_change b
     7 consistent_hashing_lb_config m30
-    8 override_host_status m77
+    8 override_host_status m79
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m323
+    1 routing_enabled m326
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
     1 name s min_len=1
     2 typed_config A
     M envoy.config.cluster.v3.Cluster.EdsClusterConfig
-    1 eds_config m57
+    1 eds_config m59
     2 service_name s
     M envoy.config.cluster.v3.Cluster.LbSubsetConfig
     1 fallback_policy e6 defined_only
@@ -308,7 +308,7 @@ public let envoySchemaTable: StaticString = #"""
     4 single_host_per_subset b
     M envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
     1 choice_count Wu gte=2
-    2 active_request_bias m99
+    2 active_request_bias m101
     3 slow_start_config m43
     M envoy.config.cluster.v3.Cluster.MaglevLbConfig
     1 table_size WU lte=5000011
@@ -328,16 +328,16 @@ public let envoySchemaTable: StaticString = #"""
     1 slow_start_config m43
     M envoy.config.cluster.v3.Cluster.SlowStartConfig
     1 slow_start_window D
-    2 aggression m99
-    3 min_weight_percent m323
+    2 aggression m101
+    3 min_weight_percent m326
     M envoy.config.cluster.v3.Cluster.TransportSocketMatch
     1 name s min_len=1
     2 match S
-    3 transport_socket m114
+    3 transport_socket m116
     M envoy.config.cluster.v3.LoadBalancingPolicy
     1 policies *m46
     M envoy.config.cluster.v3.LoadBalancingPolicy.Policy
-    4 typed_extension_config m115
+    4 typed_extension_config m117
     M envoy.config.cluster.v3.OutlierDetection
     1 consecutive_5xx Wu
     2 interval D gt=0
@@ -362,44 +362,51 @@ public let envoySchemaTable: StaticString = #"""
     21 max_ejection_time D gt=0
     22 max_ejection_time_jitter D
     23 successful_active_health_check_uneject_host Wb
-    24 monitors *m115
+    24 monitors *m117
     25 always_eject_one_host Wb
     M envoy.config.cluster.v3.TrackClusterStats
     1 timeout_budgets b
     2 request_response_sizes b
     3 per_endpoint_stats b
     M envoy.config.cluster.v3.UpstreamConnectionOptions
-    1 tcp_keepalive m112
+    1 tcp_keepalive m114
     2 set_local_interface_name_on_upstream_connections b
     3 happy_eyeballs_config X
+    M envoy.config.common.mutation_rules.v3.HeaderMutation
+    O action r
+    1 remove s o0 header_value lenient
+    2 append m72 o0
+    3 remove_on_match m51 o0
+    M envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch
+    1 key_matcher m314 r
     M envoy.config.core.v3.Address
     O address r
-    1 socket_address m105 o0
-    2 pipe m94 o0
-    3 envoy_internal_address m62 o0
+    1 socket_address m107 o0
+    2 pipe m96 o0
+    3 envoy_internal_address m64 o0
     M envoy.config.core.v3.AggregatedConfigSource
     M envoy.config.core.v3.ApiConfigSource
     1 api_type e10 defined_only
     2 cluster_names *s
     3 refresh_delay D
-    4 grpc_services *m67
+    4 grpc_services *m69
     5 request_timeout D gt=0
-    6 rate_limit_settings m97
+    6 rate_limit_settings m99
     7 set_node_on_first_message_only b
     8 transport_api_version e11 defined_only
-    9 config_validators *m115
+    9 config_validators *m117
     M envoy.config.core.v3.BackoffStrategy
     1 base_interval D r gte=1000000
     2 max_interval D gt=0
     M envoy.config.core.v3.BindConfig
-    1 source_address m105
+    1 source_address m107
     2 freebind Wb
-    3 socket_options *m106
-    4 additional_source_addresses *m105 d
-    5 extra_source_addresses *m64
-    6 local_address_selector m115
+    3 socket_options *m108
+    4 additional_source_addresses *m107 d
+    5 extra_source_addresses *m66
+    6 local_address_selector m117
     M envoy.config.core.v3.BuildVersion
-    1 version m324
+    1 version m327
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -407,13 +414,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.ConfigSource
     O config_source_specifier r
     1 path s o0 d
-    2 api_config_source m52 o0
-    3 ads m51 o0
+    2 api_config_source m54 o0
+    3 ads m53 o0
     4 initial_fetch_timeout D
     5 self X o0
     6 resource_api_version e11 defined_only
     7 authorities *X
-    8 path_config_source m93 o0
+    8 path_config_source m95 o0
     M envoy.config.core.v3.ControlPlane
     1 identifier s
     M envoy.config.core.v3.DataSource
@@ -422,10 +429,10 @@ public let envoySchemaTable: StaticString = #"""
     2 inline_bytes y o0
     3 inline_string s o0
     4 environment_variable s o0 min_len=1
-    5 watched_directory m117
+    5 watched_directory m119
     M envoy.config.core.v3.DnsResolutionConfig
-    1 resolvers *m50 min_items=1
-    2 dns_resolver_options m61
+    1 resolvers *m52 min_items=1
+    2 dns_resolver_options m63
     M envoy.config.core.v3.DnsResolverOptions
     1 use_tcp_for_dns_lookups b
     2 no_default_search_domain b
@@ -437,28 +444,28 @@ public let envoySchemaTable: StaticString = #"""
     1 name s
     2 category s
     3 type_descriptor s d
-    4 version m55
+    4 version m57
     5 disabled b
     6 type_urls *s
     M envoy.config.core.v3.ExtraSourceAddress
-    1 address m105 r
-    2 socket_options m110
+    1 address m107 r
+    2 socket_options m112
     M envoy.config.core.v3.GrpcMethodList
-    1 services *m66
+    1 services *m68
     M envoy.config.core.v3.GrpcMethodList.Service
     1 name s min_len=1
     2 method_names *s min_items=1
     M envoy.config.core.v3.GrpcService
     O target_specifier r
-    1 envoy_grpc m68 o0
+    1 envoy_grpc m70 o0
     2 google_grpc X o0
     3 timeout D
-    5 initial_metadata *m69
-    6 retry_policy m98
+    5 initial_metadata *m71
+    6 retry_policy m100
     M envoy.config.core.v3.GrpcService.EnvoyGrpc
     1 cluster_name s min_len=1
     2 authority s min_len=0 max_bytes=16384 header_value lenient
-    3 retry_policy m98
+    3 retry_policy m100
     4 max_receive_message_length Wu
     5 skip_envoy_headers b
     M envoy.config.core.v3.HeaderValue
@@ -466,7 +473,7 @@ public let envoySchemaTable: StaticString = #"""
     2 value s max_bytes=16384 header_value lenient
     3 raw_value y min_len=0 max_len=16384
     M envoy.config.core.v3.HeaderValueOption
-    1 header m69 r
+    1 header m71 r
     2 append Wb d
     3 append_action e12 defined_only
     4 keep_empty_value b
@@ -479,9 +486,9 @@ public let envoySchemaTable: StaticString = #"""
     5 healthy_threshold Wu r
     6 alt_port Wu
     7 reuse_connection Wb
-    8 http_health_check m73 o0
-    9 tcp_health_check m75 o0
-    11 grpc_health_check m72 o0
+    8 http_health_check m75 o0
+    9 tcp_health_check m77 o0
+    11 grpc_health_check m74 o0
     12 no_traffic_interval D gt=0
     13 custom_health_check X o0
     14 unhealthy_interval D gt=0
@@ -491,27 +498,27 @@ public let envoySchemaTable: StaticString = #"""
     18 interval_jitter_percent u
     19 always_log_health_check_failures b
     20 initial_jitter D
-    21 tls_options m76
+    21 tls_options m78
     22 event_service X
     23 transport_socket_match_criteria S
     24 no_traffic_healthy_interval D gt=0
-    25 event_logger *m115
+    25 event_logger *m117
     26 always_log_health_check_success b
     M envoy.config.core.v3.HealthCheck.GrpcHealthCheck
     1 service_name s
     2 authority s header_value lenient
-    3 initial_metadata *m70 max_items=1000
+    3 initial_metadata *m72 max_items=1000
     M envoy.config.core.v3.HealthCheck.HttpHealthCheck
     1 host s header_value
     2 path s min_len=1 header_value
-    3 send m74
-    4 receive *m74
-    6 request_headers_to_add *m70 max_items=1000
+    3 send m76
+    4 receive *m76
+    6 request_headers_to_add *m72 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m322
+    9 expected_statuses *m325
     10 codec_client_type e54 defined_only
-    11 service_name_matcher m311
-    12 retriable_statuses *m322
+    11 service_name_matcher m314
+    12 retriable_statuses *m325
     13 method e17 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
@@ -519,9 +526,9 @@ public let envoySchemaTable: StaticString = #"""
     1 text s o0 min_len=1
     2 binary y o0
     M envoy.config.core.v3.HealthCheck.TcpHealthCheck
-    1 send m74
-    2 receive *m74
-    3 proxy_protocol_config m95
+    1 send m76
+    2 receive *m76
+    3 proxy_protocol_config m97
     M envoy.config.core.v3.HealthCheck.TlsOptions
     1 alpn_protocols *s
     M envoy.config.core.v3.HealthStatusSet
@@ -530,18 +537,18 @@ public let envoySchemaTable: StaticString = #"""
     1 allow_absolute_url Wb
     2 accept_http_10 b
     3 default_host_for_http_10 s
-    4 header_key_format m79
+    4 header_key_format m81
     5 enable_trailers b
     6 allow_chunked_length b
     7 override_stream_error_on_invalid_http_message Wb
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m311
+    11 ignore_http_11_upgrade *m314
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
-    1 proper_case_words m80 o0
-    8 stateful_formatter m115 o0
+    1 proper_case_words m82 o0
+    8 stateful_formatter m117 o0
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords
     M envoy.config.core.v3.Http2ProtocolOptions
     1 hpack_table_size Wu
@@ -556,9 +563,9 @@ public let envoySchemaTable: StaticString = #"""
     10 max_inbound_priority_frames_per_stream Wu
     11 max_inbound_window_update_frames_per_data_frame_sent Wu gte=1
     12 stream_error_on_invalid_http_messaging b d
-    13 custom_settings_parameters *m82
+    13 custom_settings_parameters *m84
     14 override_stream_error_on_invalid_http_message Wb
-    15 connection_keepalive m87
+    15 connection_keepalive m89
     16 use_oghttp2_codec Wb
     17 max_metadata_size WU
     M envoy.config.core.v3.Http2ProtocolOptions.SettingsParameter
@@ -573,8 +580,8 @@ public let envoySchemaTable: StaticString = #"""
     6 max_requests_per_connection Wu
     7 max_response_headers_kb Wu lte=8192 gt=0
     M envoy.config.core.v3.HttpService
-    1 http_uri m85
-    2 request_headers_to_add *m70 max_items=1000
+    1 http_uri m87
+    2 request_headers_to_add *m72 max_items=1000
     M envoy.config.core.v3.HttpUri
     O http_upstream_type r
     1 uri s min_len=1
@@ -585,7 +592,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m323
+    3 interval_jitter m326
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -605,24 +612,24 @@ public let envoySchemaTable: StaticString = #"""
     1 id s
     2 cluster s
     3 metadata S
-    4 locality m90
+    4 locality m92
     6 user_agent_name s
     7 user_agent_version s o0
-    8 user_agent_build_version m55 o0
-    9 extensions *m63
+    8 user_agent_build_version m57 o0
+    9 extensions *m65
     10 client_features *s
-    11 listening_addresses *m50 d
+    11 listening_addresses *m52 d
     12 dynamic_parameters %X
     M envoy.config.core.v3.PathConfigSource
     1 path s min_len=1
-    2 watched_directory m117
+    2 watched_directory m119
     M envoy.config.core.v3.Pipe
     1 path s min_len=1
     2 mode u lte=511
     M envoy.config.core.v3.ProxyProtocolConfig
     1 version e15
-    2 pass_through_tlvs m96
-    3 added_tlvs *m113
+    2 pass_through_tlvs m98
+    3 added_tlvs *m115
     M envoy.config.core.v3.ProxyProtocolPassThroughTLVs
     1 match_type e16
     2 tlv_type *u items( lt=256 )
@@ -630,7 +637,7 @@ public let envoySchemaTable: StaticString = #"""
     1 max_tokens Wu
     2 fill_rate Wd gt=0
     M envoy.config.core.v3.RetryPolicy
-    1 retry_back_off m53
+    1 retry_back_off m55
     2 num_retries Wu
     3 retry_on s
     4 retry_priority X
@@ -643,10 +650,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m317 r
+    1 default_value m320 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m323
+    1 default_value m326
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -672,23 +679,23 @@ public let envoySchemaTable: StaticString = #"""
     4 int_value I o0
     5 buf_value y o0
     6 state e20 defined_only
-    7 type m107
+    7 type m109
     M envoy.config.core.v3.SocketOption.SocketType
-    1 stream m109
-    2 datagram m108
+    1 stream m111
+    2 datagram m110
     M envoy.config.core.v3.SocketOption.SocketType.Datagram
     M envoy.config.core.v3.SocketOption.SocketType.Stream
     M envoy.config.core.v3.SocketOptionsOverride
-    1 socket_options *m106
+    1 socket_options *m108
     M envoy.config.core.v3.SubstitutionFormatString
     O format r
     1 text_format s o0 d
     2 json_format S o0 r
     3 omit_empty_values b
     4 content_type s header_value lenient
-    5 text_format_source m59 o0
-    6 formatters *m115
-    7 json_format_options m86
+    5 text_format_source m61 o0
+    6 formatters *m117
+    7 json_format_options m88
     M envoy.config.core.v3.TcpKeepalive
     1 keepalive_probes Wu
     2 keepalive_time Wu
@@ -696,7 +703,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.TlvEntry
     1 type u lt=256
     2 value y
-    3 format_string m111
+    3 format_string m113
     M envoy.config.core.v3.TransportSocket
     O config_type
     1 name s min_len=1
@@ -712,101 +719,101 @@ public let envoySchemaTable: StaticString = #"""
     1 path s min_len=1
     M envoy.config.endpoint.v3.ClusterLoadAssignment
     1 cluster_name s min_len=1
-    2 endpoints *m125
-    4 policy m119
-    5 named_endpoints %m121
+    2 endpoints *m127
+    4 policy m121
+    5 named_endpoints %m123
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
-    2 drop_overloads *m120
+    2 drop_overloads *m122
     3 overprovisioning_factor Wu gt=0
     4 endpoint_stale_after D gt=0
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m317
+    2 drop_percentage m320
     M envoy.config.endpoint.v3.Endpoint
-    1 address m50
-    2 health_check_config m123
+    1 address m52
+    2 health_check_config m125
     3 hostname s
-    4 additional_addresses *m122
+    4 additional_addresses *m124
     M envoy.config.endpoint.v3.Endpoint.AdditionalAddress
-    1 address m50
+    1 address m52
     M envoy.config.endpoint.v3.Endpoint.HealthCheckConfig
     1 port_value u lte=65535
     2 hostname s
-    3 address m50
+    3 address m52
     4 disable_active_health_check b
     M envoy.config.endpoint.v3.LbEndpoint
     O host_identifier
-    1 endpoint m121 o0
+    1 endpoint m123 o0
     2 health_status e13
-    3 metadata m91
+    3 metadata m93
     4 load_balancing_weight Wu gte=1
     5 endpoint_name s o0
     M envoy.config.endpoint.v3.LocalityLbEndpoints
     O lb_config
-    1 locality m90
-    2 lb_endpoints *m124
+    1 locality m92
+    2 lb_endpoints *m126
     3 load_balancing_weight Wu gte=1
     5 priority u lte=128
     6 proximity Wu
-    7 load_balancer_endpoints m126 o0 d
+    7 load_balancer_endpoints m128 o0 d
     8 leds_cluster_locality_config X o0
-    9 metadata m91
+    9 metadata m93
     M envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
-    1 lb_endpoints *m124
+    1 lb_endpoints *m126
     M envoy.config.listener.v3.AdditionalAddress
-    1 address m50
-    2 socket_options m110
+    1 address m52
+    2 socket_options m112
     M envoy.config.listener.v3.Filter
     O config_type
     1 name s min_len=1
     4 typed_config A o0
     5 config_discovery X o0
     M envoy.config.listener.v3.FilterChain
-    1 filter_chain_match m130
-    3 filters *m128
+    1 filter_chain_match m132
+    3 filters *m130
     4 use_proxy_proto Wb d
-    5 metadata m91
-    6 transport_socket m114
+    5 metadata m93
+    6 transport_socket m116
     7 name s
     9 transport_socket_connect_timeout D
     M envoy.config.listener.v3.FilterChainMatch
-    3 prefix_ranges *m56
+    3 prefix_ranges *m58
     4 address_suffix s
     5 suffix_len Wu
-    6 source_prefix_ranges *m56
+    6 source_prefix_ranges *m58
     7 source_ports *u items( lte=65535 gte=1 )
     8 destination_port Wu lte=65535 gte=1
     9 transport_protocol s
     10 application_protocols *s
     11 server_names *s
     12 source_type e22 defined_only
-    13 direct_source_prefix_ranges *m56
+    13 direct_source_prefix_ranges *m58
     M envoy.config.listener.v3.Listener
     O listener_specifier
     1 name s
-    2 address m50
-    3 filter_chains *m129
+    2 address m52
+    3 filter_chains *m131
     4 use_original_dst Wb
     5 per_connection_buffer_limit_bytes Wu
-    6 metadata m91
-    7 deprecated_v1 m134 d
+    6 metadata m93
+    7 deprecated_v1 m136 d
     8 drain_type e23
-    9 listener_filters *m135
+    9 listener_filters *m137
     10 transparent Wb
     11 freebind Wb
     12 tcp_fast_open_queue_length Wu
-    13 socket_options *m106
+    13 socket_options *m108
     15 listener_filters_timeout D
     16 traffic_direction e21
     17 continue_on_listener_filters_timeout b
     18 udp_listener_config X
     19 api_listener X
-    20 connection_balance_config m132
+    20 connection_balance_config m134
     21 reuse_port b d
     22 access_log *m0
     24 tcp_backlog_size Wu
-    25 default_filter_chain m129
+    25 default_filter_chain m131
     26 bind_to_port Wb
     27 internal_listener X o0
     28 stat_prefix s
@@ -814,14 +821,14 @@ public let envoySchemaTable: StaticString = #"""
     30 enable_mptcp b
     31 ignore_global_conn_limit b
     32 filter_chain_matcher X
-    33 additional_addresses *m127
+    33 additional_addresses *m129
     34 max_connections_to_accept_per_socket_event Wu gt=0
     35 bypass_overload_manager b
     36 fcds_config X
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig
     O balance_type r
-    1 exact_balance m133 o0
-    2 extend_balance m115 o0
+    1 exact_balance m135 o0
+    2 extend_balance m117 o0
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance
     M envoy.config.listener.v3.Listener.DeprecatedV1
     1 bind_to_port Wb
@@ -829,31 +836,31 @@ public let envoySchemaTable: StaticString = #"""
     O config_type
     1 name s min_len=1
     3 typed_config A o0
-    4 filter_disabled m136
+    4 filter_disabled m138
     5 config_discovery X o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate
     O rule r
-    1 or_match m137 o0
-    2 and_match m137 o0
-    3 not_match m136 o0
+    1 or_match m139 o0
+    2 and_match m139 o0
+    3 not_match m138 o0
     4 any_match b o0 const
-    5 destination_port_range m321 o0
+    5 destination_port_range m324 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
-    1 rules *m136 min_items=2
+    1 rules *m138 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m311 r
+    1 match m314 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
-    1 stats_tags *m141
+    1 stats_tags *m143
     2 use_all_default_tags Wb
-    3 stats_matcher m140
-    4 histogram_bucket_settings *m138
+    3 stats_matcher m142
+    4 histogram_bucket_settings *m140
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m306 o0
-    3 inclusion_list m306 o0
+    2 exclusion_list m309 o0
+    3 inclusion_list m309 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -863,28 +870,28 @@ public let envoySchemaTable: StaticString = #"""
     1 minimum_account_to_track_power_of_two u lte=56 gte=10
     M envoy.config.overload.v3.LoadShedPoint
     1 name s min_len=1
-    2 triggers *m151 min_items=1
+    2 triggers *m153 min_items=1
     M envoy.config.overload.v3.OverloadAction
     1 name s min_len=1
-    2 triggers *m151 min_items=1
+    2 triggers *m153 min_items=1
     3 typed_config A
     M envoy.config.overload.v3.OverloadManager
     1 refresh_interval D
-    2 resource_monitors *m146 min_items=1
-    3 actions *m144
-    4 buffer_factory_config m142
-    5 loadshed_points *m143
+    2 resource_monitors *m148 min_items=1
+    3 actions *m146
+    4 buffer_factory_config m144
+    5 loadshed_points *m145
     M envoy.config.overload.v3.ResourceMonitor
     O config_type
     1 name s min_len=1
     3 typed_config A o0
     M envoy.config.overload.v3.ScaleTimersOverloadActionConfig
-    1 timer_scale_factors *m148 min_items=1
+    1 timer_scale_factors *m150 min_items=1
     M envoy.config.overload.v3.ScaleTimersOverloadActionConfig.ScaleTimer
     O overload_adjust r
     1 timer e24 defined_only not_in=0
     2 min_timeout D o0
-    3 min_scale m323 o0
+    3 min_scale m326 o0
     M envoy.config.overload.v3.ScaledTrigger
     1 scaling_threshold d lte=1 gte=0
     2 saturation_threshold d lte=1 gte=0
@@ -893,63 +900,63 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.overload.v3.Trigger
     O trigger_oneof r
     1 name s min_len=1
-    2 threshold m150 o0
-    3 scaled m149 o0
+    2 threshold m152 o0
+    3 scaled m151 o0
     M envoy.config.rbac.v3.Permission
     O rule r
-    1 and_rules m153 o0
-    2 or_rules m153 o0
+    1 and_rules m155 o0
+    2 or_rules m155 o0
     3 any b o0 const
-    4 header m162 o0
-    5 destination_ip m56 o0
+    4 header m164 o0
+    5 destination_ip m58 o0
     6 destination_port u o0 lte=65535
     7 metadata X o0 d
-    8 not_rule m152 o0
-    9 requested_server_name m311 o0
-    10 url_path m307 o0
-    11 destination_port_range m321 o0
-    12 matcher m115 o0
-    13 uri_template m115 o0
+    8 not_rule m154 o0
+    9 requested_server_name m314 o0
+    10 url_path m310 o0
+    11 destination_port_range m324 o0
+    12 matcher m117 o0
+    13 uri_template m117 o0
     14 sourced_metadata X o0
     M envoy.config.rbac.v3.Permission.Set
-    1 rules *m152 min_items=1
+    1 rules *m154 min_items=1
     M envoy.config.rbac.v3.Policy
-    1 permissions *m152 min_items=1
-    2 principals *m155 min_items=1
+    1 permissions *m154 min_items=1
+    2 principals *m157 min_items=1
     3 condition X
     4 checked_condition X
     5 cel_config X
     M envoy.config.rbac.v3.Principal
     O identifier r
-    1 and_ids m157 o0
-    2 or_ids m157 o0
+    1 and_ids m159 o0
+    2 or_ids m159 o0
     3 any b o0 const
-    4 authenticated m156 o0
-    5 source_ip m56 o0 d
-    6 header m162 o0
+    4 authenticated m158 o0
+    5 source_ip m58 o0 d
+    6 header m164 o0
     7 metadata X o0 d
-    8 not_id m155 o0
-    9 url_path m307 o0
-    10 direct_remote_ip m56 o0
-    11 remote_ip m56 o0
+    8 not_id m157 o0
+    9 url_path m310 o0
+    10 direct_remote_ip m58 o0
+    11 remote_ip m58 o0
     12 filter_state X o0
     13 sourced_metadata X o0
-    14 custom m115 o0
+    14 custom m117 o0
     M envoy.config.rbac.v3.Principal.Authenticated
-    2 principal_name m311
+    2 principal_name m314
     M envoy.config.rbac.v3.Principal.Set
-    1 ids *m155 min_items=1
+    1 ids *m157 min_items=1
     M envoy.config.rbac.v3.RBAC
     1 action e25 defined_only
-    2 policies %m154
+    2 policies %m156
     3 audit_logging_options X
     M envoy.config.route.v3.Decorator
     1 operation s min_len=1
     2 propagate Wb
     M envoy.config.route.v3.DirectResponseAction
     1 status u lt=600 gte=200
-    2 body m59
-    3 body_format m111
+    2 body m61
+    3 body_format m113
     M envoy.config.route.v3.FilterConfig
     1 config A
     2 is_optional b
@@ -958,42 +965,42 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m322 o0
+    6 range_match m325 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m309 o0 d
+    11 safe_regex_match m312 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m311 o0
+    13 string_match m314 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m311 o0 r
+    5 string_match m314 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RateLimit
     1 stage Wu lte=10
     2 disable_key s
-    3 actions *m166 min_items=1
+    3 actions *m168 min_items=1
     4 limit X
     5 hits_addend X
     6 apply_on_stream_done b
     M envoy.config.route.v3.RateLimit.Action
     O action_specifier r
-    1 source_cluster m175 o0
-    2 destination_cluster m167 o0
-    3 request_headers m174 o0
-    4 remote_address m173 o0
-    5 generic_key m168 o0
-    6 header_value_match m169 o0
+    1 source_cluster m177 o0
+    2 destination_cluster m169 o0
+    3 request_headers m176 o0
+    4 remote_address m175 o0
+    5 generic_key m170 o0
+    6 header_value_match m171 o0
     7 dynamic_metadata X o0 d
     8 metadata X o0
-    9 extension m115 o0
-    10 masked_remote_address m170 o0
-    11 query_parameter_value_match m171 o0
-    12 query_parameters m172 o0
+    9 extension m117 o0
+    10 masked_remote_address m172 o0
+    11 query_parameter_value_match m173 o0
+    12 query_parameters m174 o0
     M envoy.config.route.v3.RateLimit.Action.DestinationCluster
     M envoy.config.route.v3.RateLimit.Action.GenericKey
     1 descriptor_value s min_len=1
@@ -1001,7 +1008,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.HeaderValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 headers *m162 min_items=1
+    3 headers *m164 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress
     1 v4_prefix_mask_len Wu lte=32
@@ -1009,7 +1016,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 query_parameters *m164 min_items=1
+    3 query_parameters *m166 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.QueryParameters
     1 query_parameter_name s min_len=1
@@ -1032,23 +1039,23 @@ public let envoySchemaTable: StaticString = #"""
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m308 o1
+    9 regex_rewrite m311 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m181
+    5 retry_host_predicate *m183
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m180
-    9 retriable_headers *m162
-    10 retriable_request_headers *m162
-    11 rate_limited_retry_back_off m178
-    12 retry_options_predicates *m115
+    8 retry_back_off m182
+    9 retriable_headers *m164
+    10 retriable_request_headers *m164
+    11 rate_limited_retry_back_off m180
+    12 retry_options_predicates *m117
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m179 min_items=1
+    1 reset_headers *m181 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
@@ -1062,22 +1069,22 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m195 r
-    2 route m183 o0
-    3 redirect m176 o0
-    4 metadata m91
-    5 decorator m159
-    7 direct_response m160 o0
-    9 request_headers_to_add *m70 max_items=1000
-    10 response_headers_to_add *m70 max_items=1000
+    1 match m198 r
+    2 route m185 o0
+    3 redirect m178 o0
+    4 metadata m93
+    5 decorator m161
+    7 direct_response m162 o0
+    9 request_headers_to_add *m72 max_items=1000
+    10 response_headers_to_add *m72 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     12 request_headers_to_remove *s items( min_len=1 header_name lenient )
     13 typed_per_filter_config %A
     14 name s
-    15 tracing m199
+    15 tracing m202
     16 per_request_buffer_limit_bytes Wu d
     17 filter_action X o0
-    18 non_forwarding_action m163 o0
+    18 non_forwarding_action m165 o0
     19 stat_prefix s
     20 request_body_buffer_limit WU
     M envoy.config.route.v3.RouteAction
@@ -1085,56 +1092,56 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m202 o0
-    4 metadata_match m91
+    3 weighted_clusters m205 o0
+    4 metadata_match m93
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m177
+    9 retry_policy m179
     11 priority e18 defined_only
-    13 rate_limits *m165
+    13 rate_limits *m167
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m184
+    15 hash_policy *m186
     17 cors X d
     20 cluster_not_found_response_code e28 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m192
+    25 upgrade_configs *m195
     26 internal_redirect_action e29 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
-    30 request_mirror_policies *X
+    30 request_mirror_policies *m194
     31 max_internal_redirects Wu d
-    32 regex_rewrite m308
+    32 regex_rewrite m311
     33 retry_policy_typed_config A
     34 internal_redirect_policy X
-    35 host_rewrite_path_regex m308 o1
-    36 max_stream_duration m191
+    35 host_rewrite_path_regex m311 o1
+    36 max_stream_duration m193
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
-    40 early_data_policy m115
-    41 path_rewrite_policy m115
+    40 early_data_policy m117
+    41 path_rewrite_policy m117
     42 flush_timeout D
     44 host_rewrite s o1
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m189 o0
-    2 cookie m186 o0
-    3 connection_properties m185 o0
+    1 header m191 o0
+    2 cookie m188 o0
+    3 connection_properties m187 o0
     4 terminal b
-    5 query_parameter m190 o0
-    6 filter_state m188 o0
+    5 query_parameter m192 o0
+    6 filter_state m190 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m187
+    4 attributes *m189
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -1142,54 +1149,62 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m308
+    2 regex_rewrite m311
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
     1 max_stream_duration D
     2 grpc_timeout_header_max D
     3 grpc_timeout_header_offset D
+    M envoy.config.route.v3.RouteAction.RequestMirrorPolicy
+    1 cluster s
+    3 runtime_fraction m103
+    4 trace_sampled Wb
+    5 cluster_header s header_name lenient
+    6 disable_shadow_host_suffix_append b
+    7 request_headers_mutations *m50 max_items=1000
+    8 host_rewrite_literal s header_value lenient
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m193
+    3 connect_config m196
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
-    1 proxy_protocol_config m95
+    1 proxy_protocol_config m97
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m201
+    2 virtual_hosts *m204
     3 internal_only_headers *s items( header_name lenient )
-    4 response_headers_to_add *m70 max_items=1000
+    4 response_headers_to_add *m72 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
-    6 request_headers_to_add *m70 max_items=1000
+    6 request_headers_to_add *m72 max_items=1000
     7 validate_clusters Wb
     8 request_headers_to_remove *s items( header_name lenient )
     9 vhds X
     10 most_specific_header_mutations_wins b
     11 max_direct_response_body_size_bytes Wu
     12 cluster_specifier_plugins *X
-    13 request_mirror_policies *X
+    13 request_mirror_policies *m194
     14 ignore_port_in_host_matching b
     15 ignore_path_parameters_in_path_matching b
     16 typed_per_filter_config %A
-    17 metadata m91
+    17 metadata m93
     18 vhost_header s
     M envoy.config.route.v3.RouteMatch
     O path_specifier r
     1 prefix s o0
     2 path s o0
     4 case_sensitive Wb
-    6 headers *m162
-    7 query_parameters *m164
-    8 grpc m197
-    9 runtime_fraction m101
-    10 safe_regex m309 o0 r
-    11 tls_context m198
-    12 connect_matcher m196 o0
+    6 headers *m164
+    7 query_parameters *m166
+    8 grpc m200
+    9 runtime_fraction m103
+    10 safe_regex m312 o0 r
+    11 tls_context m201
+    12 connect_matcher m199 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
-    15 path_match_policy m115 o0
+    15 path_match_policy m117 o0
     16 filter_state *X
     M envoy.config.route.v3.RouteMatch.ConnectMatcher
     M envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions
@@ -1197,42 +1212,42 @@ public let envoySchemaTable: StaticString = #"""
     1 presented Wb
     2 validated Wb
     M envoy.config.route.v3.Tracing
-    1 client_sampling m317
-    2 random_sampling m317
-    3 overall_sampling m317
-    4 custom_tags *m312
+    1 client_sampling m320
+    2 random_sampling m320
+    3 overall_sampling m320
+    4 custom_tags *m315
     5 operation s
     6 upstream_operation s
     M envoy.config.route.v3.VirtualCluster
     2 name s min_len=1
-    4 headers *m162
+    4 headers *m164
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m182
+    3 routes *m184
     4 require_tls e30 defined_only
-    5 virtual_clusters *m200
-    6 rate_limits *m165
-    7 request_headers_to_add *m70 max_items=1000
+    5 virtual_clusters *m203
+    6 rate_limits *m167
+    7 request_headers_to_add *m72 max_items=1000
     8 cors X d
-    10 response_headers_to_add *m70 max_items=1000
+    10 response_headers_to_add *m72 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m177
+    16 retry_policy m179
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
     20 retry_policy_typed_config A
     21 matcher X
-    22 request_mirror_policies *X
+    22 request_mirror_policies *m194
     23 include_is_timeout_retry_header b
-    24 metadata m91
+    24 metadata m93
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m203 min_items=1
+    1 clusters *m206 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -1241,23 +1256,23 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 name s
     2 weight Wu
-    3 metadata_match m91
-    4 request_headers_to_add *m70 max_items=1000
-    5 response_headers_to_add *m70 max_items=1000
+    3 metadata_match m93
+    4 request_headers_to_add *m72 max_items=1000
+    5 response_headers_to_add *m72 max_items=1000
     6 response_headers_to_remove *s items( header_name lenient )
     9 request_headers_to_remove *s items( header_name lenient )
     10 typed_per_filter_config %A
     11 host_rewrite_literal s o0 header_value lenient
     12 cluster_header s header_name lenient
     M envoy.config.trace.v3.OpenTelemetryConfig
-    1 grpc_service m67
+    1 grpc_service m69
     2 service_name s
-    3 http_service m84
-    4 resource_detectors *m115
-    5 sampler m115
+    3 http_service m86
+    4 resource_detectors *m117
+    5 sampler m117
     6 max_cache_size Wu
     M envoy.config.trace.v3.Tracing
-    1 http m206
+    1 http m209
     M envoy.config.trace.v3.Tracing.Http
     O config_type
     1 name s min_len=1
@@ -1271,36 +1286,36 @@ public let envoySchemaTable: StaticString = #"""
     6 collector_hostname s
     7 split_spans_for_request b d
     8 trace_context_option e32
-    9 collector_service m84
+    9 collector_service m86
     M envoy.extensions.access_loggers.file.v3.FileAccessLog
     O access_log_format
     1 path s min_len=1
     2 format s o0 d
     3 json_format S o0 d
     4 typed_json_format S o0 d
-    5 log_format m111 o0 r
+    5 log_format m113 o0 r
     M envoy.extensions.access_loggers.stream.v3.StderrAccessLog
     O access_log_format
-    1 log_format m111 o0 r
+    1 log_format m113 o0 r
     M envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
     O access_log_format
-    1 log_format m111 o0 r
+    1 log_format m113 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m212
+    4 dns_failure_refresh_rate m215
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
-    7 typed_dns_resolver_config m115
+    7 typed_dns_resolver_config m117
     8 dns_lookup_family e34
     9 all_addresses_in_single_endpoint b
     M envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
     1 base_interval D r gt=1000000
     2 max_interval D gt=1000000
     M envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor
-    1 entries *m215 min_items=1
-    2 token_bucket m325 r
+    1 entries *m218 min_items=1
+    2 token_bucket m328 r
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor
-    1 entries *m215 min_items=1
+    1 entries *m218 min_items=1
     2 limit X
     3 hits_addend WU
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
@@ -1309,18 +1324,18 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.common.fault.v3.FaultDelay
     O fault_delay_secifier r
     3 fixed_delay D o0 gt=0
-    4 percentage m317
-    5 header_delay m217 o0
+    4 percentage m320
+    5 header_delay m220 o0
     M envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest
-    1 allowed_headers m306 d
-    2 headers_to_add *m69
+    1 allowed_headers m309 d
+    2 headers_to_add *m71
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse
-    1 allowed_upstream_headers m306
-    2 allowed_client_headers m306
-    3 allowed_upstream_headers_to_append m306
-    4 allowed_client_headers_on_success m306
-    5 dynamic_metadata_from_headers m306
+    1 allowed_upstream_headers m309
+    2 allowed_client_headers m309
+    3 allowed_upstream_headers_to_append m309
+    4 allowed_client_headers_on_success m309
+    5 dynamic_metadata_from_headers m309
     M envoy.extensions.filters.http.ext_authz.v3.BufferSettings
     1 max_request_bytes u gt=0
     2 allow_partial_message b
@@ -1329,27 +1344,27 @@ public let envoySchemaTable: StaticString = #"""
     O service_override
     1 context_extensions %s !
     2 disable_request_body_buffering b
-    3 with_request_body m220
-    4 grpc_service m67 o0
-    5 http_service m224 o0
+    3 with_request_body m223
+    4 grpc_service m69 o0
+    5 http_service m227 o0
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
     O services
-    1 grpc_service m67 o0
+    1 grpc_service m69 o0
     2 failure_mode_allow b
-    3 http_service m224 o0
-    5 with_request_body m220
+    3 http_service m227 o0
+    5 with_request_body m223
     6 clear_route_cache b
-    7 status_on_error m320
+    7 status_on_error m323
     8 metadata_context_namespaces *s
-    9 filter_enabled m101
+    9 filter_enabled m103
     10 include_peer_certificate b
-    11 deny_at_disable m100
+    11 deny_at_disable m102
     12 transport_api_version e11 defined_only
     13 stat_prefix s
     14 filter_enabled_metadata X
     15 bootstrap_metadata_labels_key s
     16 typed_metadata_context_namespaces *s
-    17 allowed_headers m306
+    17 allowed_headers m309
     18 include_tls_session b
     19 failure_mode_allow_header_add b
     20 charge_cluster_response_stats Wb
@@ -1357,7 +1372,7 @@ public let envoySchemaTable: StaticString = #"""
     22 route_typed_metadata_context_namespaces *s
     23 encode_raw_headers b
     24 validate_mutations b
-    25 disallowed_headers m306
+    25 disallowed_headers m309
     26 decoder_header_mutation_rules X
     27 enable_dynamic_metadata_ingestion Wb
     28 filter_metadata S
@@ -1367,25 +1382,25 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
     O override r
     1 disabled b o0
-    2 check_settings m221 o0 r
+    2 check_settings m224 o0 r
     M envoy.extensions.filters.http.ext_authz.v3.HttpService
-    1 server_uri m85
+    1 server_uri m87
     2 path_prefix s
-    7 authorization_request m218
-    8 authorization_response m219
-    9 retry_policy m98
+    7 authorization_request m221
+    8 authorization_response m222
+    9 retry_policy m100
     M envoy.extensions.filters.http.fault.v3.FaultAbort
     O error_type r
     2 http_status u o0 lt=600 gte=200
-    3 percentage m317
-    4 header_abort m226 o0
+    3 percentage m320
+    4 header_abort m229 o0
     5 grpc_status u o0
     M envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort
     M envoy.extensions.filters.http.fault.v3.HTTPFault
-    1 delay m216
-    2 abort m225
+    1 delay m219
+    2 abort m228
     3 upstream_cluster s
-    4 headers *m162
+    4 headers *m164
     5 downstream_nodes *s
     6 max_active_faults Wu
     7 response_rate_limit X
@@ -1401,38 +1416,38 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.grpc_stats.v3.FilterConfig
     O per_method_stat_specifier
     1 emit_filter_state b
-    2 individual_method_stats_allowlist m65 o0
+    2 individual_method_stats_allowlist m67 o0
     3 stats_for_all_methods Wb o0
     4 enable_upstream_stats b
     5 replace_dots_in_grpc_service_name b
     M envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 status m320
-    3 token_bucket m325
-    4 filter_enabled m101
-    5 filter_enforced m101
-    6 response_headers_to_add *m70 max_items=10
-    8 descriptors *m213
+    2 status m323
+    3 token_bucket m328
+    4 filter_enabled m103
+    5 filter_enforced m103
+    6 response_headers_to_add *m72 max_items=10
+    8 descriptors *m216
     9 stage u lte=10
-    10 request_headers_to_add_when_not_enforced *m70 max_items=10
+    10 request_headers_to_add_when_not_enforced *m72 max_items=10
     11 local_rate_limit_per_downstream_connection b
     12 enable_x_ratelimit_headers e36 defined_only
     13 vh_rate_limits e35 defined_only
     14 always_consume_default_token_bucket Wb
     15 rate_limited_as_resource_exhausted b
     16 local_cluster_rate_limit X
-    17 rate_limits *m165
+    17 rate_limits *m167
     18 max_dynamic_descriptors Wu gte=1
     M envoy.extensions.filters.http.rbac.v3.RBAC
-    1 rules m158
-    2 shadow_rules m158
+    1 rules m160
+    2 shadow_rules m160
     3 shadow_rules_stat_prefix s
     4 matcher X
     5 shadow_matcher X
     6 rules_stat_prefix s
     7 track_per_rule_stats b
     M envoy.extensions.filters.http.rbac.v3.RBACPerRoute
-    2 rbac m230
+    2 rbac m233
     M envoy.extensions.filters.http.router.v3.Router
     1 dynamic_stats Wb
     2 start_child_span b d
@@ -1441,7 +1456,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m248
+    8 upstream_http_filters *m251
     9 upstream_log_options X
     M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
     M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
@@ -1449,9 +1464,9 @@ public let envoySchemaTable: StaticString = #"""
     1 bind_port b
     2 mark u
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
-    1 rules *m238
+    1 rules *m241
     2 allow_requests_without_proxy_protocol b
-    3 pass_through_tlvs m96
+    3 pass_through_tlvs m98
     4 disallowed_versions *e15
     5 stat_prefix s
     6 tlv_location e37
@@ -1460,7 +1475,7 @@ public let envoySchemaTable: StaticString = #"""
     2 key s min_len=1
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
     1 tlv_type u lt=256
-    2 on_tlv_present m237
+    2 on_tlv_present m240
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1472,28 +1487,28 @@ public let envoySchemaTable: StaticString = #"""
     O strip_port_mode
     1 codec_type e38 defined_only
     2 stat_prefix s min_len=1
-    3 rds m250 o0
-    4 route_config m194 o0
-    5 http_filters *m248
+    3 rds m253 o0
+    4 route_config m197 o0
+    5 http_filters *m251
     6 add_user_agent Wb
-    7 tracing m246
-    8 http_protocol_options m78
-    9 http2_protocol_options m81
+    7 tracing m249
+    8 http_protocol_options m80
+    9 http2_protocol_options m83
     10 server_name s header_value lenient
     12 drain_timeout D
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
     16 forward_client_cert_details e39 defined_only
-    17 set_current_client_cert_details m245
+    17 set_current_client_cert_details m248
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m247
+    23 upgrade_configs *m250
     24 stream_idle_timeout D
-    25 internal_address_config m242
+    25 internal_address_config m245
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1502,28 +1517,28 @@ public let envoySchemaTable: StaticString = #"""
     32 preserve_external_request_id b
     33 merge_slashes b
     34 server_header_transformation e41 defined_only
-    35 common_http_protocol_options m83
-    36 request_id_extension m251
+    35 common_http_protocol_options m85
+    36 request_id_extension m254
     37 always_set_request_id_in_response b
-    38 local_reply_config m249
+    38 local_reply_config m252
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m243
+    43 path_normalization_options m246
     44 http3_protocol_options X
     45 path_with_escaped_slashes_action e40
-    46 original_ip_detection_extensions *m115
+    46 original_ip_detection_extensions *m117
     47 strip_trailing_host_dot b
-    48 scheme_header_transformation m104
-    49 proxy_status_config m244
-    50 typed_header_validation_config m115
+    48 scheme_header_transformation m106
+    49 proxy_status_config m247
+    50 typed_header_validation_config m117
     51 append_x_forwarded_port b
-    52 early_header_mutation_extensions *m115
+    52 early_header_mutation_extensions *m117
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m241
+    56 access_log_options m244
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1534,7 +1549,7 @@ public let envoySchemaTable: StaticString = #"""
     3 flush_log_on_tunnel_successfully_established b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.InternalAddressConfig
     1 unix_sockets b
-    2 cidr_ranges *m56
+    2 cidr_ranges *m58
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.PathNormalizationOptions
     1 forwarding_transformation X
     2 http_filter_transformation X
@@ -1553,19 +1568,19 @@ public let envoySchemaTable: StaticString = #"""
     5 uri b
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
-    3 client_sampling m323
-    4 random_sampling m323
-    5 overall_sampling m323
+    3 client_sampling m326
+    4 random_sampling m326
+    5 overall_sampling m326
     6 verbose b
     7 max_path_tag_length Wu
-    8 custom_tags *m312
-    9 provider m206
+    8 custom_tags *m315
+    9 provider m209
     10 spawn_upstream_span Wb
     11 operation s
     12 upstream_operation s
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m248
+    2 filters *m251
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1575,27 +1590,27 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m252
-    2 body_format m111
+    1 mappers *m255
+    2 body_format m113
     M envoy.extensions.filters.network.http_connection_manager.v3.Rds
-    1 config_source m57
+    1 config_source m59
     2 route_config_name s
     M envoy.extensions.filters.network.http_connection_manager.v3.RequestIDExtension
     1 typed_config A
     M envoy.extensions.filters.network.http_connection_manager.v3.ResponseMapper
     1 filter m1 r
     2 status_code Wu lt=600 gte=200
-    3 body m59
-    4 body_format_override m111
-    5 headers_to_add *m70 max_items=1000
+    3 body m61
+    4 body_format_override m113
+    5 headers_to_add *m72 max_items=1000
     M envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 token_bucket m325 r
-    3 runtime_enabled m100
+    2 token_bucket m328 r
+    3 runtime_enabled m102
     4 share_key s
     M envoy.extensions.filters.network.rbac.v3.RBAC
-    1 rules m158
-    2 shadow_rules m158
+    1 rules m160
+    2 shadow_rules m160
     3 stat_prefix s min_len=1
     4 enforcement_type e42
     5 shadow_rules_stat_prefix s
@@ -1611,29 +1626,29 @@ public let envoySchemaTable: StaticString = #"""
     5 access_log *m0
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
-    9 metadata_match m91
-    10 weighted_clusters m257 o0
-    11 hash_policy *m318 max_items=1
+    9 metadata_match m93
+    10 weighted_clusters m260 o0
+    11 hash_policy *m321 max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m256
-    18 backoff_options m53
-    19 proxy_protocol_tlvs *m113
-    20 max_downstream_connection_duration_jitter_percentage m323
+    17 access_log_options m259
+    18 backoff_options m55
+    19 proxy_protocol_tlvs *m115
+    20 max_downstream_connection_duration_jitter_percentage m326
     21 upstream_connect_mode e43 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m258 min_items=1
+    1 clusters *m261 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
-    3 metadata_match m91
+    3 metadata_match m93
     M envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink
     1 event_log_path s min_len=1
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
@@ -1642,52 +1657,52 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
-    3 hash_policy *m184
+    3 hash_policy *m186
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m264 o0
-    2 locality_weighted_lb_config m263 o0
+    1 zone_aware_lb_config m267 o0
+    2 locality_weighted_lb_config m266 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m323
+    1 routing_enabled m326
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
-    5 force_local_zone m265
+    5 force_local_zone m268
     6 locality_basis e45
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone
     1 min_size Wu
     M envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig
     1 slow_start_window D
-    2 aggression m99
-    3 min_weight_percent m323
+    2 aggression m101
+    3 min_weight_percent m326
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
-    2 active_request_bias m99
-    3 slow_start_config m266
-    4 locality_lb_config m262
+    2 active_request_bias m101
+    3 slow_start_config m269
+    4 locality_lb_config m265
     5 enable_full_scan Wb d
     6 selection_method e46 defined_only
     M envoy.extensions.load_balancing_policies.maglev.v3.Maglev
     1 table_size WU lte=5000011
-    2 consistent_hashing_lb_config m261
-    3 locality_weighted_lb_config m263
+    2 consistent_hashing_lb_config m264
+    3 locality_weighted_lb_config m266
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m262
+    1 locality_lb_config m265
     M envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash
     1 hash_function e47 defined_only
     2 minimum_ring_size WU lte=8388608 gte=1
     3 maximum_ring_size WU lte=8388608
     4 use_hostname_for_hashing b d
     5 hash_balance_factor Wu d gte=100
-    6 consistent_hashing_lb_config m261
-    7 locality_weighted_lb_config m263
+    6 consistent_hashing_lb_config m264
+    7 locality_weighted_lb_config m266
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
-    1 slow_start_config m266
-    2 locality_lb_config m262
+    1 slow_start_config m269
+    2 locality_lb_config m265
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
-    1 resolvers *m50
-    2 dns_resolver_options m61
+    1 resolvers *m52
+    2 dns_resolver_options m63
     3 use_resolvers_as_fallback b
     4 filter_unroutable_families b
     5 udp_max_queries Wu
@@ -1715,57 +1730,57 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig
     1 attributes %s
     M envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport
-    1 config m95
-    2 transport_socket m114 r
+    1 config m97
+    2 transport_socket m116 r
     3 allow_unspecified_address b
     4 tlv_as_pool_key b
     M envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext
-    1 trusted_ca m59
+    1 trusted_ca m61
     2 verify_certificate_hash *s items( min_len=64 max_bytes=95 )
     3 verify_certificate_spki *s items( min_len=44 max_bytes=44 )
     6 require_signed_certificate_timestamp Wb
-    7 crl m59
+    7 crl m61
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m311 d
+    9 match_subject_alt_names *m314 d
     10 trust_chain_verification e49 defined_only
-    11 watched_directory m117
-    12 custom_validator_config m115
+    11 watched_directory m119
+    12 custom_validator_config m117
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m292
+    15 match_typed_subject_alt_names *m295
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m285
+    17 system_root_certs m288
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m294
-    2 tls_certificates *m293
-    3 validation_context m284 o0
+    1 tls_params m297
+    2 tls_certificates *m296
+    3 validation_context m287 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m290
-    7 validation_context_sds_secret_config m290 o0
-    8 combined_validation_context m287 o0
+    6 tls_certificate_sds_secret_configs *m293
+    7 validation_context_sds_secret_config m293 o0
+    8 combined_validation_context m290 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
     12 validation_context_certificate_provider_instance X o0 d
-    13 custom_handshaker m115
+    13 custom_handshaker m117
     14 tls_certificate_provider_instance X
     15 key_log X
-    16 custom_tls_certificate_selector m115
+    16 custom_tls_certificate_selector m117
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m284 r
-    2 validation_context_sds_secret_config m290 r
+    1 default_validation_context m287 r
+    2 validation_context_sds_secret_config m293 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m286
+    1 common_tls_context m289
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m295 o0
-    5 session_ticket_keys_sds_secret_config m290 o0
+    4 session_ticket_keys m298 o0
+    5 session_ticket_keys_sds_secret_config m293 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
     8 ocsp_staple_policy e50 defined_only
@@ -1773,31 +1788,31 @@ public let envoySchemaTable: StaticString = #"""
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
     M envoy.extensions.transport_sockets.tls.v3.GenericSecret
-    1 secret m59 !
-    2 secrets %m59 !
+    1 secret m61 !
+    2 secrets %m61 !
     M envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig
     1 name s min_len=1
-    2 sds_config m57
+    2 sds_config m59
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m293 o0
-    3 session_ticket_keys m295 o0
-    4 validation_context m284 o0
-    5 generic_secret m289 o0
+    2 tls_certificate m296 o0
+    3 session_ticket_keys m298 o0
+    4 validation_context m287 o0
+    5 generic_secret m292 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
     1 san_type e51 defined_only not_in=0
-    2 matcher m311 r
+    2 matcher m314 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
-    1 certificate_chain m59
-    2 private_key m59 !
-    3 password m59 !
-    4 ocsp_staple m59
-    5 signed_certificate_timestamp *m59
+    1 certificate_chain m61
+    2 private_key m61 !
+    3 password m61 !
+    4 ocsp_staple m61
+    5 signed_certificate_timestamp *m61
     6 private_key_provider X
-    7 watched_directory m117
-    8 pkcs12 m59 !
+    7 watched_directory m119
+    8 pkcs12 m61 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
     1 tls_minimum_protocol_version e53 defined_only
     2 tls_maximum_protocol_version e53 defined_only
@@ -1806,9 +1821,9 @@ public let envoySchemaTable: StaticString = #"""
     5 signature_algorithms *s
     6 compliance_policies *e52 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
-    1 keys *m59 ! min_items=1
+    1 keys *m61 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m286
+    1 common_tls_context m289
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1817,57 +1832,57 @@ public let envoySchemaTable: StaticString = #"""
     7 auto_sni_san_validation b
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions
     O upstream_protocol_options r
-    1 common_http_protocol_options m83
-    2 upstream_http_protocol_options m116
-    3 explicit_http_config m299 o0
-    4 use_downstream_protocol_config m300 o0
-    5 auto_config m298 o0
-    6 http_filters *m248
-    7 header_validation_config m115
+    1 common_http_protocol_options m85
+    2 upstream_http_protocol_options m118
+    3 explicit_http_config m302 o0
+    4 use_downstream_protocol_config m303 o0
+    5 auto_config m301 o0
+    6 http_filters *m251
+    7 header_validation_config m117
     8 outlier_detection X
-    9 request_mirror_policies *X
-    10 hash_policy *m184
-    11 retry_policy m177
+    9 request_mirror_policies *m194
+    10 hash_policy *m186
+    11 retry_policy m179
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
-    1 http_protocol_options m78
-    2 http2_protocol_options m81
+    1 http_protocol_options m80
+    2 http2_protocol_options m83
     3 http3_protocol_options X
     4 alternate_protocols_cache_options X
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig
     O protocol_config r
-    1 http_protocol_options m78 o0
-    2 http2_protocol_options m81 o0
+    1 http_protocol_options m80 o0
+    2 http2_protocol_options m83 o0
     3 http3_protocol_options X o0
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig
-    1 http_protocol_options m78
-    2 http2_protocol_options m81
+    1 http_protocol_options m80
+    2 http2_protocol_options m83
     3 http3_protocol_options X
     M envoy.service.discovery.v3.DeltaDiscoveryRequest
-    1 node m92
+    1 node m94
     2 type_url s
     3 resource_names_subscribe *s
     4 resource_names_unsubscribe *s
     5 initial_resource_versions %s
     6 response_nonce s
-    7 error_detail m326
+    7 error_detail m329
     8 resource_locators_subscribe *X
     9 resource_locators_unsubscribe *X
     M envoy.service.discovery.v3.DeltaDiscoveryResponse
     1 system_version_info s
-    2 resources *m305
+    2 resources *m308
     4 type_url s
     5 nonce s
     6 removed_resources *s
-    7 control_plane m58
+    7 control_plane m60
     8 removed_resource_names *X
     9 resource_errors *X
     M envoy.service.discovery.v3.DiscoveryRequest
     1 version_info s
-    2 node m92
+    2 node m94
     3 resource_names *s
     4 type_url s
     5 response_nonce s
-    6 error_detail m326
+    6 error_detail m329
     7 resource_locators *X
     M envoy.service.discovery.v3.DiscoveryResponse
     1 version_info s
@@ -1875,7 +1890,7 @@ public let envoySchemaTable: StaticString = #"""
     3 canary b
     4 type_url s
     5 nonce s
-    6 control_plane m58
+    6 control_plane m60
     7 resource_errors *X
     M envoy.service.discovery.v3.Resource
     1 version s
@@ -1885,18 +1900,18 @@ public let envoySchemaTable: StaticString = #"""
     6 ttl D
     7 cache_control X
     8 resource_name X
-    9 metadata m91
+    9 metadata m93
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m311 min_items=1
+    1 patterns *m314 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m311 o0 r
+    1 path m314 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m309 r
+    1 pattern m312 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m310 o0 d
+    1 google_re2 m313 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1905,16 +1920,16 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m309 o0 r
+    5 safe_regex m312 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
     M envoy.type.tracing.v3.CustomTag
     O type r
     1 tag s min_len=1
-    2 literal m315 o0
-    3 environment m313 o0
-    4 request_header m314 o0
+    2 literal m318 o0
+    3 environment m316 o0
+    4 request_header m317 o0
     5 metadata X o0
     6 value s o0
     M envoy.type.tracing.v3.CustomTag.Environment
@@ -1933,7 +1948,7 @@ public let envoySchemaTable: StaticString = #"""
     2 denominator e55 defined_only
     M envoy.type.v3.HashPolicy
     O policy_specifier r
-    1 source_ip m319 o0
+    1 source_ip m322 o0
     2 filter_state X o0
     M envoy.type.v3.HashPolicy.SourceIp
     M envoy.type.v3.HttpStatus

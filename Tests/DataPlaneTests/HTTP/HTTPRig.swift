@@ -17,6 +17,8 @@ final class HTTPRig {
     let app: ScriptedCluster
     /// What filters ask.
     let authz: ScriptedCluster
+    /// Where copies of requests go.
+    let mirror: ScriptedCluster
     let manager: HTTPConnectionManager
     let downstream: DownstreamInfo
     let codec = ScriptedCodec()
@@ -42,7 +44,9 @@ final class HTTPRig {
         cells = store.makeCells()
         app = ScriptedCluster("app", loop, cells)
         authz = ScriptedCluster("authz", loop, cells)
-        clusters.clusters = [app, authz]
+        mirror = ScriptedCluster("mirror", loop, cells)
+        mirror.keepsDelegates = true
+        clusters.clusters = [app, authz, mirror]
         var forward = ForwardSpec(target: .cluster("app"))
         route(&forward)
         var only = RouteSpec(match: RouteMatchSpec(path: .prefix("/")), action: .forward(forward))
@@ -63,7 +67,7 @@ final class HTTPRig {
         }
         let table = try RouteTable(
             spec.routes, runtime: RuntimeSpec(), filters: environment.filters,
-            clusterIndex: { $0 == "app" ? 0 : nil })
+            clusterIndex: { ["app": 0, "mirror": 2][$0] })
         environment.recorder = flightLog.flatMap { [cells] in FlightRecorder($0, cells) }
         environment.listenerName = "here"
         let gate = overload.map { [cells] in OverloadGate($0, OverloadPoint.allCases, cells: cells) }
@@ -75,7 +79,8 @@ final class HTTPRig {
         self.routeBook = routeBook
         environment.routes = routeBook
         let config = RouterConfig(
-            spec.router, statPrefix: spec.statPrefix, routes: routeBook, clusters: clusters, cells: cells)
+            spec.router, statPrefix: spec.statPrefix, routes: routeBook, clusters: clusters, cells: cells,
+            identity: environment.identity)
         let made = made
         manager = HTTPConnectionManager(spec, environment) { stream in
             made.streams.append(stream)

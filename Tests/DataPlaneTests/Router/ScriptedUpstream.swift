@@ -18,6 +18,7 @@ final class ScriptedTry: UpstreamStream {
     private(set) var body = ""
     private(set) var trailers: [String] = []
     private(set) var hasHead = false
+    private(set) var headWasEnd = false
     private(set) var ended = false
     private(set) var cancelled = false
     private(set) var isTunnel = false
@@ -50,6 +51,7 @@ final class ScriptedTry: UpstreamStream {
         path = request.path.string
         authority = request.authority.string
         fields = request.lines
+        headWasEnd = end
         ended = end
     }
 
@@ -131,6 +133,9 @@ final class ScriptedCluster: RequestCluster {
     /// Called on each try before the router sends on it.
     var onTry: ((ScriptedTry) -> Void)?
     private(set) var tries: [ScriptedTry] = []
+    /// Delegates live as long as the cluster, as with real codecs, which hold them: for those that nobody else holds.
+    var keepsDelegates = false
+    private var delegates: [UpstreamStreamDelegate] = []
     private(set) var avoided: [[Host]] = []
     private(set) var waiters: [PoolWaiter] = []
     private(set) var cancelledTickets = 0
@@ -191,6 +196,7 @@ final class ScriptedCluster: RequestCluster {
         let host = hosts[tries.count % hosts.count]
         let made = ScriptedTry(waiter.upstreamDelegate, loop, host: host, isFresh: fresh)
         tries.append(made)
+        if keepsDelegates { delegates.append(waiter.upstreamDelegate) }
         onTry?(made)
         waiter.poolReady(made, host: host)
     }
