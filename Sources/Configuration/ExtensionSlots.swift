@@ -82,6 +82,11 @@ enum ExtensionSlots {
         "envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.stateful_formatter": [
             "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
         ],
+        "envoy.config.route.v3.InternalRedirectPolicy.predicates": [
+            "envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig",
+            "envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig",
+            "envoy.extensions.internal_redirect.safe_cross_scheme.v3.SafeCrossSchemeConfig",
+        ],
         "envoy.config.route.v3.RetryPolicy.RetryHostPredicate.typed_config": [
             "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
         ],

@@ -129,7 +129,12 @@ enum SupportedFields {
           path_rewrite host_rewrite_literal auto_host_rewrite host_rewrite_header host_rewrite_path_regex host_rewrite
           append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority hash_policy
           max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration rate_limits
-          include_vh_rate_limits metadata_match request_mirror_policies
+          include_vh_rate_limits metadata_match request_mirror_policies internal_redirect_policy
+        envoy.config.route.v3.InternalRedirectPolicy
+          max_internal_redirects redirect_response_codes predicates allow_cross_scheme_redirect
+          response_headers_to_copy
+        envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig
+          allowed_route_names
         envoy.config.route.v3.RouteAction.RequestMirrorPolicy
           cluster cluster_header runtime_fraction trace_sampled disable_shadow_host_suffix_append
           request_headers_mutations host_rewrite_literal

@@ -41,6 +41,36 @@ import Testing
         #expect(retry.backoff == BackoffSpec(base: .milliseconds(100), max: .seconds(1)))
     }
 
+    @Test func everyFieldOfAnInternalRedirectPolicy() throws {
+        let type = "type.googleapis.com/envoy.extensions.internal_redirect."
+        let spec = try route(
+            """
+            match: {prefix: /}, route: {cluster: a, internal_redirect_policy: {max_internal_redirects: 3,
+             redirect_response_codes: [301, 200, 307], allow_cross_scheme_redirect: true,
+             response_headers_to_copy: [X-A], predicates: [
+             {name: a, typed_config: {"@type": \(type)previous_routes.v3.PreviousRoutesConfig}},
+             {name: b, typed_config: {"@type": \(type)safe_cross_scheme.v3.SafeCrossSchemeConfig}},
+             {name: c, typed_config: {"@type": \(type)allow_listed_routes.v3.AllowListedRoutesConfig,
+             allowed_route_names: [r]}}]}}
+            """.replacingLines())
+        guard case .forward(let forward) = spec.action, let policy = forward.redirects else {
+            Issue.record("no policy")
+            return
+        }
+        #expect(policy.limit == 3 && policy.statuses == [301, 307] && policy.allowsOtherScheme)
+        #expect(policy.headersToCopy == ["x-a"])
+        #expect(policy.predicates == [.previousRoutes, .safeCrossScheme, .allowListed(["r"])])
+        guard
+            case .forward(let plain) = try route(
+                "match: {prefix: /}, route: {cluster: a, internal_redirect_policy: {}}"
+            ).action, let defaults = plain.redirects
+        else {
+            Issue.record("no policy")
+            return
+        }
+        #expect(defaults.limit == 1 && defaults.statuses == [302] && !defaults.allowsOtherScheme)
+    }
+
     @Test func everyFieldOfAMirror() throws {
         let spec = try route(
             """

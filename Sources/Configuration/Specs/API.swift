@@ -92,6 +92,9 @@ enum API {
     typealias Route = Envoy_Config_Route_V3_Route
     typealias RouteMatch = Envoy_Config_Route_V3_RouteMatch
     typealias RouteAction = Envoy_Config_Route_V3_RouteAction
+    typealias InternalRedirectPolicy = Envoy_Config_Route_V3_InternalRedirectPolicy
+    typealias AllowListedRoutes =
+        Envoy_Extensions_InternalRedirect_AllowListedRoutes_V3_AllowListedRoutesConfig
     typealias MirrorPolicy = RouteAction.RequestMirrorPolicy
     typealias HeaderMutation = Envoy_Config_Common_MutationRules_V3_HeaderMutation
     typealias RetryPolicy = Envoy_Config_Route_V3_RetryPolicy

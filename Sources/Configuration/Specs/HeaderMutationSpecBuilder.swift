@@ -61,6 +61,14 @@ struct HeaderMutationSpecBuilder {
             name: header.key, value: header.value, action: action, keepEmpty: option.keepEmptyValue)
     }
 
+    /// Names of fields that are to be copied, in lower case.
+    func names(_ names: [String], _ path: FieldPath) -> [String] {
+        names.enumerated().map { index, name in
+            if isProtected(name) { context.bad(path[index], "\(quotedForMessage(name)) cannot be copied") }
+            return name.lowercased()
+        }
+    }
+
     private func remove(_ names: [String], _ path: FieldPath) -> [String] {
         names.enumerated().map { removal($1, path[$0]) }
     }

@@ -43,6 +43,10 @@ struct RouteActionSpecBuilder {
         }
         spec.includesHostRateLimits = action.includeVhRateLimits.value
         spec.mirrors = mirrors(action.requestMirrorPolicies, path)
+        if action.hasInternalRedirectPolicy {
+            spec.redirects = InternalRedirectSpecBuilder(context: context).policy(
+                action.internalRedirectPolicy, path.field("internal_redirect_policy"))
+        }
         return spec
     }
 

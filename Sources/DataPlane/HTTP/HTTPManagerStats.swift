@@ -145,15 +145,12 @@ public final class HTTPManagerStats {
         listenerRq5xx = cells.counter(listener + "rq_5xx")
     }
 
-    /// Stats that stay at zero here but that dashboards ask for: HTTP/3, tracing, internal redirects.
+    /// Stats that stay at zero here but that dashboards ask for: HTTP/3, tracing.
     private static func declareUnused(_ cells: StatCells, prefix: String) {
         for name in [
             "downstream_cx_http3_total", "downstream_rq_http3_total", "downstream_rq_rejected_via_ip_detection",
             "rs_too_large", "tracing.client_enabled",
             "tracing.health_check", "tracing.not_traceable", "tracing.random_sampling", "tracing.service_forced",
-            "passthrough_internal_redirect_bad_location", "passthrough_internal_redirect_no_route",
-            "passthrough_internal_redirect_predicate", "passthrough_internal_redirect_too_many_redirects",
-            "passthrough_internal_redirect_unsafe_scheme",
         ] {
             _ = cells.counter(prefix + name)
         }

@@ -94,8 +94,15 @@ public final class HTTPStream: RequestReceiver {
         info.startWall = core.loop.wallNow
         info.httpVersion = writer.httpVersion
         info.downstream = session.downstream
-        stats.rqTotal.increment()
         stats.rqActive.increment()
+        if let limit = core.spec.requestTimeout { set(.request, after: limit) }
+        if let limit = core.spec.requestHeadersTimeout { set(.requestHeaders, after: limit) }
+        beginCounting(writer)
+    }
+
+    /// The request counts, and its limits are those of the connection manager.
+    private func beginCounting(_ writer: ResponseWriter) {
+        stats.rqTotal.increment()
         (writer.httpVersion == .http2 ? stats.rqHTTP2Total : stats.rqHTTP1Total).increment()
         idleLimit = core.spec.streamIdleTimeout
         idleSetting = "stream_idle_timeout"
@@ -104,8 +111,6 @@ public final class HTTPStream: RequestReceiver {
         durationLimit = core.spec.maxStreamDuration
         durationSetting = "max_stream_duration"
         touch()
-        if let limit = core.spec.requestTimeout { set(.request, after: limit) }
-        if let limit = core.spec.requestHeadersTimeout { set(.requestHeaders, after: limit) }
         if let limit = core.spec.maxStreamDuration { set(.maxDuration, after: limit) }
         if let interval = core.spec.accessLogFlushInterval { set(.accessLog, after: interval) }
     }
@@ -305,6 +310,38 @@ public final class HTTPStream: RequestReceiver {
         let owner = session
         session = nil
         owner?.streamEnded(self)
+    }
+
+    // MARK: A request that the handler takes up again, as another one
+
+    /// The first half: what has become of it so far is told as if the stream were over. The handler may change the request
+    /// before `beginPass`.
+    func endPass(_ details: String) {
+        info.responseCode = responseHeaders.status
+        info.responseCodeDetails = details
+        info.marks.end = core.loop.now
+        logAccess(.downstreamEnd)
+        trace?.finish(self)
+    }
+
+    /// The second half: it counts as a request that has just come, whole, as in Envoy.
+    func beginPass() {
+        guard phase == .active, let writer else { return }
+        let (downstream, client, received) = (info.downstream, info.client, info.bytesReceived)
+        deadlines.clearAll()
+        info.reset()
+        info.httpVersion = writer.httpVersion
+        info.downstream = downstream
+        info.client = client
+        info.bytesReceived = received
+        info.marks.start = core.loop.now
+        info.marks.requestEnd = core.loop.now
+        info.startWall = core.loop.wallNow
+        forgetResponse()
+        filters?.forget()
+        grpcCall?.forget()
+        grpcCall?.requestCame(requestHeaders)
+        beginCounting(writer)
     }
 
     /// Something happened: the idle timeout starts anew.

@@ -92,6 +92,7 @@ struct LocalReply {
 /// `%RESPONSE_CODE_DETAILS%` values that do not vary, in Envoy's spelling.
 enum CodeDetails {
     static let viaUpstream = "via_upstream"
+    static let internalRedirect = "internal_redirect"
     static let directResponse = "direct_response"
     static let routeNotFound = "route_not_found"
     static let clusterNotFound = "cluster_not_found"

@@ -41,6 +41,21 @@ struct RequestBody: ~Copyable {
         hasTrailers = false
     }
 
+    /// The same body is to be sent to somebody else. What is held stays.
+    mutating func startAgain() {
+        mode = .passing
+        limit = 0
+        isByTheWay = false
+        wasSent = false
+    }
+
+    /// There is no body any more.
+    mutating func drop() {
+        bytes.clear()
+        exists = false
+        hasTrailers = false
+    }
+
     /// Keeps what comes, and what is held already, up to a number of bytes. `isByTheWay`: more than that is no failure.
     /// False: it is more already.
     mutating func keep(upTo limit: Int, isByTheWay: Bool = false) -> Bool {

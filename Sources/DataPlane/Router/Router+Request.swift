@@ -44,7 +44,7 @@ extension Router {
         if facts.includeAttemptCount { request.set(.xEnvoyAttemptCount, decimal: 1) }
         changeRequest(route)
         retry = RetryState(facts.retry, request)
-        if retry != nil {
+        if retry != nil || facts.action.redirects != nil {
             if !body.keep(upTo: facts.bufferLimit) { giveUpReplay() }
         } else if cluster.spec.http.protocol != .http1, cluster.spec.reuse.replaysRefused, body.exists {
             // A small body can be replayed when an HTTP/2 server refuses its stream.

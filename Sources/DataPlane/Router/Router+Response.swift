@@ -26,6 +26,11 @@ extension Router {
         if reportsOutcomes { report(.answered(status: answeredStatus)) }
         if response.contains(.xEnvoyImmediateHealthCheckFail) { cluster?.failImmediately(host) }
         if retryInstead(of: upstream, end: end) { return }
+        if let redirects = facts?.action.redirects, redirects.follows(response.status),
+            followInstead(of: upstream, redirects, end: end)
+        {
+            return
+        }
         stream.clear(.perTry)
         if let received = requestEnd, stream.upgrade == .none, !config.spec.suppressEnvoyHeaders {
             response.set(.xEnvoyUpstreamServiceTime, decimal: UInt64(max(0, (now - received).milliseconds)))

@@ -8,7 +8,7 @@ import Reactor
 ///
 /// The files: this one chooses the route; `Router+Filters.swift` shows the request to the filters; `Router+Request.swift`
 /// prepares it and moves it up; `Router+Attempt.swift` is the life of a try; `Router+Response.swift` moves the response
-/// down; `Router+Retry.swift` decides what follows a failure; `Router+Mirrors.swift` copies the request for mirrors;
+/// down; `Router+Retry.swift` decides what follows a failure; `Router+Redirect.swift` follows redirects; `Router+Mirrors.swift` copies the request for mirrors;
 /// `Router+Stats.swift` counts.
 final class Router: StreamHandler {
     /// What is under way upstream.
@@ -70,6 +70,8 @@ final class Router: StreamHandler {
     @exclusivity(unchecked) var awaitsGRPCStatus = false
     @exclusivity(unchecked) var isCanary = false
     @exclusivity(unchecked) var isResponsePaused = false
+    /// The redirects that were followed for the client.
+    @exclusivity(unchecked) var trail = RedirectTrail()
     /// The copies that go to mirrors, as long as the request is not over.
     @exclusivity(unchecked) var mirrors: [Mirror] = []
 
@@ -83,13 +85,19 @@ final class Router: StreamHandler {
     }
 
     func reset() {
+        resetPass()
+        body.reset()
+        if trail.isUsed { trail = RedirectTrail() }
+    }
+
+    /// Forgets all but the request itself, and what led to it.
+    func resetPass() {
         route = nil
         facts = nil
         choice = nil
         cluster = nil
         stats = nil
         attempt = .none
-        body.reset()
         timeouts = TimeoutPolicy()
         retry = nil
         virtualCluster = nil
@@ -129,7 +137,11 @@ final class Router: StreamHandler {
         let decision = config.routes.table.route(request, tls: info.downstream?.tls, random: roll)
         if let trace = stream.trace {
             let chosen: Route? = if case .route(let route) = decision { route } else { nil }
-            trace.begin(request, chosen?.tracing, &stream.core.random)
+            if trail.count == 0 {
+                trace.begin(request, chosen?.tracing, &stream.core.random)
+            } else {
+                trace.goOn(request, chosen?.tracing, &stream.core.random)
+            }
         }
         if let filters = stream.filters, !pass(filters, decision) { return }
         serve(decision)

@@ -12,6 +12,8 @@ final class RouterConfig {
     let stats: RouterStats
     let strictCheck: StrictHeaderCheck
     let upstreamLogs: [AccessLogger]
+    /// Where the head of a request that follows a redirect is put together.
+    private(set) lazy var redirectedHead = HeaderMap()
     /// `x-envoy-upstream-alt-stat-name`: names come from clients, so only so many are taken.
     private var alternativeStats: [String: ResponseStats] = [:]
     private static let maxAlternativeNames = 64

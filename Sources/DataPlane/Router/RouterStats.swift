@@ -10,6 +10,12 @@ final class RouterStats {
     let rqTotal: Counter
     let rqResetAfterResponseStarted: Counter
     let rqOverloadLocalReply: Counter
+    /// `passthrough_internal_redirect_*`: redirects that were to be followed and went to the client, by reason.
+    let redirectBadLocation: Counter
+    let redirectUnsafeScheme: Counter
+    let redirectTooMany: Counter
+    let redirectNoRoute: Counter
+    let redirectPredicate: Counter
     /// Outrider's own: retries that the policy asked for and that were not made, by reason.
     let retryNoTime: Counter
     let retryBodyTooLarge: Counter
@@ -24,6 +30,11 @@ final class RouterStats {
         rqTotal = cells.counter(prefix + "rq_total")
         rqResetAfterResponseStarted = cells.counter(prefix + "rq_reset_after_downstream_response_started")
         rqOverloadLocalReply = cells.counter(prefix + "rq_overload_local_reply")
+        redirectBadLocation = cells.counter(prefix + "passthrough_internal_redirect_bad_location")
+        redirectUnsafeScheme = cells.counter(prefix + "passthrough_internal_redirect_unsafe_scheme")
+        redirectTooMany = cells.counter(prefix + "passthrough_internal_redirect_too_many_redirects")
+        redirectNoRoute = cells.counter(prefix + "passthrough_internal_redirect_no_route")
+        redirectPredicate = cells.counter(prefix + "passthrough_internal_redirect_predicate")
         retryNoTime = cells.counter(prefix + "rq_retry_suppressed_deadline")
         retryBodyTooLarge = cells.counter(prefix + "rq_retry_suppressed_body_too_large")
         retryResponseStarted = cells.counter(prefix + "rq_retry_suppressed_response_started")

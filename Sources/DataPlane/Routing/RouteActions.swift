@@ -34,6 +34,8 @@ public final class ForwardAction {
     let hashPolicy: HashPolicy?
     /// For clusters with subsets; nil: there are none.
     let subsetCriteria: SubsetCriteria?
+    /// nil: redirects go to the client.
+    let redirects: InternalRedirects?
     /// nil: requests are not mirrored.
     let mirrors: [MirrorPolicy]?
     private let target: Target
@@ -50,6 +52,7 @@ public final class ForwardAction {
     ) throws(FormatError) {
         self.spec = spec
         self.mirrors = mirrors.isEmpty ? nil : mirrors
+        redirects = spec.redirects.map { InternalRedirects($0) }
         hashPolicy = HashPolicy(spec.hashPolicies)
         subsetCriteria = SubsetCriteria(spec.metadataMatch)
         rateLimits =

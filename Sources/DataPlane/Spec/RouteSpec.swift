@@ -194,6 +194,7 @@ public struct ForwardSpec: Sendable {
     @Rare public var rateLimits: [RateLimitRuleSpec]?
     /// `include_vh_rate_limits`: those of the virtual host hold, too.
     public var includesHostRateLimits = false
+    @Rare public var redirects: InternalRedirectSpec?
     @Rare public var mirrors: [MirrorPolicySpec]?
     /// By name (lower case): whether the upgrade is allowed on this route.
     public var upgrades: [UpgradeSpec] = []

@@ -62,6 +62,18 @@ final class StreamTrace {
         if hasSpan, nameFormat == nil { decorate(request) }
     }
 
+    /// The request goes on somewhere else: with a span of its own, below the last one.
+    func goOn(_ request: HeaderMap, _ route: RouteTracing?, _ random: inout FastRandom) {
+        self.route = route
+        isShared = false
+        decoratesResponse = false
+        operation.removeAll()
+        guard hasSpan else { return }
+        context.parent = context.span
+        context.span = random.nextID()
+        if nameFormat == nil { decorate(request) }
+    }
+
     /// A response head goes to the client: that is when Envoy counts.
     func count() { rules.stats.count(reason) }
 

@@ -183,6 +183,35 @@ public nonisolated struct Envoy_Config_Route_V3_HeaderMatcher: Sendable {
   public init() {}
 }
 
+public nonisolated struct Envoy_Config_Route_V3_InternalRedirectPolicy: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var maxInternalRedirects: SwiftProtobuf.Google_Protobuf_UInt32Value {
+    get {_maxInternalRedirects ?? SwiftProtobuf.Google_Protobuf_UInt32Value()}
+    set {_maxInternalRedirects = newValue}
+  }
+  /// Returns true if `maxInternalRedirects` has been explicitly set.
+  public var hasMaxInternalRedirects: Bool {self._maxInternalRedirects != nil}
+  /// Clears the value of `maxInternalRedirects`. Subsequent reads from it will return its default value.
+  public mutating func clearMaxInternalRedirects() {self._maxInternalRedirects = nil}
+
+  public var redirectResponseCodes: [UInt32] = []
+
+  public var predicates: [Envoy_Config_Core_V3_TypedExtensionConfig] = []
+
+  public var allowCrossSchemeRedirect: Bool = false
+
+  public var responseHeadersToCopy: [String] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _maxInternalRedirects: SwiftProtobuf.Google_Protobuf_UInt32Value? = nil
+}
+
 public nonisolated struct Envoy_Config_Route_V3_NonForwardingAction: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1249,6 +1278,15 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
     get {_storage._upgradeConfigs}
     set {_uniqueStorage()._upgradeConfigs = newValue}
   }
+
+  public var internalRedirectPolicy: Envoy_Config_Route_V3_InternalRedirectPolicy {
+    get {_storage._internalRedirectPolicy ?? Envoy_Config_Route_V3_InternalRedirectPolicy()}
+    set {_uniqueStorage()._internalRedirectPolicy = newValue}
+  }
+  /// Returns true if `internalRedirectPolicy` has been explicitly set.
+  public var hasInternalRedirectPolicy: Bool {_storage._internalRedirectPolicy != nil}
+  /// Clears the value of `internalRedirectPolicy`. Subsequent reads from it will return its default value.
+  public mutating func clearInternalRedirectPolicy() {_uniqueStorage()._internalRedirectPolicy = nil}
 
   public var maxStreamDuration: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration {
     get {_storage._maxStreamDuration ?? Envoy_Config_Route_V3_RouteAction.MaxStreamDuration()}
@@ -2367,6 +2405,49 @@ nonisolated extension Envoy_Config_Route_V3_HeaderMatcher: SwiftProtobuf.Message
     }
     if self.treatMissingHeaderAsEmpty != false {
       try visitor.visitSingularBoolField(value: self.treatMissingHeaderAsEmpty, fieldNumber: 14)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+}
+
+nonisolated extension Envoy_Config_Route_V3_InternalRedirectPolicy: SwiftProtobuf.Message {
+  public static let protoMessageName: String = _protobuf_package + ".InternalRedirectPolicy"
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._maxInternalRedirects) }()
+      case 2: try { try decoder.decodeRepeatedUInt32Field(value: &self.redirectResponseCodes) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.predicates) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.allowCrossSchemeRedirect) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.responseHeadersToCopy) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._maxInternalRedirects {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.redirectResponseCodes.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.redirectResponseCodes, fieldNumber: 2)
+    }
+    if !self.predicates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.predicates, fieldNumber: 3)
+    }
+    if self.allowCrossSchemeRedirect != false {
+      try visitor.visitSingularBoolField(value: self.allowCrossSchemeRedirect, fieldNumber: 4)
+    }
+    if !self.responseHeadersToCopy.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.responseHeadersToCopy, fieldNumber: 5)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3531,6 +3612,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
     var _maxGrpcTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _grpcTimeoutOffset: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _upgradeConfigs: [Envoy_Config_Route_V3_RouteAction.UpgradeConfig] = []
+    var _internalRedirectPolicy: Envoy_Config_Route_V3_InternalRedirectPolicy? = nil
     var _maxStreamDuration: Envoy_Config_Route_V3_RouteAction.MaxStreamDuration? = nil
 
       // This property is used as the initial default value for new instances of the type.
@@ -3562,6 +3644,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
       _maxGrpcTimeout = source._maxGrpcTimeout
       _grpcTimeoutOffset = source._grpcTimeoutOffset
       _upgradeConfigs = source._upgradeConfigs
+      _internalRedirectPolicy = source._internalRedirectPolicy
       _maxStreamDuration = source._maxStreamDuration
     }
   }
@@ -3654,6 +3737,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
         }()
         case 30: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestMirrorPolicies) }()
         case 32: try { try decoder.decodeSingularMessageField(value: &_storage._regexRewrite) }()
+        case 34: try { try decoder.decodeSingularMessageField(value: &_storage._internalRedirectPolicy) }()
         case 35: try {
           var v: Envoy_Type_Matcher_V3_RegexMatchAndSubstitute?
           var hadOneofValue = false
@@ -3785,6 +3869,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
       }
       try { if let v = _storage._regexRewrite {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+      } }()
+      try { if let v = _storage._internalRedirectPolicy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 34)
       } }()
       try { if case .hostRewritePathRegex(let v)? = _storage._hostRewriteSpecifier {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 35)
