@@ -133,16 +133,20 @@ class World(contextlib.ExitStack):
     def put_routes(self):
         retries = {"retry_on": "5xx,reset,connect-failure,refused-stream", "num_retries": self.dice.randint(1, 4),
                    "per_try_timeout": "0.2s", "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.01s"}}
-        entries = [forward(f"/{name}/", name, prefix_rewrite="/", timeout="0.5s", retry_policy=retries)
+        # Some requests are copied, as suits them: what becomes of a copy is nobody's concern.
+        copies = {name: {"request_mirror_policies": [{"cluster": to}]} if self.dice.random() < 0.5 else {}
+                  for name, to in (("bad", "bad2"), ("bad2", "mixed"), ("mixed", "bad"), ("good", "good2"), ("good2", "secure"))}
+        entries = [forward(f"/{name}/", name, prefix_rewrite="/", timeout="0.5s", retry_policy=retries, **copies[name])
                    for name in ("bad", "bad2", "mixed")]
         # A good server is as near as a retry where a kept connection ends under a request.
         entries += [forward(f"/{name}/", name, prefix_rewrite="/", timeout="60s",
-                            retry_policy={"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 3})
+                            retry_policy={"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 3},
+                            **copies[name])
                     for name in ("good2",)]
         halves = {"clusters": [{"name": "good", "weight": 50}, {"name": "secure", "weight": self.dice.choice((1, 50))}]}
         entries.append({"match": {"prefix": "/good/"}, "route": {
             "weighted_clusters": halves, "prefix_rewrite": "/", "timeout": "60s", "hash_policy": [{"header": {"header_name": ":path"}}],
-            "retry_policy": {"retry_on": "connect-failure,reset-before-request", "num_retries": 3}}})
+            "retry_policy": {"retry_on": "connect-failure,reset-before-request", "num_retries": 3}, **copies["good"]}})
         entries.append(forward("/s/", "calls", timeout="60s"))
         spare = [forward(f"/spare{number}/", "good") for number in range(self.dice.randint(0, 30))]
         self.plane.put(ROUTES, routes(*spare, *entries))

@@ -9,6 +9,7 @@ from bootstrap import FILE_LOG, ROUTER, cluster, forward, http
 from collectors import GRPCCollector
 from harness import response, serve, wait_until
 from http2_peers import spoken
+from test_explain import records
 from test_http2_pairings import Client1, Client2, Reply, serve_either
 from test_mirroring import at_rest, get, post
 from tracing import H2, flush_at_once, otlp_over_grpc
@@ -323,6 +324,15 @@ def test_each_of_the_requests_has_a_line_in_the_log(start, upstream):
     lines = lambda: [line[4:] for line in world.proxy.log_text().splitlines() if line.startswith("LOG ")]  # noqa: E731
     wait_until(lambda: len(lines()) == 2, lines)
     assert lines() == ["/from 302 internal_redirect from app 0", "/final 200 via_upstream final final 5"]
+
+
+def test_explain_tells_of_redirects(start, upstream):
+    world = World(start, upstream)
+    world.final.script = serve(lambda _request: response(500, b"oops"))
+    assert world.ask(get("/from", "x-request-id: one")).status == 500
+    record = wait_until(lambda: records(world.proxy), "a record")[0]
+    assert [(one["host"], one["end"]) for one in record["tries"]] == [
+        (f"127.0.0.1:{world.app.port}", "answered 302"), (f"127.0.0.1:{world.final.port}", "answered 500")]
 
 
 def test_the_second_request_has_a_span_below_the_first(start, upstream):

@@ -217,8 +217,9 @@ def test_streams_and_trailers(either, upstream, down, up):
         wait_until(lambda: len(copies) == count, "the copy")
         assert (copies[-1].body, copies[-1].trailers) == (body, [("x-check", "1")])
         assert (copies[-1].method, copies[-1].path, copies[-1].authority) == ("POST", "/p", "the.app-shadow:80")
-    proxy.wait_stat("cluster.mirror.upstream_rq_200", 3)
-    at_rest(proxy, "app", "mirror")
+        # The next one finds the connection free.
+        proxy.wait_stat("cluster.mirror.upstream_rq_200", count)
+        at_rest(proxy, "app", "mirror")
     # All over the same connection: an answer that is dropped leaves it as it was.
     assert copy.connections == 1
 

@@ -295,7 +295,7 @@ extension Mirror: UpstreamStreamDelegate {
     func upstreamDrained(_ stream: any UpstreamStream) {
         guard isSending(stream) else { return }
         cluster?.stats.flowDrained.increment()
-        if !held.isEmpty { send(stream) }
+        if !held.isEmpty || isWhole { send(stream) }
     }
 }
 

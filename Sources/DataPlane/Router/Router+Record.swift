@@ -9,7 +9,7 @@ extension Router {
             recorder.add(.virtualHost, route.virtualHost.name)
         }
         guard let facts else { return }
-        recorder.add(info.upstream.earlierTries, last: lastTry)
+        recorder.add(trail.tries + info.upstream.earlierTries, last: lastTry)
         recorder.add(
             limit: timeouts.responseSetting == .header ? "x-envoy-upstream-rq-timeout-ms" : facts.label("timeout"),
             timeouts.response)

@@ -14,7 +14,10 @@ extension Router {
         }
         stats?.internalRedirectSucceeded.increment()
         let dropsBody = answersElsewhere
-        trail.follow()
+        trail.follow(
+            UpstreamTry(
+                host, connectionID: info.upstream.connectionID, took: stream.loop.now - attemptStart,
+                end: .answered(status: response.status), wasRetried: false), after: info.upstream.earlierTries)
         let isOver = end && requestEndSent
         attempt = .none
         clearTryDeadlines()

@@ -26,7 +26,7 @@ extension Router {
         if reportsOutcomes { report(.answered(status: answeredStatus)) }
         if response.contains(.xEnvoyImmediateHealthCheckFail) { cluster?.failImmediately(host) }
         if retryInstead(of: upstream, end: end) { return }
-        if let redirects = facts?.action.redirects, redirects.follows(response.status),
+        if response.status / 100 == 3, let redirects = facts?.action.redirects, redirects.follows(response.status),
             followInstead(of: upstream, redirects, end: end)
         {
             return

@@ -40,11 +40,18 @@ final class InternalRedirects {
 /// The redirects that one request has followed.
 struct RedirectTrail {
     private(set) var count = 0
+    /// All tries up to the last redirect, for the flight recorder.
+    private(set) var tries: [UpstreamTry] = []
     private var steps: [(route: Route, target: String)] = []
 
     var isUsed: Bool { count > 0 || !steps.isEmpty }
 
-    mutating func follow() { count += 1 }
+    /// - Parameter redirect: the try that was answered with one, after those that failed.
+    mutating func follow(_ redirect: UpstreamTry, after failed: [UpstreamTry]) {
+        count += 1
+        tries += failed
+        tries.append(redirect)
+    }
 
     /// False: the request went from that route to this one before.
     mutating func note(_ target: String, from route: Route) -> Bool {

@@ -74,6 +74,26 @@ struct InternalRedirectTests {
         #expect(path.hasPrefix("/"))
     }
 
+    /// Nothing from an upstream traps, and what is taken can be written into a request line.
+    @Test func locationsOfAnyBytes() throws {
+        var random = FastRandom(seed: (1, 2, 3, 4))
+        let parts = [
+            "http", "https", ":", "//", "/", "?", "#", "@", "[", "]", "a", "::1", "8", "%", " ", "\u{0}", "é", ".",
+        ]
+        for _ in 0..<20_000 {
+            var text = random.next() % 2 == 0 ? "http://" : ""
+            for _ in 0..<random.below(8) { text += parts[Int(random.below(UInt64(parts.count)))] }
+            text.bytes { location in
+                guard let target = RedirectTarget(location) else { return }
+                let head = HeaderMap()
+                var scratch = ByteArena()
+                target.apply(to: head, &scratch)
+                #expect(head.path.first == UInt8(ascii: "/") && !head.path.contains(UInt8(ascii: "#")), "\(text)")
+                #expect(AuthorityRules.isValid(head.authority) && !head.path.contains(0x20), "\(text)")
+            }
+        }
+    }
+
     @Test func aBodyAndItsTrailersGoAlong() throws {
         let rig = try rig()
         let exchange = rig.request("POST", "/from", end: false)

@@ -123,6 +123,20 @@ struct MirrorTests {
         #expect(rig.stat("cluster.mirror.upstream_flow_control_drained_total") == 1)
     }
 
+    @Test func anEndAloneWaitsForRoomToo() throws {
+        let rig = try rig()
+        for trailers in [false, true] {
+            let exchange = rig.request("POST", end: false)
+            let copy = try #require(rig.mirror.last)
+            exchange.send("all")
+            copy.backUp(true)
+            if trailers { exchange.sendTrailers("x-sum", "7") } else { exchange.send("", end: true) }
+            #expect(copy.body == "all" && !copy.ended)
+            copy.backUp(false)
+            #expect(copy.ended && copy.trailers == (trailers ? ["x-sum: 7"] : []))
+        }
+    }
+
     @Test func aRequestThatIsCutOffTakesItsCopyAlong() throws {
         let rig = try rig()
         let cut = rig.request("POST", end: false)
