@@ -12,7 +12,9 @@ struct ExtAuthzSpecBuilder {
         let service: ExtAuthzSpec.Service
         switch filter.services {
         case .grpcService(let grpc)?:
-            guard let found = self.grpc(grpc, path.field("grpc_service")) else { return nil }
+            let found = GRPCServiceSpecBuilder(context: context)
+                .service(grpc, path.field("grpc_service"), timeout: .milliseconds(200))
+            guard let found else { return nil }
             service = .grpc(found)
         case .httpService(let http)?:
             service = .http(self.http(http, path.field("http_service")))
@@ -46,22 +48,6 @@ struct ExtAuthzSpecBuilder {
             context.unsupported(
                 path.field("enable_dynamic_metadata_ingestion"), "Outrider takes no metadata from services")
         }
-        return spec
-    }
-
-    private func grpc(_ service: API.GRPCService, _ path: FieldPath) -> GRPCAuthorizationSpec? {
-        guard case .envoyGrpc(let target)? = service.targetSpecifier else { return nil }
-        let place = path.field("envoy_grpc")
-        context.checkCluster(target.clusterName, place.field("cluster_name"))
-        if target.hasRetryPolicy {
-            context.unsupported(place.field("retry_policy"), "a call to a service is made once")
-        }
-        let standard = TimeAmount.milliseconds(200)
-        var spec = GRPCAuthorizationSpec(
-            cluster: target.clusterName, authority: target.authority.isEmpty ? target.clusterName : target.authority,
-            timeout: context.timeout(service.timeout, isSet: service.hasTimeout, default: standard))
-        spec.metadata = ConfigSourceSpecBuilder(context: context)
-            .metadata(service.initialMetadata, path.field("initial_metadata")).map { ($0.name, $0.value) }
         return spec
     }
 

@@ -19,8 +19,8 @@ final class StreamFilters {
     @exclusivity(unchecked) var fault: StreamFault?
     /// Made for the first request that a service is asked about.
     @exclusivity(unchecked) var authorization: StreamAuthorization?
-    /// What authorization services add to the response.
-    @exclusivity(unchecked) var responseFields: [AuthorizationField] = []
+    /// What services add to the response.
+    @exclusivity(unchecked) var responseFields: [ServiceField] = []
 
     private struct Held {
         let request: any FilteredRequest

@@ -5,7 +5,8 @@ import Reactor
 /// `envoy.extensions.filters.http.ext_authz.v3.ExtAuthz`.
 public struct ExtAuthzSpec: Sendable {
     public enum Service: Sendable {
-        case grpc(GRPCAuthorizationSpec)
+        /// `envoy.service.auth.v3.Authorization`.
+        case grpc(GRPCServiceSpec)
         case http(HTTPAuthorizationSpec)
     }
 
@@ -51,21 +52,6 @@ public struct ExtAuthzSpec: Sendable {
     public var chargesCluster = true
 
     public init(service: Service) { self.service = service }
-}
-
-/// The gRPC service `envoy.service.auth.v3.Authorization`.
-public struct GRPCAuthorizationSpec: Sendable {
-    public var cluster: String
-    public var authority: String
-    public var metadata: [(name: String, value: String)] = []
-    /// nil: no limit.
-    public var timeout: TimeAmount?
-
-    public init(cluster: String, authority: String, timeout: TimeAmount?) {
-        self.cluster = cluster
-        self.authority = authority
-        self.timeout = timeout
-    }
 }
 
 /// `HttpService`: asked by requests like those that it is asked about.

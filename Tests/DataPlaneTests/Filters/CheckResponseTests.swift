@@ -81,9 +81,9 @@ struct CheckResponseTests {
         var changes = AuthorizationChanges()
         changes.request = [":scheme", ":status", "content-length", "transfer-encoding", "connection", "not a name", ""]
             .map {
-                AuthorizationField(name: bytes($0), value: bytes("x"), action: .set)
+                ServiceField(name: bytes($0), value: bytes("x"), action: .set)
             }
-        changes.request.append(AuthorizationField(name: bytes(":method"), value: bytes("CONNECT"), action: .set))
+        changes.request.append(ServiceField(name: bytes(":method"), value: bytes("CONNECT"), action: .set))
         changes.removed = [":path", "host", "no name", ""].map(bytes)
         let head = HeaderMap()
         head.setMethod(ByteView("GET" as StaticString))

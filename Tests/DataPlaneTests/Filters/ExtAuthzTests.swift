@@ -217,7 +217,7 @@ struct ExtAuthzTests {
 
     @Test func aGRPCServiceIsAsked() throws {
         let rig = try rig {
-            $0.service = .grpc(GRPCAuthorizationSpec(cluster: "authz", authority: "x", timeout: .seconds(1)))
+            $0.service = .grpc(GRPCServiceSpec(cluster: "authz", authority: "x", timeout: .seconds(1)))
             $0.allowedHeaders = nil
         }
         let exchange = rig.request("GET", "/", ["x-a: 1", "x-b: 2", "X-A: 3"])

@@ -9,11 +9,11 @@ enum CheckResponseReader {
         var changes = AuthorizationChanges()
         var denial = AuthorizationRefusal()
         var failure: AuthorizationRefusal?
-        let isWhole = forEachField(bytes) { number, value in
+        let isWhole = ProtobufReader.forEachField(bytes) { number, value in
             switch (number, value) {
             case (1, .bytes(let range)):
                 code = 0
-                return forEachField(Array(bytes[range])) { number, value in
+                return ProtobufReader.forEachField(Array(bytes[range])) { number, value in
                     if number == 1, case .varint(let value) = value { code = value }
                     return true
                 }
@@ -34,26 +34,15 @@ enum CheckResponseReader {
         return .denied(denial)
     }
 
-    /// False when the bytes are no message, or `body` is content with none of them.
-    private static func forEachField(
-        _ bytes: [UInt8], _ body: (_ number: UInt64, _ value: ProtobufReader.Value) -> Bool
-    ) -> Bool {
-        var reader = ProtobufReader(bytes)
-        while !reader.isAtEnd {
-            guard let (number, value) = reader.next(), body(number, value) else { return false }
-        }
-        return true
-    }
-
     /// `DeniedHttpResponse`.
     private static func refusal(_ bytes: [UInt8], _ refusal: inout AuthorizationRefusal) -> Bool {
         var status: Int?
-        var fields: [AuthorizationField] = []
+        var fields: [ServiceField] = []
         var body: [UInt8] = []
-        let isWhole = forEachField(bytes) { number, value in
+        let isWhole = ProtobufReader.forEachField(bytes) { number, value in
             switch (number, value) {
             case (1, .bytes(let range)):
-                return forEachField(Array(bytes[range])) { number, value in
+                return ProtobufReader.forEachField(Array(bytes[range])) { number, value in
                     if number == 1, case .varint(let value) = value { status = AuthorizationRefusal.status(value) }
                     return true
                 }
@@ -70,7 +59,7 @@ enum CheckResponseReader {
     /// `OkHttpResponse`.
     private static func allowance(_ bytes: [UInt8], _ changes: inout AuthorizationChanges) -> Bool {
         var found = changes
-        let isWhole = forEachField(bytes) { number, value in
+        let isWhole = ProtobufReader.forEachField(bytes) { number, value in
             guard case .bytes(let range) = value else { return true }
             let inner = Array(bytes[range])
             switch number {
@@ -79,7 +68,7 @@ enum CheckResponseReader {
             case 5: found.removed.append(inner)
             case 6: return append(inner, to: &found.response, isRequest: false)
             case 7:
-                guard let (name, value) = pair(inner) else { return false }
+                guard let (name, value) = ProtobufReader.pair(inner) else { return false }
                 found.parametersSet.append((name, value))
             case 8: found.parametersRemoved.append(inner)
             default: break
@@ -92,19 +81,19 @@ enum CheckResponseReader {
 
     /// `HeaderValueOption`. As Envoy reads it: for requests only `append` counts, which is off unless it is set; and what
     /// is to be appended needs something to be appended to.
-    private static func append(_ bytes: [UInt8], to fields: inout [AuthorizationField], isRequest: Bool) -> Bool {
+    private static func append(_ bytes: [UInt8], to fields: inout [ServiceField], isRequest: Bool) -> Bool {
         var name: [UInt8] = []
         var text: [UInt8] = []
         var appends: Bool?
-        var action = AuthorizationField.Action.append
-        let isWhole = forEachField(bytes) { number, value in
+        var action = ServiceField.Action.append
+        let isWhole = ProtobufReader.forEachField(bytes) { number, value in
             switch (number, value) {
             case (1, .bytes(let range)):
-                guard let found = pair(Array(bytes[range])) else { return false }
+                guard let found = ProtobufReader.pair(Array(bytes[range])) else { return false }
                 (name, text) = found
             case (2, .bytes(let range)):
                 appends = false
-                return forEachField(Array(bytes[range])) { number, value in
+                return ProtobufReader.forEachField(Array(bytes[range])) { number, value in
                     if number == 1, case .varint(let value) = value { appends = value != 0 }
                     return true
                 }
@@ -124,25 +113,7 @@ enum CheckResponseReader {
         } else if let appends {
             action = appends ? .append : .set
         }
-        fields.append(AuthorizationField(name: name, value: text, action: action))
+        fields.append(ServiceField(name: name, value: text, action: action))
         return isWhole
-    }
-
-    /// `HeaderValue` and `QueryParameter`; a value in `raw_value` counts where there is no other.
-    private static func pair(_ bytes: [UInt8]) -> (name: [UInt8], value: [UInt8])? {
-        var name: [UInt8] = []
-        var text: [UInt8] = []
-        var raw: [UInt8] = []
-        let isWhole = forEachField(bytes) { number, value in
-            guard case .bytes(let range) = value else { return true }
-            switch number {
-            case 1: name = Array(bytes[range])
-            case 2: text = Array(bytes[range])
-            case 3: raw = Array(bytes[range])
-            default: break
-            }
-            return true
-        }
-        return isWhole ? (name, text.isEmpty ? raw : text) : nil
     }
 }

@@ -3,13 +3,6 @@ import HTTPWire
 import Metrics
 import Reactor
 
-/// What filters need of a worker to ask services.
-struct FilterServices {
-    let clusters: any RequestClusters
-    /// The proxy's own address, for the services' eyes.
-    let sender: FixedBytes
-}
-
 /// Asks a service about each request. Compiled for one worker, once for the connection manager and once for each route
 /// that changes it; these count together. Loop thread only.
 /// Envoy page: HTTP filters, "External Authorization".
@@ -62,16 +55,7 @@ final class ExtAuthz {
             service = .http(try HTTPAuthorization(http))
         case .grpc(let grpc):
             cluster = FixedBytes(grpc.cluster)
-            var rules = SideCallRules()
-            rules.timeout = grpc.timeout
-            rules.maxResponseBytes = HTTPAuthorization.maxResponseBytes
-            rules.isRepeatable = true
-            rules.announcesTimeout = true
-            rules.sender = services.sender
-            service = .grpc(
-                GRPCSideMethod(
-                    path: "/envoy.service.auth.v3.Authorization/Check", authority: grpc.authority,
-                    metadata: grpc.metadata, rules))
+            service = .grpc(services.method("/envoy.service.auth.v3.Authorization/Check", of: grpc))
         }
     }
 
@@ -107,7 +91,7 @@ final class ExtAuthz {
         case .denied(let refusal):
             stats.count(.denied, upstream)
             let status = refusal.status ?? 403
-            if spec.chargesCluster { charge(status, stream) }
+            if spec.chargesCluster { services.charge(status, stream) }
             reply(refusal, status, details: "ext_authz_denied", stream)
         case .failed(let refusal, let reason):
             stats.count(.error, upstream)
@@ -127,14 +111,6 @@ final class ExtAuthz {
                 refusal ?? AuthorizationRefusal(), refusal?.status ?? spec.statusOnError, details: "ext_authz_error",
                 stream)
         }
-    }
-
-    private func charge(_ status: Int, _ stream: HTTPStream) {
-        guard !stream.info.upstream.clusterName.isEmpty else { return }
-        let cluster = FixedBytes(stream.info.upstream.clusterName).withView {
-            services.clusters.requestCluster(named: $0)
-        }
-        cluster?.stats.charge(status: status, isCanary: false, isInternal: true)
     }
 
     private func reply(_ refusal: AuthorizationRefusal, _ status: Int, details: String, _ stream: HTTPStream) {

@@ -21,15 +21,12 @@ final class ExtAuthzStats {
     let disabled: Counter
     let ignoredMetadata: Counter
     private let outcomes: [Counter]
-    private let cells: StatCells
-    private let suffix: String
-    /// By the cluster's name in stats: as many as clusters that routes lead to.
-    private var clusters: [String: [Counter?]] = [:]
+    private let clusters: RouteClusterCounters
 
     init(_ cells: StatCells, statPrefix: String, ownPrefix: String) {
-        self.cells = cells
-        suffix = ".ext_authz." + (ownPrefix.isEmpty ? "" : ownPrefix + ".")
+        let suffix = ".ext_authz." + (ownPrefix.isEmpty ? "" : ownPrefix + ".")
         let prefix = "http.\(statPrefix)\(suffix)"
+        clusters = RouteClusterCounters(cells, Outcome.allCases.map { suffix + $0.name })
         disabled = cells.counter(prefix + "disabled")
         ignoredMetadata = cells.counter(prefix + "ignored_dynamic_metadata")
         outcomes = Outcome.allCases.map { cells.counter(prefix + $0.name) }
@@ -42,12 +39,6 @@ final class ExtAuthzStats {
 
     func count(_ outcome: Outcome, _ upstream: UpstreamInfo) {
         outcomes[outcome.rawValue].increment()
-        guard !upstream.clusterName.isEmpty else { return }
-        let name = ClusterShared.statName(upstream.clusterName, upstream.clusterAlias)
-        var counters = clusters[name] ?? Outcome.allCases.map { _ in nil }
-        let counter = counters[outcome.rawValue] ?? cells.counter("cluster.\(name)\(suffix)\(outcome.name)")
-        counter.increment()
-        counters[outcome.rawValue] = counter
-        clusters[name] = counters
+        clusters.increment(outcome.rawValue, upstream)
     }
 }

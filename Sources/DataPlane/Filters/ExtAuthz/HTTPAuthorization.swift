@@ -16,15 +16,12 @@ final class HTTPAuthorization {
         pathPrefix = FixedBytes(spec.pathPrefix)
         var rules = SideCallRules()
         rules.timeout = spec.timeout
-        rules.maxResponseBytes = HTTPAuthorization.maxResponseBytes
+        rules.maxResponseBytes = FilterServices.maxResponseBytes
         rules.isRepeatable = true
         rules.isMarkedInternal = true
         rules.announcesTimeout = true
         self.rules = rules
     }
-
-    /// Bytes of an answer's body at most; a longer one is no answer.
-    static let maxResponseBytes = 1 << 20
 
     /// Fills `call` with the question about a request.
     func ask(_ stream: HTTPStream, _ headers: AuthorizationHeaders, body: AuthorizationBody?, _ call: SideCall) {
@@ -65,7 +62,7 @@ final class HTTPAuthorization {
         var changes = AuthorizationChanges()
         changes.request = fields(of: head, spec.upstreamHeadersToAppend)
         changes.request += fields(of: head, spec.upstreamHeaders).map {
-            AuthorizationField(name: $0.name, value: $0.value, action: .set)
+            ServiceField(name: $0.name, value: $0.value, action: .set)
         }
         changes.response = fields(of: head, spec.clientHeadersOnSuccess)
         head.forEachField { name, value in
@@ -83,15 +80,15 @@ final class HTTPAuthorization {
 
     private func fields(
         of head: HeaderMap, _ matchers: [StringMatcher]?, isRefusal: Bool = false
-    ) -> [AuthorizationField] {
-        var fields: [AuthorizationField] = []
+    ) -> [ServiceField] {
+        var fields: [ServiceField] = []
         head.forEachField { name, value in
             let lowercased = name.array.map(\.asciiLowercased)
             let isAlways =
                 isRefusal && (HeaderName(name).map { HTTPAuthorization.refusalHeaders.contains($0) } ?? false)
             let isWanted =
                 lowercased.withUnsafeBytes { name in matchers?.contains { $0.matches(name) } ?? true } || isAlways
-            if isWanted { fields.append(AuthorizationField(name: lowercased, value: value.array, action: .append)) }
+            if isWanted { fields.append(ServiceField(name: lowercased, value: value.array, action: .append)) }
         }
         return fields
     }
