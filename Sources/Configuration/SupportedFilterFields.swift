@@ -43,8 +43,22 @@ extension SupportedFields {
           entries token_bucket
         envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
           key value
+        envoy.extensions.common.ratelimit.v3.RateLimitDescriptor
+          entries
+        envoy.config.ratelimit.v3.RateLimitServiceConfig
+          grpc_service transport_api_version
+        envoy.extensions.filters.http.ratelimit.v3.RateLimit
+          domain stage request_type timeout failure_mode_deny rate_limited_as_resource_exhausted rate_limit_service
+          enable_x_ratelimit_headers disable_x_envoy_ratelimited_header rate_limited_status response_headers_to_add
+          status_on_error stat_prefix filter_enabled filter_enforced failure_mode_deny_percent rate_limits
+        envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
+          vh_rate_limits rate_limits domain
+        envoy.extensions.filters.network.ratelimit.v3.RateLimit
+          stat_prefix domain descriptors timeout failure_mode_deny rate_limit_service
         envoy.config.route.v3.RateLimit
-          stage actions
+          stage disable_key actions hits_addend apply_on_stream_done
+        envoy.config.route.v3.RateLimit.HitsAddend
+          number format
         envoy.config.route.v3.RateLimit.Action
           source_cluster destination_cluster request_headers query_parameters remote_address generic_key
           header_value_match masked_remote_address query_parameter_value_match

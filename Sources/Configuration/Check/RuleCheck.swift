@@ -14,8 +14,9 @@ extension FieldRules {
             return "must have at most \(maxBytes) bytes, has \(text.utf8.count)"
         }
         if !allowed.isEmpty, !allowed.contains(text) {
-            return "\(quotedForMessage(text)) is not one of \(allowed.joined(separator: ", "))"
-                + Suggestion.clause(for: text, among: allowed)
+            let named = allowed.filter { !$0.isEmpty }
+            return "\(quotedForMessage(text)) is not one of \(named.joined(separator: ", "))"
+                + Suggestion.clause(for: text, among: named)
         }
         if forbidden.contains(text) { return "must not be \(quotedForMessage(text))" }
         if headerName, let problem = headerNameProblem(text) { return problem }

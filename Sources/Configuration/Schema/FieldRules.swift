@@ -12,6 +12,7 @@ final class FieldRules: Sendable {
     let atLeast: Double?
     let lessThan: Double?
     let atMost: Double?
+    /// The empty text may be one of them.
     let allowed: [String]
     let forbidden: [String]
     let mustBeTrue: Bool
@@ -56,7 +57,8 @@ final class FieldRules: Sendable {
             case "gte": bounds.from = Double(value.text)
             case "lt": bounds.below = Double(value.text)
             case "lte": bounds.to = Double(value.text)
-            case "in": allowed = value.text.split(separator: ",").map(String.init)
+            case "in":
+                allowed = value.text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
             case "not_in": forbidden = value.text.split(separator: ",").map(String.init)
             case "pattern": pattern = value.text
             case "min_len", "min_bytes", "min_items", "min_pairs": minLength = minLength ?? value.number

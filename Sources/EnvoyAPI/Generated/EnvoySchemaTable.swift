@@ -40,6 +40,9 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.extensions.clusters.common.dns.v3.DnsLookupFamily UNSPECIFIED=0 AUTO=1 V4_ONLY=2 V6_ONLY=3 V4_PREFERRED=4 ALL=5
     E envoy.extensions.common.ratelimit.v3.VhRateLimitsOptions OVERRIDE=0 INCLUDE=1 IGNORE=2
     E envoy.extensions.common.ratelimit.v3.XRateLimitHeadersRFCVersion OFF=0 DRAFT_VERSION_03=1
+    E envoy.extensions.filters.http.ratelimit.v3.RateLimit.XRateLimitHeadersRFCVersion OFF=0 DRAFT_VERSION_03=1
+    E envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute.OverrideOptions DEFAULT=0 OVERRIDE_POLICY=1 INCLUDE_POLICY=2 IGNORE_POLICY=3
+    E envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute.VhRateLimitsOptions OVERRIDE=0 INCLUDE=1 IGNORE=2
     E envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.TlvLocation DYNAMIC_METADATA=0 FILTER_STATE=1
     E envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.CodecType AUTO=0 HTTP1=1 HTTP2=2 HTTP3=3
     E envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.ForwardClientCertDetails SANITIZE=0 FORWARD_ONLY=1 APPEND_FORWARD=2 SANITIZE_SET=3 ALWAYS_FORWARD_ONLY=4
@@ -91,7 +94,7 @@ public let envoySchemaTable: StaticString = #"""
     1 statuses *e1 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.HeaderFilter
-    1 header m164 r
+    1 header m165 r
     M envoy.config.accesslog.v3.LogTypeFilter
     1 types *e33 items( defined_only )
     2 exclude b
@@ -102,7 +105,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m324
+    2 percent_sampled m329
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -114,7 +117,7 @@ public let envoySchemaTable: StaticString = #"""
     4 socket_options *m108
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m318
+    7 allow_paths *m323
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
@@ -126,7 +129,7 @@ public let envoySchemaTable: StaticString = #"""
     6 stats_sinks *X
     7 stats_flush_interval D lt=300000000000 gte=1000000
     8 watchdog X d
-    9 tracing m209 d
+    9 tracing m211 d
     12 admin m14
     13 stats_config m141
     14 hds_config m54
@@ -167,7 +170,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
     1 listeners *m133
     2 clusters *m28
-    3 secrets *m298
+    3 secrets *m303
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m19
@@ -209,7 +212,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m27
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m330
+    1 budget_percent m335
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -270,7 +273,7 @@ public let envoySchemaTable: StaticString = #"""
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m330
+    1 healthy_panic_threshold m335
     2 zone_aware_lb_config m32 o0
     3 locality_weighted_lb_config m31 o0
     4 update_merge_window D
@@ -283,7 +286,7 @@ public let envoySchemaTable: StaticString = #"""
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m330
+    1 routing_enabled m335
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -329,7 +332,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.cluster.v3.Cluster.SlowStartConfig
     1 slow_start_window D
     2 aggression m101
-    3 min_weight_percent m330
+    3 min_weight_percent m335
     M envoy.config.cluster.v3.Cluster.TransportSocketMatch
     1 name s min_len=1
     2 match S
@@ -378,7 +381,7 @@ public let envoySchemaTable: StaticString = #"""
     2 append m72 o0
     3 remove_on_match m51 o0
     M envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch
-    1 key_matcher m318 r
+    1 key_matcher m323 r
     M envoy.config.core.v3.Address
     O address r
     1 socket_address m107 o0
@@ -406,7 +409,7 @@ public let envoySchemaTable: StaticString = #"""
     5 extra_source_addresses *m66
     6 local_address_selector m117
     M envoy.config.core.v3.BuildVersion
-    1 version m331
+    1 version m336
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -515,10 +518,10 @@ public let envoySchemaTable: StaticString = #"""
     4 receive *m76
     6 request_headers_to_add *m72 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m329
-    10 codec_client_type e54 defined_only
-    11 service_name_matcher m318
-    12 retriable_statuses *m329
+    9 expected_statuses *m334
+    10 codec_client_type e57 defined_only
+    11 service_name_matcher m323
+    12 retriable_statuses *m334
     13 method e17 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
@@ -544,7 +547,7 @@ public let envoySchemaTable: StaticString = #"""
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m318
+    11 ignore_http_11_upgrade *m323
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
     1 proper_case_words m82 o0
@@ -592,7 +595,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m330
+    3 interval_jitter m335
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
@@ -650,10 +653,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m324 r
+    1 default_value m329 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m330
+    1 default_value m335
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -729,7 +732,7 @@ public let envoySchemaTable: StaticString = #"""
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m324
+    2 drop_percentage m329
     M envoy.config.endpoint.v3.Endpoint
     1 address m52
     2 health_check_config m125
@@ -844,11 +847,11 @@ public let envoySchemaTable: StaticString = #"""
     2 and_match m139 o0
     3 not_match m138 o0
     4 any_match b o0 const
-    5 destination_port_range m328 o0
+    5 destination_port_range m333 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
     1 rules *m138 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m318 r
+    1 match m323 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
@@ -859,8 +862,8 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m313 o0
-    3 inclusion_list m313 o0
+    2 exclusion_list m318 o0
+    3 inclusion_list m318 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -891,7 +894,7 @@ public let envoySchemaTable: StaticString = #"""
     O overload_adjust r
     1 timer e24 defined_only not_in=0
     2 min_timeout D o0
-    3 min_scale m330 o0
+    3 min_scale m335 o0
     M envoy.config.overload.v3.ScaledTrigger
     1 scaling_threshold d lte=1 gte=0
     2 saturation_threshold d lte=1 gte=0
@@ -902,53 +905,56 @@ public let envoySchemaTable: StaticString = #"""
     1 name s min_len=1
     2 threshold m152 o0
     3 scaled m151 o0
+    M envoy.config.ratelimit.v3.RateLimitServiceConfig
+    2 grpc_service m69 r
+    4 transport_api_version e11 defined_only
     M envoy.config.rbac.v3.Permission
     O rule r
-    1 and_rules m155 o0
-    2 or_rules m155 o0
+    1 and_rules m156 o0
+    2 or_rules m156 o0
     3 any b o0 const
-    4 header m164 o0
+    4 header m165 o0
     5 destination_ip m58 o0
     6 destination_port u o0 lte=65535
     7 metadata X o0 d
-    8 not_rule m154 o0
-    9 requested_server_name m318 o0
-    10 url_path m314 o0
-    11 destination_port_range m328 o0
+    8 not_rule m155 o0
+    9 requested_server_name m323 o0
+    10 url_path m319 o0
+    11 destination_port_range m333 o0
     12 matcher m117 o0
     13 uri_template m117 o0
     14 sourced_metadata X o0
     M envoy.config.rbac.v3.Permission.Set
-    1 rules *m154 min_items=1
+    1 rules *m155 min_items=1
     M envoy.config.rbac.v3.Policy
-    1 permissions *m154 min_items=1
-    2 principals *m157 min_items=1
+    1 permissions *m155 min_items=1
+    2 principals *m158 min_items=1
     3 condition X
     4 checked_condition X
     5 cel_config X
     M envoy.config.rbac.v3.Principal
     O identifier r
-    1 and_ids m159 o0
-    2 or_ids m159 o0
+    1 and_ids m160 o0
+    2 or_ids m160 o0
     3 any b o0 const
-    4 authenticated m158 o0
+    4 authenticated m159 o0
     5 source_ip m58 o0 d
-    6 header m164 o0
+    6 header m165 o0
     7 metadata X o0 d
-    8 not_id m157 o0
-    9 url_path m314 o0
+    8 not_id m158 o0
+    9 url_path m319 o0
     10 direct_remote_ip m58 o0
     11 remote_ip m58 o0
     12 filter_state X o0
     13 sourced_metadata X o0
     14 custom m117 o0
     M envoy.config.rbac.v3.Principal.Authenticated
-    2 principal_name m318
+    2 principal_name m323
     M envoy.config.rbac.v3.Principal.Set
-    1 ids *m157 min_items=1
+    1 ids *m158 min_items=1
     M envoy.config.rbac.v3.RBAC
     1 action e25 defined_only
-    2 policies %m156
+    2 policies %m157
     3 audit_logging_options X
     M envoy.config.route.v3.Decorator
     1 operation s min_len=1
@@ -965,14 +971,14 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m329 o0
+    6 range_match m334 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m316 o0 d
+    11 safe_regex_match m321 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m318 o0
+    13 string_match m323 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.InternalRedirectPolicy
     1 max_internal_redirects Wu
@@ -984,29 +990,29 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m318 o0 r
+    5 string_match m323 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RateLimit
     1 stage Wu lte=10
     2 disable_key s
-    3 actions *m169 min_items=1
+    3 actions *m170 min_items=1
     4 limit X
-    5 hits_addend X
+    5 hits_addend m180
     6 apply_on_stream_done b
     M envoy.config.route.v3.RateLimit.Action
     O action_specifier r
-    1 source_cluster m178 o0
-    2 destination_cluster m170 o0
-    3 request_headers m177 o0
-    4 remote_address m176 o0
-    5 generic_key m171 o0
-    6 header_value_match m172 o0
+    1 source_cluster m179 o0
+    2 destination_cluster m171 o0
+    3 request_headers m178 o0
+    4 remote_address m177 o0
+    5 generic_key m172 o0
+    6 header_value_match m173 o0
     7 dynamic_metadata X o0 d
     8 metadata X o0
     9 extension m117 o0
-    10 masked_remote_address m173 o0
-    11 query_parameter_value_match m174 o0
-    12 query_parameters m175 o0
+    10 masked_remote_address m174 o0
+    11 query_parameter_value_match m175 o0
+    12 query_parameters m176 o0
     M envoy.config.route.v3.RateLimit.Action.DestinationCluster
     M envoy.config.route.v3.RateLimit.Action.GenericKey
     1 descriptor_value s min_len=1
@@ -1014,7 +1020,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.HeaderValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 headers *m164 min_items=1
+    3 headers *m165 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress
     1 v4_prefix_mask_len Wu lte=32
@@ -1022,7 +1028,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 query_parameters *m167 min_items=1
+    3 query_parameters *m168 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.QueryParameters
     1 query_parameter_name s min_len=1
@@ -1034,6 +1040,9 @@ public let envoySchemaTable: StaticString = #"""
     2 descriptor_key s min_len=1
     3 skip_if_absent b
     M envoy.config.route.v3.RateLimit.Action.SourceCluster
+    M envoy.config.route.v3.RateLimit.HitsAddend
+    1 number WU lte=1000000000
+    2 format s prefix=% suffix=% ignore_empty
     M envoy.config.route.v3.RedirectAction
     O scheme_rewrite_specifier
     O path_rewrite_specifier
@@ -1045,23 +1054,23 @@ public let envoySchemaTable: StaticString = #"""
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m315 o1
+    9 regex_rewrite m320 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m184
+    5 retry_host_predicate *m186
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m183
-    9 retriable_headers *m164
-    10 retriable_request_headers *m164
-    11 rate_limited_retry_back_off m181
+    8 retry_back_off m185
+    9 retriable_headers *m165
+    10 retriable_request_headers *m165
+    11 rate_limited_retry_back_off m183
     12 retry_options_predicates *m117
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m182 min_items=1
+    1 reset_headers *m184 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
@@ -1075,22 +1084,22 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m199 r
-    2 route m186 o0
-    3 redirect m179 o0
+    1 match m201 r
+    2 route m188 o0
+    3 redirect m181 o0
     4 metadata m93
-    5 decorator m161
-    7 direct_response m162 o0
+    5 decorator m162
+    7 direct_response m163 o0
     9 request_headers_to_add *m72 max_items=1000
     10 response_headers_to_add *m72 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     12 request_headers_to_remove *s items( min_len=1 header_name lenient )
     13 typed_per_filter_config %A
     14 name s
-    15 tracing m203
+    15 tracing m205
     16 per_request_buffer_limit_bytes Wu d
     17 filter_action X o0
-    18 non_forwarding_action m166 o0
+    18 non_forwarding_action m167 o0
     19 stat_prefix s
     20 request_body_buffer_limit WU
     M envoy.config.route.v3.RouteAction
@@ -1098,33 +1107,33 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m206 o0
+    3 weighted_clusters m208 o0
     4 metadata_match m93
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m180
+    9 retry_policy m182
     11 priority e18 defined_only
-    13 rate_limits *m168
+    13 rate_limits *m169
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m187
+    15 hash_policy *m189
     17 cors X d
     20 cluster_not_found_response_code e28 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m196
+    25 upgrade_configs *m198
     26 internal_redirect_action e29 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
-    30 request_mirror_policies *m195
+    30 request_mirror_policies *m197
     31 max_internal_redirects Wu d
-    32 regex_rewrite m315
+    32 regex_rewrite m320
     33 retry_policy_typed_config A
-    34 internal_redirect_policy m165
-    35 host_rewrite_path_regex m315 o1
-    36 max_stream_duration m194
+    34 internal_redirect_policy m166
+    35 host_rewrite_path_regex m320 o1
+    36 max_stream_duration m196
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
@@ -1135,19 +1144,19 @@ public let envoySchemaTable: StaticString = #"""
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m192 o0
-    2 cookie m189 o0
-    3 connection_properties m188 o0
+    1 header m194 o0
+    2 cookie m191 o0
+    3 connection_properties m190 o0
     4 terminal b
-    5 query_parameter m193 o0
-    6 filter_state m191 o0
+    5 query_parameter m195 o0
+    6 filter_state m193 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m190
+    4 attributes *m192
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -1155,7 +1164,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m315
+    2 regex_rewrite m320
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -1173,13 +1182,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m197
+    3 connect_config m199
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
     1 proxy_protocol_config m97
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m205
+    2 virtual_hosts *m207
     3 internal_only_headers *s items( header_name lenient )
     4 response_headers_to_add *m72 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
@@ -1190,7 +1199,7 @@ public let envoySchemaTable: StaticString = #"""
     10 most_specific_header_mutations_wins b
     11 max_direct_response_body_size_bytes Wu
     12 cluster_specifier_plugins *X
-    13 request_mirror_policies *m195
+    13 request_mirror_policies *m197
     14 ignore_port_in_host_matching b
     15 ignore_path_parameters_in_path_matching b
     16 typed_per_filter_config %A
@@ -1201,13 +1210,13 @@ public let envoySchemaTable: StaticString = #"""
     1 prefix s o0
     2 path s o0
     4 case_sensitive Wb
-    6 headers *m164
-    7 query_parameters *m167
-    8 grpc m201
+    6 headers *m165
+    7 query_parameters *m168
+    8 grpc m203
     9 runtime_fraction m103
-    10 safe_regex m316 o0 r
-    11 tls_context m202
-    12 connect_matcher m200 o0
+    10 safe_regex m321 o0 r
+    11 tls_context m204
+    12 connect_matcher m202 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
     15 path_match_policy m117 o0
@@ -1218,22 +1227,22 @@ public let envoySchemaTable: StaticString = #"""
     1 presented Wb
     2 validated Wb
     M envoy.config.route.v3.Tracing
-    1 client_sampling m324
-    2 random_sampling m324
-    3 overall_sampling m324
-    4 custom_tags *m319
+    1 client_sampling m329
+    2 random_sampling m329
+    3 overall_sampling m329
+    4 custom_tags *m324
     5 operation s
     6 upstream_operation s
     M envoy.config.route.v3.VirtualCluster
     2 name s min_len=1
-    4 headers *m164
+    4 headers *m165
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m185
+    3 routes *m187
     4 require_tls e30 defined_only
-    5 virtual_clusters *m204
-    6 rate_limits *m168
+    5 virtual_clusters *m206
+    6 rate_limits *m169
     7 request_headers_to_add *m72 max_items=1000
     8 cors X d
     10 response_headers_to_add *m72 max_items=1000
@@ -1241,19 +1250,19 @@ public let envoySchemaTable: StaticString = #"""
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m180
+    16 retry_policy m182
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
     20 retry_policy_typed_config A
     21 matcher X
-    22 request_mirror_policies *m195
+    22 request_mirror_policies *m197
     23 include_is_timeout_retry_header b
     24 metadata m93
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m207 min_items=1
+    1 clusters *m209 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -1278,7 +1287,7 @@ public let envoySchemaTable: StaticString = #"""
     5 sampler m117
     6 max_cache_size Wu
     M envoy.config.trace.v3.Tracing
-    1 http m210
+    1 http m212
     M envoy.config.trace.v3.Tracing.Http
     O config_type
     1 name s min_len=1
@@ -1308,7 +1317,7 @@ public let envoySchemaTable: StaticString = #"""
     1 log_format m113 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m216
+    4 dns_failure_refresh_rate m218
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
     7 typed_dns_resolver_config m117
@@ -1318,10 +1327,10 @@ public let envoySchemaTable: StaticString = #"""
     1 base_interval D r gt=1000000
     2 max_interval D gt=1000000
     M envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor
-    1 entries *m219 min_items=1
-    2 token_bucket m332 r
+    1 entries *m221 min_items=1
+    2 token_bucket m337 r
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor
-    1 entries *m219 min_items=1
+    1 entries *m221 min_items=1
     2 limit X
     3 hits_addend WU
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
@@ -1330,18 +1339,18 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.common.fault.v3.FaultDelay
     O fault_delay_secifier r
     3 fixed_delay D o0 gt=0
-    4 percentage m324
-    5 header_delay m221 o0
+    4 percentage m329
+    5 header_delay m223 o0
     M envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest
-    1 allowed_headers m313 d
+    1 allowed_headers m318 d
     2 headers_to_add *m71
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse
-    1 allowed_upstream_headers m313
-    2 allowed_client_headers m313
-    3 allowed_upstream_headers_to_append m313
-    4 allowed_client_headers_on_success m313
-    5 dynamic_metadata_from_headers m313
+    1 allowed_upstream_headers m318
+    2 allowed_client_headers m318
+    3 allowed_upstream_headers_to_append m318
+    4 allowed_client_headers_on_success m318
+    5 dynamic_metadata_from_headers m318
     M envoy.extensions.filters.http.ext_authz.v3.BufferSettings
     1 max_request_bytes u gt=0
     2 allow_partial_message b
@@ -1350,17 +1359,17 @@ public let envoySchemaTable: StaticString = #"""
     O service_override
     1 context_extensions %s !
     2 disable_request_body_buffering b
-    3 with_request_body m224
+    3 with_request_body m226
     4 grpc_service m69 o0
-    5 http_service m228 o0
+    5 http_service m230 o0
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
     O services
     1 grpc_service m69 o0
     2 failure_mode_allow b
-    3 http_service m228 o0
-    5 with_request_body m224
+    3 http_service m230 o0
+    5 with_request_body m226
     6 clear_route_cache b
-    7 status_on_error m327
+    7 status_on_error m332
     8 metadata_context_namespaces *s
     9 filter_enabled m103
     10 include_peer_certificate b
@@ -1370,7 +1379,7 @@ public let envoySchemaTable: StaticString = #"""
     14 filter_enabled_metadata X
     15 bootstrap_metadata_labels_key s
     16 typed_metadata_context_namespaces *s
-    17 allowed_headers m313
+    17 allowed_headers m318
     18 include_tls_session b
     19 failure_mode_allow_header_add b
     20 charge_cluster_response_stats Wb
@@ -1378,7 +1387,7 @@ public let envoySchemaTable: StaticString = #"""
     22 route_typed_metadata_context_namespaces *s
     23 encode_raw_headers b
     24 validate_mutations b
-    25 disallowed_headers m313
+    25 disallowed_headers m318
     26 decoder_header_mutation_rules X
     27 enable_dynamic_metadata_ingestion Wb
     28 filter_metadata S
@@ -1388,25 +1397,25 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
     O override r
     1 disabled b o0
-    2 check_settings m225 o0 r
+    2 check_settings m227 o0 r
     M envoy.extensions.filters.http.ext_authz.v3.HttpService
     1 server_uri m87
     2 path_prefix s
-    7 authorization_request m222
-    8 authorization_response m223
+    7 authorization_request m224
+    8 authorization_response m225
     9 retry_policy m100
     M envoy.extensions.filters.http.fault.v3.FaultAbort
     O error_type r
     2 http_status u o0 lt=600 gte=200
-    3 percentage m324
-    4 header_abort m230 o0
+    3 percentage m329
+    4 header_abort m232 o0
     5 grpc_status u o0
     M envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort
     M envoy.extensions.filters.http.fault.v3.HTTPFault
-    1 delay m220
-    2 abort m229
+    1 delay m222
+    2 abort m231
     3 upstream_cluster s
-    4 headers *m164
+    4 headers *m165
     5 downstream_nodes *s
     6 max_active_faults Wu
     7 response_rate_limit X
@@ -1428,12 +1437,12 @@ public let envoySchemaTable: StaticString = #"""
     5 replace_dots_in_grpc_service_name b
     M envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 status m327
-    3 token_bucket m332
+    2 status m332
+    3 token_bucket m337
     4 filter_enabled m103
     5 filter_enforced m103
     6 response_headers_to_add *m72 max_items=10
-    8 descriptors *m217
+    8 descriptors *m219
     9 stage u lte=10
     10 request_headers_to_add_when_not_enforced *m72 max_items=10
     11 local_rate_limit_per_downstream_connection b
@@ -1442,18 +1451,41 @@ public let envoySchemaTable: StaticString = #"""
     14 always_consume_default_token_bucket Wb
     15 rate_limited_as_resource_exhausted b
     16 local_cluster_rate_limit X
-    17 rate_limits *m168
+    17 rate_limits *m169
     18 max_dynamic_descriptors Wu gte=1
+    M envoy.extensions.filters.http.ratelimit.v3.RateLimit
+    1 domain s min_len=1
+    2 stage u lte=10
+    3 request_type s in=internal,external,both,
+    4 timeout D
+    5 failure_mode_deny b
+    6 rate_limited_as_resource_exhausted b
+    7 rate_limit_service m154 r
+    8 enable_x_ratelimit_headers e37 defined_only
+    9 disable_x_envoy_ratelimited_header b
+    10 rate_limited_status m332
+    11 response_headers_to_add *m72 max_items=10
+    12 status_on_error m332
+    13 stat_prefix s
+    14 filter_enabled m103
+    15 filter_enforced m103
+    16 failure_mode_deny_percent m103
+    17 rate_limits *m169
+    M envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
+    1 vh_rate_limits e39 defined_only
+    2 override_option e38 defined_only
+    3 rate_limits *m169
+    4 domain s
     M envoy.extensions.filters.http.rbac.v3.RBAC
-    1 rules m160
-    2 shadow_rules m160
+    1 rules m161
+    2 shadow_rules m161
     3 shadow_rules_stat_prefix s
     4 matcher X
     5 shadow_matcher X
     6 rules_stat_prefix s
     7 track_per_rule_stats b
     M envoy.extensions.filters.http.rbac.v3.RBACPerRoute
-    2 rbac m234
+    2 rbac m238
     M envoy.extensions.filters.http.router.v3.Router
     1 dynamic_stats Wb
     2 start_child_span b d
@@ -1462,7 +1494,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m252
+    8 upstream_http_filters *m256
     9 upstream_log_options X
     M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
     M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
@@ -1470,18 +1502,18 @@ public let envoySchemaTable: StaticString = #"""
     1 bind_port b
     2 mark u
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
-    1 rules *m242
+    1 rules *m246
     2 allow_requests_without_proxy_protocol b
     3 pass_through_tlvs m98
     4 disallowed_versions *e15
     5 stat_prefix s
-    6 tlv_location e37
+    6 tlv_location e40
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair
     1 metadata_namespace s
     2 key s min_len=1
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
     1 tlv_type u lt=256
-    2 on_tlv_present m241
+    2 on_tlv_present m245
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1491,13 +1523,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
     O route_specifier r
     O strip_port_mode
-    1 codec_type e38 defined_only
+    1 codec_type e41 defined_only
     2 stat_prefix s min_len=1
-    3 rds m254 o0
-    4 route_config m198 o0
-    5 http_filters *m252
+    3 rds m258 o0
+    4 route_config m200 o0
+    5 http_filters *m256
     6 add_user_agent Wb
-    7 tracing m250
+    7 tracing m254
     8 http_protocol_options m80
     9 http2_protocol_options m83
     10 server_name s header_value lenient
@@ -1505,16 +1537,16 @@ public let envoySchemaTable: StaticString = #"""
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
-    16 forward_client_cert_details e39 defined_only
-    17 set_current_client_cert_details m249
+    16 forward_client_cert_details e42 defined_only
+    17 set_current_client_cert_details m253
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m251
+    23 upgrade_configs *m255
     24 stream_idle_timeout D
-    25 internal_address_config m246
+    25 internal_address_config m250
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1522,29 +1554,29 @@ public let envoySchemaTable: StaticString = #"""
     31 scoped_routes X o0
     32 preserve_external_request_id b
     33 merge_slashes b
-    34 server_header_transformation e41 defined_only
+    34 server_header_transformation e44 defined_only
     35 common_http_protocol_options m85
-    36 request_id_extension m255
+    36 request_id_extension m259
     37 always_set_request_id_in_response b
-    38 local_reply_config m253
+    38 local_reply_config m257
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m247
+    43 path_normalization_options m251
     44 http3_protocol_options X
-    45 path_with_escaped_slashes_action e40
+    45 path_with_escaped_slashes_action e43
     46 original_ip_detection_extensions *m117
     47 strip_trailing_host_dot b
     48 scheme_header_transformation m106
-    49 proxy_status_config m248
+    49 proxy_status_config m252
     50 typed_header_validation_config m117
     51 append_x_forwarded_port b
     52 early_header_mutation_extensions *m117
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m245
+    56 access_log_options m249
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1574,19 +1606,19 @@ public let envoySchemaTable: StaticString = #"""
     5 uri b
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
-    3 client_sampling m330
-    4 random_sampling m330
-    5 overall_sampling m330
+    3 client_sampling m335
+    4 random_sampling m335
+    5 overall_sampling m335
     6 verbose b
     7 max_path_tag_length Wu
-    8 custom_tags *m319
-    9 provider m210
+    8 custom_tags *m324
+    9 provider m212
     10 spawn_upstream_span Wb
     11 operation s
     12 upstream_operation s
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m252
+    2 filters *m256
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1596,7 +1628,7 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m256
+    1 mappers *m260
     2 body_format m113
     M envoy.extensions.filters.network.http_connection_manager.v3.Rds
     1 config_source m59
@@ -1611,14 +1643,21 @@ public let envoySchemaTable: StaticString = #"""
     5 headers_to_add *m72 max_items=1000
     M envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 token_bucket m332 r
+    2 token_bucket m337 r
     3 runtime_enabled m102
     4 share_key s
+    M envoy.extensions.filters.network.ratelimit.v3.RateLimit
+    1 stat_prefix s min_len=1
+    2 domain s min_len=1
+    3 descriptors *m220 min_items=1
+    4 timeout D
+    5 failure_mode_deny b
+    6 rate_limit_service m154 r
     M envoy.extensions.filters.network.rbac.v3.RBAC
-    1 rules m160
-    2 shadow_rules m160
+    1 rules m161
+    2 shadow_rules m161
     3 stat_prefix s min_len=1
-    4 enforcement_type e42
+    4 enforcement_type e45
     5 shadow_rules_stat_prefix s
     6 matcher X
     7 shadow_matcher X
@@ -1633,24 +1672,24 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
     9 metadata_match m93
-    10 weighted_clusters m261 o0
-    11 hash_policy *m325 max_items=1
+    10 weighted_clusters m266 o0
+    11 hash_policy *m330 max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m260
+    17 access_log_options m265
     18 backoff_options m55
     19 proxy_protocol_tlvs *m115
-    20 max_downstream_connection_duration_jitter_percentage m330
-    21 upstream_connect_mode e43 defined_only
+    20 max_downstream_connection_duration_jitter_percentage m335
+    21 upstream_connect_mode e46 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m262 min_items=1
+    1 clusters *m267 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
@@ -1659,7 +1698,7 @@ public let envoySchemaTable: StaticString = #"""
     1 event_log_path s min_len=1
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
     1 forward_reason_phrase b
-    2 formatter_type_on_envoy_headers e44 defined_only
+    2 formatter_type_on_envoy_headers e47 defined_only
     M envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig
     1 allowed_route_names *s items( min_len=1 )
     M envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig
@@ -1667,49 +1706,49 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
-    3 hash_policy *m187
+    3 hash_policy *m189
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m271 o0
-    2 locality_weighted_lb_config m270 o0
+    1 zone_aware_lb_config m276 o0
+    2 locality_weighted_lb_config m275 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m330
+    1 routing_enabled m335
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
-    5 force_local_zone m272
-    6 locality_basis e45
+    5 force_local_zone m277
+    6 locality_basis e48
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone
     1 min_size Wu
     M envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig
     1 slow_start_window D
     2 aggression m101
-    3 min_weight_percent m330
+    3 min_weight_percent m335
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
     2 active_request_bias m101
-    3 slow_start_config m273
-    4 locality_lb_config m269
+    3 slow_start_config m278
+    4 locality_lb_config m274
     5 enable_full_scan Wb d
-    6 selection_method e46 defined_only
+    6 selection_method e49 defined_only
     M envoy.extensions.load_balancing_policies.maglev.v3.Maglev
     1 table_size WU lte=5000011
-    2 consistent_hashing_lb_config m268
-    3 locality_weighted_lb_config m270
+    2 consistent_hashing_lb_config m273
+    3 locality_weighted_lb_config m275
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m269
+    1 locality_lb_config m274
     M envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash
-    1 hash_function e47 defined_only
+    1 hash_function e50 defined_only
     2 minimum_ring_size WU lte=8388608 gte=1
     3 maximum_ring_size WU lte=8388608
     4 use_hostname_for_hashing b d
     5 hash_balance_factor Wu d gte=100
-    6 consistent_hashing_lb_config m268
-    7 locality_weighted_lb_config m270
+    6 consistent_hashing_lb_config m273
+    7 locality_weighted_lb_config m275
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
-    1 slow_start_config m273
-    2 locality_lb_config m269
+    1 slow_start_config m278
+    2 locality_lb_config m274
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
     1 resolvers *m52
     2 dns_resolver_options m63
@@ -1728,7 +1767,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig
     1 max_memory_bytes U
     M envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig
-    1 mode e48 defined_only
+    1 mode e51 defined_only
     M envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
     1 max_active_downstream_connections I gt=0
     M envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig
@@ -1752,25 +1791,25 @@ public let envoySchemaTable: StaticString = #"""
     6 require_signed_certificate_timestamp Wb
     7 crl m61
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m318 d
-    10 trust_chain_verification e49 defined_only
+    9 match_subject_alt_names *m323 d
+    10 trust_chain_verification e52 defined_only
     11 watched_directory m119
     12 custom_validator_config m117
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m299
+    15 match_typed_subject_alt_names *m304
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m292
+    17 system_root_certs m297
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m301
-    2 tls_certificates *m300
-    3 validation_context m291 o0
+    1 tls_params m306
+    2 tls_certificates *m305
+    3 validation_context m296 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m297
-    7 validation_context_sds_secret_config m297 o0
-    8 combined_validation_context m294 o0
+    6 tls_certificate_sds_secret_configs *m302
+    7 validation_context_sds_secret_config m302 o0
+    8 combined_validation_context m299 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
@@ -1780,20 +1819,20 @@ public let envoySchemaTable: StaticString = #"""
     15 key_log X
     16 custom_tls_certificate_selector m117
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m291 r
-    2 validation_context_sds_secret_config m297 r
+    1 default_validation_context m296 r
+    2 validation_context_sds_secret_config m302 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m293
+    1 common_tls_context m298
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m302 o0
-    5 session_ticket_keys_sds_secret_config m297 o0
+    4 session_ticket_keys m307 o0
+    5 session_ticket_keys_sds_secret_config m302 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
-    8 ocsp_staple_policy e50 defined_only
+    8 ocsp_staple_policy e53 defined_only
     9 full_scan_certs_on_sni_mismatch Wb
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
@@ -1806,13 +1845,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m300 o0
-    3 session_ticket_keys m302 o0
-    4 validation_context m291 o0
-    5 generic_secret m296 o0
+    2 tls_certificate m305 o0
+    3 session_ticket_keys m307 o0
+    4 validation_context m296 o0
+    5 generic_secret m301 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
-    1 san_type e51 defined_only not_in=0
-    2 matcher m318 r
+    1 san_type e54 defined_only not_in=0
+    2 matcher m323 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
     1 certificate_chain m61
@@ -1824,16 +1863,16 @@ public let envoySchemaTable: StaticString = #"""
     7 watched_directory m119
     8 pkcs12 m61 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
-    1 tls_minimum_protocol_version e53 defined_only
-    2 tls_maximum_protocol_version e53 defined_only
+    1 tls_minimum_protocol_version e56 defined_only
+    2 tls_maximum_protocol_version e56 defined_only
     3 cipher_suites *s
     4 ecdh_curves *s
     5 signature_algorithms *s
-    6 compliance_policies *e52 max_items=1
+    6 compliance_policies *e55 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
     1 keys *m61 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m293
+    1 common_tls_context m298
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1844,15 +1883,15 @@ public let envoySchemaTable: StaticString = #"""
     O upstream_protocol_options r
     1 common_http_protocol_options m85
     2 upstream_http_protocol_options m118
-    3 explicit_http_config m306 o0
-    4 use_downstream_protocol_config m307 o0
-    5 auto_config m305 o0
-    6 http_filters *m252
+    3 explicit_http_config m311 o0
+    4 use_downstream_protocol_config m312 o0
+    5 auto_config m310 o0
+    6 http_filters *m256
     7 header_validation_config m117
     8 outlier_detection X
-    9 request_mirror_policies *m195
-    10 hash_policy *m187
-    11 retry_policy m180
+    9 request_mirror_policies *m197
+    10 hash_policy *m189
+    11 retry_policy m182
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
     1 http_protocol_options m80
     2 http2_protocol_options m83
@@ -1874,12 +1913,12 @@ public let envoySchemaTable: StaticString = #"""
     4 resource_names_unsubscribe *s
     5 initial_resource_versions %s
     6 response_nonce s
-    7 error_detail m333
+    7 error_detail m338
     8 resource_locators_subscribe *X
     9 resource_locators_unsubscribe *X
     M envoy.service.discovery.v3.DeltaDiscoveryResponse
     1 system_version_info s
-    2 resources *m312
+    2 resources *m317
     4 type_url s
     5 nonce s
     6 removed_resources *s
@@ -1892,7 +1931,7 @@ public let envoySchemaTable: StaticString = #"""
     3 resource_names *s
     4 type_url s
     5 response_nonce s
-    6 error_detail m333
+    6 error_detail m338
     7 resource_locators *X
     M envoy.service.discovery.v3.DiscoveryResponse
     1 version_info s
@@ -1912,16 +1951,16 @@ public let envoySchemaTable: StaticString = #"""
     8 resource_name X
     9 metadata m93
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m318 min_items=1
+    1 patterns *m323 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m318 o0 r
+    1 path m323 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m316 r
+    1 pattern m321 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m317 o0 d
+    1 google_re2 m322 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1930,16 +1969,16 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m316 o0 r
+    5 safe_regex m321 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
     M envoy.type.tracing.v3.CustomTag
     O type r
     1 tag s min_len=1
-    2 literal m322 o0
-    3 environment m320 o0
-    4 request_header m321 o0
+    2 literal m327 o0
+    3 environment m325 o0
+    4 request_header m326 o0
     5 metadata X o0
     6 value s o0
     M envoy.type.tracing.v3.CustomTag.Environment
@@ -1955,14 +1994,14 @@ public let envoySchemaTable: StaticString = #"""
     2 end d
     M envoy.type.v3.FractionalPercent
     1 numerator u
-    2 denominator e55 defined_only
+    2 denominator e58 defined_only
     M envoy.type.v3.HashPolicy
     O policy_specifier r
-    1 source_ip m326 o0
+    1 source_ip m331 o0
     2 filter_state X o0
     M envoy.type.v3.HashPolicy.SourceIp
     M envoy.type.v3.HttpStatus
-    1 code e56 defined_only not_in=0
+    1 code e59 defined_only not_in=0
     M envoy.type.v3.Int32Range
     1 start i
     2 end i

@@ -120,6 +120,8 @@ public nonisolated struct Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescript
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  public var entries: [Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor.Entry] = []
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated struct Entry: Sendable {
@@ -178,11 +180,21 @@ nonisolated extension Envoy_Extensions_Common_Ratelimit_V3_RateLimitDescriptor: 
   public static let protoMessageName: String = _protobuf_package + ".RateLimitDescriptor"
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    // Load everything into unknown fields
-    while try decoder.nextFieldNumber() != nil {}
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.entries) }()
+      default: break
+      }
+    }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.entries.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.entries, fieldNumber: 1)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 }
