@@ -8,6 +8,7 @@ enum ExtensionSlots {
         "envoy.config.listener.v3.Filter.typed_config": [
             "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
             "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit",
+            "envoy.extensions.filters.network.ratelimit.v3.RateLimit",
             "envoy.extensions.filters.network.rbac.v3.RBAC",
             "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         ],
@@ -23,6 +24,7 @@ enum ExtensionSlots {
             "envoy.extensions.filters.http.fault.v3.HTTPFault",
             "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
             "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+            "envoy.extensions.filters.http.ratelimit.v3.RateLimit",
             "envoy.extensions.filters.http.rbac.v3.RBAC",
             "envoy.extensions.filters.http.router.v3.Router",
         ],
@@ -103,6 +105,7 @@ enum ExtensionSlots {
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
         "envoy.extensions.filters.http.fault.v3.HTTPFault",
         "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute",
         "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
     ]
     private static let loadBalancing = "envoy.config.cluster.v3.LoadBalancingPolicy.Policy.typed_extension_config"

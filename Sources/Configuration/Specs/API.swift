@@ -82,7 +82,12 @@ enum API {
     typealias PortRange = Envoy_Type_V3_Int32Range
     typealias LocalRateLimit = Envoy_Extensions_Filters_Http_LocalRatelimit_V3_LocalRateLimit
     typealias ConnectionRateLimit = Envoy_Extensions_Filters_Network_LocalRatelimit_V3_LocalRateLimit
+    typealias GlobalRateLimit = Envoy_Extensions_Filters_Http_Ratelimit_V3_RateLimit
+    typealias GlobalRateLimitPerRoute = Envoy_Extensions_Filters_Http_Ratelimit_V3_RateLimitPerRoute
+    typealias ConnectionServiceLimit = Envoy_Extensions_Filters_Network_Ratelimit_V3_RateLimit
+    typealias RateLimitService = Envoy_Config_Ratelimit_V3_RateLimitServiceConfig
     typealias RateLimitRule = Envoy_Config_Route_V3_RateLimit
+    typealias RateLimitHits = Envoy_Config_Route_V3_RateLimit.HitsAddend
     typealias TokenBucket = Envoy_Type_V3_TokenBucket
     typealias FilterConfig = Envoy_Config_Route_V3_FilterConfig
     typealias TCPProxy = Envoy_Extensions_Filters_Network_TcpProxy_V3_TcpProxy

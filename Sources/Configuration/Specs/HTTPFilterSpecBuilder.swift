@@ -16,6 +16,10 @@ struct HTTPFilterSpecBuilder {
             } else if let limit = filter.typedConfig.unpacked(API.LocalRateLimit.self) {
                 kind = .localRateLimit(
                     RateLimitSpecBuilder(context: context).http(limit, isForRoute: false, config))
+            } else if let limit = filter.typedConfig.unpacked(API.GlobalRateLimit.self) {
+                let spec = GlobalRateLimitSpecBuilder(context: context).http(limit, config)
+                guard let spec else { return nil }
+                kind = .globalRateLimit(spec)
             } else if let authz = filter.typedConfig.unpacked(API.ExtAuthz.self) {
                 guard let spec = ExtAuthzSpecBuilder(context: context).authz(authz, config) else { return nil }
                 kind = .extAuthz(spec)
@@ -57,6 +61,9 @@ struct HTTPFilterSpecBuilder {
         if let limit = config.unpacked(API.LocalRateLimit.self) {
             return .localRateLimit(RateLimitSpecBuilder(context: context).http(limit, isForRoute: true, path))
         }
+        if let limit = config.unpacked(API.GlobalRateLimitPerRoute.self) {
+            return .globalRateLimit(GlobalRateLimitSpecBuilder(context: context).override(limit, path))
+        }
         if let authz = config.unpacked(API.ExtAuthzPerRoute.self) {
             return ExtAuthzSpecBuilder(context: context).override(authz, path)
         }
@@ -75,15 +82,15 @@ struct HTTPFilterSpecBuilder {
     func check(_ routes: API.RouteConfiguration, _ managers: [[HTTPFilterSpec]], _ path: FieldPath) {
         var kinds: [String: [HTTPFilterSpec.Kind]] = [:]
         for filter in managers.joined() { kinds[filter.name, default: []].append(filter.kind) }
-        let hasLimits = managers.joined().contains { if case .localRateLimit = $0.kind { true } else { false } }
+        let limiters = RateLimiters(managers.joined())
         check(routes.typedPerFilterConfig, kinds, path)
         for (index, host) in routes.virtualHosts.enumerated() {
             let path = path.field("virtual_hosts")[index]
-            if !hasLimits, !host.rateLimits.isEmpty { warnOfRateLimits(path.field("rate_limits")) }
+            check(host.rateLimits, limiters, path.field("rate_limits"))
             check(host.typedPerFilterConfig, kinds, path)
             for (index, route) in host.routes.enumerated() {
                 let path = path.field("routes")[index]
-                if !hasLimits, !route.route.rateLimits.isEmpty { warnOfRateLimits(path.field("route.rate_limits")) }
+                check(route.route.rateLimits, limiters, path.field("route.rate_limits"))
                 check(route.typedPerFilterConfig, kinds, path)
                 let clusters = path.field("route.weighted_clusters.clusters")
                 for (index, cluster) in route.route.weightedClusters.clusters.enumerated() {
@@ -93,8 +100,38 @@ struct HTTPFilterSpecBuilder {
         }
     }
 
-    private func warnOfRateLimits(_ path: FieldPath) {
-        context.report.warn(path: path, "no filter before the router limits rates: it does nothing")
+    /// Which filters have use for the rate limits of routes.
+    private struct RateLimiters {
+        var hasLocal = false
+        var hasGlobal = false
+
+        init(_ filters: some Sequence<HTTPFilterSpec>) {
+            for filter in filters {
+                switch filter.kind {
+                case .localRateLimit: hasLocal = true
+                case .globalRateLimit: hasGlobal = true
+                case .rbac, .fault, .extAuthz: break
+                }
+            }
+        }
+    }
+
+    private func check(_ limits: [API.RateLimitRule], _ limiters: RateLimiters, _ path: FieldPath) {
+        guard !limits.isEmpty, !limiters.hasGlobal else { return }
+        guard limiters.hasLocal else {
+            return context.report.warn(path: path, "no filter before the router limits rates: it does nothing")
+        }
+        for (index, limit) in limits.enumerated() {
+            if !limit.disableKey.isEmpty {
+                context.report.warn(
+                    path: path[index],
+                    "does nothing: with a disable_key it is for rate limit services only, as in Envoy")
+            } else if limit.applyOnStreamDone {
+                context.report.warn(
+                    path: path[index].field("apply_on_stream_done"),
+                    "does nothing: local rate limits apply when a request comes, as in Envoy")
+            }
+        }
     }
 
     private func check(
@@ -112,6 +149,7 @@ struct HTTPFilterSpecBuilder {
                 switch kind {
                 case .rbac: inner.messageName == API.RBACPerRoute.protoMessageName
                 case .localRateLimit: inner.messageName == API.LocalRateLimit.protoMessageName
+                case .globalRateLimit: inner.messageName == API.GlobalRateLimitPerRoute.protoMessageName
                 case .extAuthz: inner.messageName == API.ExtAuthzPerRoute.protoMessageName
                 case .fault: inner.messageName == API.HTTPFault.protoMessageName
                 }

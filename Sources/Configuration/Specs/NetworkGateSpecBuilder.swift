@@ -15,6 +15,9 @@ struct NetworkGateSpecBuilder {
         if let limit = filter.typedConfig.unpacked(API.ConnectionRateLimit.self) {
             return .rateLimit(RateLimitSpecBuilder(context: context).network(limit, config))
         }
+        if let limit = filter.typedConfig.unpacked(API.ConnectionServiceLimit.self) {
+            return GlobalRateLimitSpecBuilder(context: context).network(limit, config).map { .serviceLimit($0) }
+        }
         return nil
     }
 }

@@ -42,7 +42,7 @@ struct RateLimitSpecBuilder {
             buckets.append(rate(descriptor.tokenBucket, path.field("token_bucket")))
         }
         spec.rules = RateLimitRuleSpecBuilder(context: context).rules(
-            filter.rateLimits, isOfRoute: false, path.field("rate_limits"))
+            filter.rateLimits, of: .localFilter, path.field("rate_limits"))
         if spec.descriptors.isEmpty, !spec.rules.isEmpty {
             context.report.warn(path: path.field("rate_limits"), "does nothing: there are no descriptors")
         }

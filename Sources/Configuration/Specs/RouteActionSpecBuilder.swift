@@ -39,7 +39,7 @@ struct RouteActionSpecBuilder {
         spec.upgrades = upgrades(action.upgradeConfigs, path.field("upgrade_configs"))
         if !action.rateLimits.isEmpty {
             spec.rateLimits = RateLimitRuleSpecBuilder(context: context).rules(
-                action.rateLimits, isOfRoute: true, path.field("rate_limits"))
+                action.rateLimits, of: .route, path.field("rate_limits"))
         }
         spec.includesHostRateLimits = action.includeVhRateLimits.value
         spec.mirrors = mirrors(action.requestMirrorPolicies, path)

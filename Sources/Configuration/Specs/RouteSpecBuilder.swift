@@ -80,7 +80,7 @@ struct RouteSpecBuilder {
         }
         if !host.rateLimits.isEmpty {
             spec.rateLimits = RateLimitRuleSpecBuilder(context: context).rules(
-                host.rateLimits, isOfRoute: true, path.field("rate_limits"))
+                host.rateLimits, of: .route, path.field("rate_limits"))
         }
         if host.hasMetadata { spec.metadata = context.metadata(host.metadata, of: .virtualHost) }
         spec.mirrors = actions.mirrors(host.requestMirrorPolicies, path)

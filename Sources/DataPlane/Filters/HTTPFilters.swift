@@ -7,6 +7,7 @@ import Reactor
 enum HTTPFilter {
     case rbac(HTTPRBAC)
     case localRateLimit(LocalRateLimit)
+    case globalRateLimit(GlobalRateLimit)
     case fault(HTTPFault)
     case extAuthz(ExtAuthz)
 
@@ -18,6 +19,7 @@ enum HTTPFilter {
             stream.reply(refusal)
             return .answered
         case .localRateLimit(let limit): return limit.pass(stream, filters)
+        case .globalRateLimit(let limit): return limit.pass(stream, filters)
         case .fault(let fault): return fault.pass(stream, filters)
         case .extAuthz(let authz): return authz.pass(stream, filters, request)
         }
@@ -46,7 +48,7 @@ final class HTTPFilters {
     /// nil: there is no fault filter.
     private let faultStats: FaultStats?
     private let cells: StatCells
-    private let runtime: RuntimeSpec
+    let runtime: RuntimeSpec
     private let serviceCluster: String
     /// nil: no filter asks a service.
     private let services: FilterServices?
@@ -78,6 +80,13 @@ final class HTTPFilters {
                 compiled.append(
                     .localRateLimit(
                         try LocalRateLimit(limit, cells, runtime: runtime, serviceCluster: serviceCluster)))
+            case .globalRateLimit(let limit):
+                guard let services else { preconditionFailure("nobody knows the clusters of services") }
+                compiled.append(
+                    .globalRateLimit(
+                        try GlobalRateLimit(
+                            limit, GlobalRateLimit.Shared(cells, statPrefix: limit.statPrefix), services,
+                            runtime: runtime, serviceCluster: serviceCluster)))
             case .fault(let fault):
                 let stats = faultStats ?? FaultStats(cells, prefix: "http.\(statPrefix).fault.")
                 faultStats = stats
@@ -131,6 +140,13 @@ final class HTTPFilters {
             guard case .localRateLimit = compiled[index] else { return compiled[index] }
             return .localRateLimit(
                 try LocalRateLimit(limit, cells, runtime: runtime, serviceCluster: serviceCluster))
+        case .globalRateLimit(let change):
+            guard let services, case .globalRateLimit(let limit) = compiled[index],
+                case .globalRateLimit(let own) = specs[index].kind
+            else { return compiled[index] }
+            return .globalRateLimit(
+                try GlobalRateLimit(
+                    own, override: change, limit.shared, services, runtime: runtime, serviceCluster: serviceCluster))
         case .fault(let fault):
             guard let faultStats, case .fault(let own) = specs[index].kind else { return compiled[index] }
             return .fault(HTTPFault(fault, faultStats, own.active, runtime: runtime))

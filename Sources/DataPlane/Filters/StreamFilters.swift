@@ -19,6 +19,10 @@ final class StreamFilters {
     @exclusivity(unchecked) var fault: StreamFault?
     /// Made for the first request that a service is asked about.
     @exclusivity(unchecked) var authorization: StreamAuthorization?
+    /// Made for the first request that a rate limit service is asked about.
+    @exclusivity(unchecked) var rateLimit: StreamRateLimit?
+    /// Filters that tell a rate limit service of the request when it is over.
+    @exclusivity(unchecked) var limitsAtEnd: [GlobalRateLimit] = []
     /// What services add to the response.
     @exclusivity(unchecked) var responseFields: [ServiceField] = []
 
@@ -39,6 +43,7 @@ final class StreamFilters {
         rateLimits = nil
         if !quotas.isEmpty { quotas.removeAll(keepingCapacity: true) }
         if !responseFields.isEmpty { responseFields.removeAll(keepingCapacity: true) }
+        if !limitsAtEnd.isEmpty { limitsAtEnd.removeAll(keepingCapacity: true) }
         fault?.forget()
     }
 
@@ -92,6 +97,12 @@ final class StreamFilters {
         guard let last = held else { return }
         held = nil
         last.hold.cancel()
+    }
+
+    /// The stream is over, and all is known of it.
+    func streamEnded(_ stream: HTTPStream) {
+        if limitsAtEnd.isEmpty { return }
+        for limit in limitsAtEnd { limit.streamEnded(stream, self) }
     }
 
     // MARK: - The response

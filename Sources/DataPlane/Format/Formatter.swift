@@ -29,6 +29,13 @@ public final class Formatter {
         return compiler.metadata
     }
 
+    /// Whether a template is one operator, without text before, behind or beside it.
+    public static func isOneOperator(_ template: String) throws(FormatError) -> Bool {
+        var compiler = FormatCompiler()
+        let count = try compiler.compile(template).count
+        return count == 1 && template.hasPrefix("%") && !template.hasPrefix("%%") && template.hasSuffix("%")
+    }
+
     /// The whole text when no operator has to be evaluated; valid while the formatter is held.
     public var constant: ByteView? {
         if segments.isEmpty { return ByteView() }

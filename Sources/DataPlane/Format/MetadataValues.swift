@@ -19,7 +19,7 @@ extension ConnectionMetadata {
             sink.append(byte: isFirst ? UInt8(ascii: "{") : UInt8(ascii: ","))
             sink.append(jsonText: entry.key)
             sink.append(byte: UInt8(ascii: ":"))
-            sink.append(jsonText: entry.value)
+            if entry.isText { sink.append(jsonText: entry.value) } else { sink.append(text: entry.value) }
             isFirst = false
         }
         if !isFirst { sink.append(byte: UInt8(ascii: "}")) }

@@ -306,6 +306,7 @@ public final class HTTPStream: RequestReceiver {
         logAccess(.downstreamEnd)
         if let recorder, wentWrong || recorder.takesOther(now: now) { record(on: recorder) }
         trace?.finish(self)
+        filters?.streamEnded(self)
         writer = nil
         let owner = session
         session = nil

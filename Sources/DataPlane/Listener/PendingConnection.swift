@@ -8,6 +8,8 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         case accepted
         /// This one of the listener's filters is next.
         case filtering(Int)
+        /// A rate limit service decides whether it may go on; `next` is the limit behind that.
+        case asking(FilterChain, ConnectionQuestion, next: Int)
         case handshaking(FilterChain)
         case done
     }
@@ -35,9 +37,12 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         connection.delegate = self
     }
 
-    /// The one that it was given, while its handshake is under way.
+    /// The one that it was given, while it is not served yet.
     var chain: FilterChain? {
-        if case .handshaking(let chain) = state { chain } else { nil }
+        switch state {
+        case .asking(let chain, _, _), .handshaking(let chain): chain
+        case .accepted, .filtering, .done: nil
+        }
     }
 
     /// Up as plain TCP, or up with its TLS handshake done.
@@ -45,7 +50,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         switch state {
         case .accepted: runFilters(from: 0)
         case .handshaking(let chain): serve(chain)
-        case .filtering, .done: break
+        case .filtering, .asking, .done: break
         }
     }
 
@@ -57,7 +62,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
 
     func connectionClosed(_ connection: Connection, _ reason: ConnectionCloseReason) {
         switch state {
-        case .handshaking:
+        case .asking, .handshaking:
             finish()
             listener.handshakeFailed(connection, downstream())
         case .accepted, .filtering:
@@ -79,7 +84,7 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
             finish()
             listener.handshakeTimedOut(connection, downstream())
             connection.close()
-        case .done: break
+        case .asking, .done: break
         }
     }
 
@@ -204,7 +209,22 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
             return
         }
         listener.connectionBegins()
-        if let refusal = chain.gate?.limit(now: listener.loop.now) { return turnAway(chain, downstream(), refusal) }
+        limit(chain, from: 0)
+    }
+
+    /// Asks the chain's rate limits from one of them on, before there is any work with TLS.
+    private func limit(_ chain: FilterChain, from first: Int) {
+        switch chain.gate?.limit(from: first, downstream, owner: self) ?? .passed {
+        case .passed: secure(chain)
+        case .refused(let refusal): turnAway(chain, downstream(), refusal)
+        case .asked(let question, let next):
+            state = .asking(chain, question, next: next)
+            arm(nil)
+            connection.pauseReading()
+        }
+    }
+
+    private func secure(_ chain: FilterChain) {
         guard let context = chain.tls else {
             serve(chain)
             return
@@ -293,13 +313,14 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
 
     /// Closes the connection without having served it.
     func giveUp() {
-        guard case .handshaking = state else { return refuse("") }
+        guard chain != nil else { return refuse("") }
         finish()
         connection.close()
         listener.connectionGone(connection.createdAt)
     }
 
     private func finish() {
+        if case .asking(_, let question, _) = state { question.cancel() }
         state = .done
         timer?.disarm()
         patienceTimer?.disarm()
@@ -314,5 +335,17 @@ final class PendingConnection: ConnectionDelegate, TimerTarget {
         }
         if timer == nil { timer = LoopTimer(loop: listener.loop, target: self) }
         timer?.arm(after: limit)
+    }
+}
+
+extension PendingConnection: ConnectionQuestionOwner {
+    func answered(_ question: ConnectionQuestion, _ verdict: ConnectionVerdict) {
+        guard case .asking(let chain, _, let next) = state else { return }
+        for note in verdict.notes {
+            facts.metadata.note(note.namespace, note.key, note.value, isText: note.isText)
+        }
+        connection.resumeReading()
+        guard let refusal = verdict.refusal else { return limit(chain, from: next) }
+        turnAway(chain, downstream(), refusal)
     }
 }

@@ -7,6 +7,8 @@ public struct ConnectionMetadata: Sendable, Equatable {
         public let namespace: String
         public let key: String
         public let value: String
+        /// False: JSON already, as numbers are.
+        public let isText: Bool
     }
 
     /// In the order in which they were noted.
@@ -15,8 +17,8 @@ public struct ConnectionMetadata: Sendable, Equatable {
     public init() {}
 
     /// The first value of a key stays, as in Envoy.
-    public mutating func note(_ namespace: String, _ key: String, _ value: String) {
+    public mutating func note(_ namespace: String, _ key: String, _ value: String, isText: Bool = true) {
         if entries.contains(where: { $0.namespace == namespace && $0.key == key }) { return }
-        entries.append(Entry(namespace: namespace, key: key, value: value))
+        entries.append(Entry(namespace: namespace, key: key, value: value, isText: isText))
     }
 }

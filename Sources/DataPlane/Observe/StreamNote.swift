@@ -4,11 +4,11 @@ import Reactor
 
 /// Values by namespace and key, made with the filter that notes them: noting one is holding it.
 public final class StreamNote {
-    struct Entry {
+    struct Entry: Equatable {
         let namespace: String
         let key: String
         let value: String
-        /// False: `true` or `false`, which JSON writes without quotes.
+        /// False: JSON already, as `true` and numbers are.
         let isText: Bool
 
         init(_ namespace: String, _ key: String, _ value: String, isText: Bool = true) {

@@ -55,12 +55,13 @@ public final class ForwardAction {
         redirects = spec.redirects.map { InternalRedirects($0) }
         hashPolicy = HashPolicy(spec.hashPolicies)
         subsetCriteria = SubsetCriteria(spec.metadataMatch)
-        rateLimits =
-            filters.filters == nil
-            ? nil
-            : RouteRateLimits(
-                route: spec.rateLimits ?? [], virtualHost: hostRateLimits,
-                includesVirtualHost: spec.includesHostRateLimits)
+        if let filters = filters.filters {
+            rateLimits = RouteRateLimits(
+                route: try RateLimitRule.compiled(spec.rateLimits ?? [], filters.runtime),
+                virtualHost: hostRateLimits, includesVirtualHost: spec.includesHostRateLimits)
+        } else {
+            rateLimits = nil
+        }
         retryPolicy = spec.retryPolicy.map(RetryPolicy.init) ?? fallbackRetryPolicy
         var pathRewrite: PathRewrite?
         if let rewrite = spec.pathRewrite { pathRewrite = try PathRewrite(rewrite) }

@@ -94,7 +94,8 @@ public final class RouteTable {
             let retryPolicy = host.retryPolicy.map(RetryPolicy.init)
             let hostFilters = try filterLevels.adding(host.filterOverrides)
             let hostMirrors = try mirrors(host.mirrors, commonMirrors)
-            let hostRateLimits = filters == nil ? [] : (host.rateLimits ?? []).map(RateLimitRule.init)
+            let hostRateLimits =
+                filters == nil ? [] : try RateLimitRule.compiled(host.rateLimits ?? [], runtime)
             var routes: [Route] = []
             for route in host.routes {
                 let routeFilters = try hostFilters.adding(route.filterOverrides)

@@ -5,6 +5,7 @@ public struct HTTPFilterSpec: Sendable {
     public enum Kind: Sendable {
         case rbac(HTTPRBACSpec)
         case localRateLimit(LocalRateLimitSpec)
+        case globalRateLimit(GlobalRateLimitSpec)
         case fault(HTTPFaultSpec)
         case extAuthz(ExtAuthzSpec)
     }
@@ -30,6 +31,7 @@ public enum HTTPFilterOverride: Sendable {
     /// nil: nothing is enforced here.
     case rbac(HTTPRBACSpec?)
     case localRateLimit(LocalRateLimitSpec)
+    case globalRateLimit(GlobalRateLimitOverrideSpec)
     case fault(HTTPFaultSpec)
     case extAuthz(ExtAuthzOverrideSpec)
 }

@@ -4,4 +4,5 @@
 public enum NetworkGateSpec: Sendable {
     case rbac(NetworkRBACSpec)
     case rateLimit(ConnectionRateLimitSpec)
+    case serviceLimit(ConnectionServiceLimitSpec)
 }

@@ -14,7 +14,7 @@ public struct LocalRateLimitSpec: Sendable {
     public var rules: [RateLimitRuleSpec] = []
     /// Of the rules of routes those of this stage hold.
     public var stage = 0
-    public var virtualHostRules = VirtualHostRules.overridden
+    public var virtualHostRules = VirtualHostRateLimits.overridden
     /// `max_dynamic_descriptors`: buckets at most of each descriptor that takes any value.
     public var maxDynamicDescriptors = 20
     public var enabled = RuntimeFraction(Fraction(numerator: 0, denominator: 100))
@@ -29,9 +29,6 @@ public struct LocalRateLimitSpec: Sendable {
     public var addsQuotaHeaders = false
     /// gRPC calls over the limit end with RESOURCE_EXHAUSTED and not with UNAVAILABLE.
     public var isResourceExhausted = false
-
-    /// `vh_rate_limits`: which rules hold where a route and its virtual host have some.
-    public enum VirtualHostRules: Sendable { case overridden, included, ignored }
 
     public init(statPrefix: String) { self.statPrefix = statPrefix }
 }
@@ -54,30 +51,6 @@ public struct RateLimitDescriptorSpec: Sendable, Hashable {
     public var takesAnyValue: Bool { entries.contains(where: \.value.isEmpty) }
 
     public init(entries: [Entry]) { self.entries = entries }
-}
-
-/// `envoy.config.route.v3.RateLimit`.
-public struct RateLimitRuleSpec: Sendable {
-    public var stage: Int
-    public var actions: [RateLimitActionSpec]
-    public init(stage: Int = 0, actions: [RateLimitActionSpec]) {
-        self.stage = stage
-        self.actions = actions
-    }
-}
-
-/// `envoy.config.route.v3.RateLimit.Action`.
-public enum RateLimitActionSpec: Sendable {
-    case sourceCluster
-    case destinationCluster
-    case requestHeader(name: String, key: String, skipsAbsent: Bool)
-    case queryParameter(name: String, key: String, skipsAbsent: Bool)
-    case remoteAddress
-    /// Bits of the address that count.
-    case maskedRemoteAddress(v4: Int, v6: Int)
-    case genericKey(key: String, value: String)
-    case headerMatch([HeaderMatchSpec], expects: Bool, key: String, value: String)
-    case queryMatch([QueryMatchSpec], expects: Bool, key: String, value: String)
 }
 
 /// `envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit`.

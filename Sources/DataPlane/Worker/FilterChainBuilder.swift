@@ -73,9 +73,23 @@ struct FilterChainBuilder {
         }
         let drain = DrainSignal()
         return FilterChain(
-            spec, listenerMetadata: update.sockets.spec.metadata, tls: tls,
-            gate: spec.gates.isEmpty ? nil : ConnectionGate(spec.gates, held, loop: loop),
+            spec, listenerMetadata: update.sockets.spec.metadata, tls: tls, gate: try gate(spec.gates, held),
             filter: try filter(spec.filter, update, drain, held), drain: drain)
+    }
+
+    /// What filters ask services by.
+    private var services: FilterServices {
+        FilterServices(clusters: clusters, sender: FixedBytes("\(identity.localAddress)"))
+    }
+
+    /// nil: every connection is let in.
+    private func gate(_ specs: [NetworkGateSpec], _ held: StatCells) throws(WorkerError) -> ConnectionGate? {
+        if specs.isEmpty { return nil }
+        do throws(FormatError) {
+            return try ConnectionGate(specs, held, runtime: runtime, services: services, loop: loop)
+        } catch {
+            throw .format(error)
+        }
     }
 
     private func loggers(_ specs: [AccessLogSpec]) throws(WorkerError) -> [AccessLogger] {
@@ -123,9 +137,7 @@ struct FilterChainBuilder {
                     ? nil
                     : HTTPFilters(
                         http.filters, statPrefix: http.statPrefix, cells: held, runtime: runtime,
-                        serviceCluster: identity.serviceCluster,
-                        services: FilterServices(
-                            clusters: clusters, sender: FixedBytes("\(identity.localAddress)")))
+                        serviceCluster: identity.serviceCluster, services: services)
                 if let source = http.routeSource {
                     book = try routes.book(
                         of: source, update.routes[source], bufferLimit: bufferLimit, filters: filters)

@@ -4,23 +4,43 @@ import Reactor
 
 /// Compiled once per filter chain and worker. Loop thread only.
 ///
-/// A connection is asked twice. Rate limits come before its TLS handshake, so that they spare the work, as in Envoy. Rules
+/// A connection is asked twice. Rate limits come before its TLS handshake, so that they spare the work, as in Envoy; where
+/// a service decides, the connection waits for it. Rules
 /// on who it is come when it is up, and hold for its life: nothing that they look at can change in it. Envoy waits for
 /// its first bytes, and lets a server that speaks first talk to whom it will refuse.
 final class ConnectionGate {
-    private let limits: [ConnectionRateLimit]
+    private enum Limit {
+        case local(ConnectionRateLimit)
+        case service(ConnectionServiceLimit)
+    }
+
+    /// What the rate limits make of a connection.
+    enum LimitOutcome {
+        case passed
+        case refused(ConnectionRefusal)
+        /// A service was asked. When its answer lets the connection pass, the limits from `next` on are to be asked.
+        case asked(ConnectionQuestion, next: Int)
+    }
+
+    private let limits: [Limit]
     private let rules: [NetworkRBAC]
     private let loop: EventLoop
     /// Refused connections that wait for their end.
     private var held: [HeldConnection] = []
 
-    init(_ specs: [NetworkGateSpec], _ cells: StatCells, loop: EventLoop) {
+    /// - Throws: for a format that does not compile; a checked configuration has none.
+    init(
+        _ specs: [NetworkGateSpec], _ cells: StatCells, runtime: RuntimeSpec, services: FilterServices, loop: EventLoop
+    ) throws(FormatError) {
         self.loop = loop
-        var limits: [ConnectionRateLimit] = []
+        var limits: [Limit] = []
         var rules: [NetworkRBAC] = []
         for spec in specs {
             switch spec {
-            case .rateLimit(let limit): limits.append(ConnectionRateLimit(limit, cells))
+            case .rateLimit(let limit): limits.append(.local(ConnectionRateLimit(limit, cells)))
+            case .serviceLimit(let limit):
+                limits.append(
+                    .service(try ConnectionServiceLimit(limit, services, cells, runtime: runtime, loop: loop)))
             case .rbac(let rbac): rules.append(NetworkRBAC(rbac, cells))
             }
         }
@@ -28,13 +48,25 @@ final class ConnectionGate {
         self.rules = rules
     }
 
-    /// Asks the rate limits; nil: the connection may go on.
-    func limit(now: MonotonicTime) -> ConnectionRefusal? {
-        for limit in limits where !limit.take(now: now) {
-            return ConnectionRefusal(
-                flags: .upstreamRetryLimitExceeded, closeReason: "local_ratelimit_close_over_limit")
+    /// Asks the rate limits from `first` on, in their order.
+    ///
+    /// - Parameter downstream: made where a service has to know of it.
+    func limit(
+        from first: Int = 0, _ downstream: () -> DownstreamInfo, owner: any ConnectionQuestionOwner
+    ) -> LimitOutcome {
+        for index in first..<limits.count {
+            switch limits[index] {
+            case .local(let limit):
+                guard limit.take(now: loop.now) else {
+                    return .refused(
+                        ConnectionRefusal(
+                            flags: .upstreamRetryLimitExceeded, closeReason: "local_ratelimit_close_over_limit"))
+                }
+            case .service(let limit):
+                if let question = limit.ask(downstream(), owner: owner) { return .asked(question, next: index + 1) }
+            }
         }
-        return nil
+        return .passed
     }
 
     /// Asks the rules, and counts. nil: the connection is let in. `delay`: how long it is held before it is closed.

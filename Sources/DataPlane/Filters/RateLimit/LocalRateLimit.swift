@@ -33,7 +33,7 @@ final class LocalRateLimit {
         stats = LocalRateLimitStats(
             cells, prefix: spec.statPrefix, evicts: spec.descriptors.contains(where: \.takesAnyValue))
         descriptors = DescriptorIndex(spec.descriptors)
-        rules = spec.rules.map(RateLimitRule.init)
+        rules = try RateLimitRule.compiled(spec.rules, runtime)
         self.serviceCluster = serviceCluster
     }
 
@@ -78,7 +78,8 @@ final class LocalRateLimit {
     /// Finds the request's descriptors, and puts the slowest first, so that one which refuses spares the others.
     private func describe(_ stream: HTTPStream, _ filters: StreamFilters, _ limiter: RateLimiter) {
         func add(_ rule: RateLimitRule) {
-            guard rule.describe(stream, serviceCluster, into: filters.descriptor),
+            // As in Envoy: a rule that can be switched off is for services.
+            guard !rule.canBeDisabled, rule.describe(stream, serviceCluster, into: filters.descriptor),
                 let match = descriptors.find(filters.descriptor)
             else { return }
             let time = limiter.buckets[match.position].rate.nanosecondsPerToken
