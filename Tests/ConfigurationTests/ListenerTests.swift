@@ -161,6 +161,7 @@ import Testing
                 "envoy.extensions.filters.network.redis_proxy.v3.RedisProxy"; here it has \
                 envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, \
                 envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit, \
+                envoy.extensions.filters.network.ratelimit.v3.RateLimit, \
                 envoy.extensions.filters.network.rbac.v3.RBAC, \
                 envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
                 """

@@ -6,6 +6,11 @@ import Testing
 
 @testable import DataPlane
 
+private final class Asker: ConnectionQuestionOwner {
+    private(set) var verdicts: [ConnectionVerdict] = []
+    func answered(_ question: ConnectionQuestion, _ verdict: ConnectionVerdict) { verdicts.append(verdict) }
+}
+
 struct ConnectionGateTests {
     private let clock = TestClock()
     private let loop: EventLoop
@@ -18,8 +23,28 @@ struct ConnectionGateTests {
             connectionID: 1, local: .v4(.loopback, port: 80), remote: .v4(.loopback, port: 5000), accepted: loop.now)
     }
 
-    private func gate(_ specs: NetworkGateSpec...) -> ConnectionGate {
-        ConnectionGate(specs, store.makeCells(), loop: loop)
+    private let asker = Asker()
+    private let clusters = ScriptedClusters()
+
+    private func gate(_ specs: NetworkGateSpec..., runtime: [String: RuntimeSpec.Value] = [:]) throws -> ConnectionGate
+    {
+        var values = RuntimeSpec()
+        values.values = runtime
+        return try ConnectionGate(
+            specs, store.makeCells(), runtime: values,
+            services: FilterServices(clusters: clusters, sender: FixedBytes("192.0.2.1")), loop: loop)
+    }
+
+    private func limit(_ gate: ConnectionGate, from first: Int = 0) -> ConnectionGate.LimitOutcome {
+        gate.limit(from: first, { downstream }, owner: asker)
+    }
+
+    private func refusal(_ gate: ConnectionGate) -> ConnectionRefusal? {
+        if case .refused(let refusal) = limit(gate) { refusal } else { nil }
+    }
+
+    private func passes(_ gate: ConnectionGate, from first: Int = 0) -> Bool {
+        if case .passed = limit(gate, from: first) { true } else { false }
     }
 
     private func rbac(
@@ -38,27 +63,110 @@ struct ConnectionGateTests {
 
     private func stat(_ name: String) -> Int { Int(store.snapshot().value(name)) }
 
-    @Test func limitsComeFirstAndAreShared() {
+    @Test func limitsComeFirstAndAreShared() throws {
         let bucket = TokenBucket(TokenRate(capacity: 1, tokensPerFill: 1, fillInterval: .seconds(1)))
-        let one = gate(.rateLimit(ConnectionRateLimitSpec(statPrefix: "a", bucket: bucket)))
-        let other = gate(.rateLimit(ConnectionRateLimitSpec(statPrefix: "b", bucket: bucket)))
-        #expect(one.limit(now: loop.now) == nil)
-        let refusal = other.limit(now: loop.now)
+        let one = try gate(.rateLimit(ConnectionRateLimitSpec(statPrefix: "a", bucket: bucket)))
+        let other = try gate(.rateLimit(ConnectionRateLimitSpec(statPrefix: "b", bucket: bucket)))
+        #expect(passes(one))
+        let refusal = refusal(other)
         #expect(refusal?.flags == .upstreamRetryLimitExceeded)
         #expect(refusal?.closeReason == "local_ratelimit_close_over_limit")
         #expect(stat("local_rate_limit.b.rate_limited") == 1 && stat("local_rate_limit.a.rate_limited") == 0)
     }
 
-    @Test func aLimitThatIsOffTakesNothing() {
+    @Test func aLimitThatIsOffTakesNothing() throws {
         var spec = ConnectionRateLimitSpec(
             statPrefix: "a", bucket: TokenBucket(TokenRate(capacity: 1, tokensPerFill: 1, fillInterval: .seconds(1))))
         spec.isEnabled = false
-        let gate = gate(.rateLimit(spec))
-        for _ in 0..<3 { #expect(gate.limit(now: loop.now) == nil) }
+        let gate = try gate(.rateLimit(spec))
+        for _ in 0..<3 { #expect(passes(gate)) }
     }
 
-    @Test func theFirstRulesThatRefuseDecide() {
-        let gate = gate(
+    // MARK: - Services
+
+    private func serviceLimit(_ prefix: String, refusesOnError: Bool = false) -> NetworkGateSpec {
+        if clusters.clusters.isEmpty {
+            clusters.clusters = [ScriptedCluster("limiter", loop, store.makeCells())]
+        }
+        var spec = ConnectionServiceLimitSpec(
+            statPrefix: prefix,
+            service: GRPCServiceSpec(cluster: "limiter", authority: "limiter", timeout: .milliseconds(20)),
+            domain: "shop",
+            descriptors: [.init(entries: [.init(key: "who", value: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%")])])
+        spec.refusesOnError = refusesOnError
+        return .serviceLimit(spec)
+    }
+
+    private func answer(_ code: UInt64) {
+        var writer = ProtobufWriter()
+        writer.append(1, code)
+        let asked = clusters.clusters[0].last
+        asked?.answer(
+            200, ["content-type: application/grpc"],
+            String(decoding: GRPCMessageReader.frame(writer.bytes), as: UTF8.self), end: false)
+        asked?.endWithTrailers("grpc-status", "0")
+    }
+
+    @Test func aServiceIsAskedInItsTurn() throws {
+        let bucket = TokenBucket(TokenRate(capacity: 1, tokensPerFill: 1, fillInterval: .seconds(1)))
+        let local = NetworkGateSpec.rateLimit(ConnectionRateLimitSpec(statPrefix: "local", bucket: bucket))
+        let gate = try gate(serviceLimit("a"), local, serviceLimit("b"))
+        guard case .asked(_, let next) = limit(gate) else {
+            Issue.record("not asked")
+            return
+        }
+        #expect(next == 1 && stat("ratelimit.a.active") == 1)
+        #expect(clusters.clusters[0].last?.body.contains("127.0.0.1") == true)
+        answer(1)
+        #expect(asker.verdicts.count == 1 && asker.verdicts[0].refusal == nil)
+        #expect(stat("ratelimit.a.ok") == 1 && stat("ratelimit.a.active") == 0 && stat("ratelimit.b.total") == 0)
+        guard case .asked(_, 3) = limit(gate, from: next) else {
+            Issue.record("not asked")
+            return
+        }
+        answer(2)
+        let refusal = asker.verdicts.last?.refusal
+        #expect(refusal?.reason == "rate limit domain 'shop', descriptor 'who=127.0.0.1'")
+        #expect(refusal?.closeReason == "ratelimit_close_over_limit" && refusal?.flags == [])
+        #expect(stat("ratelimit.b.over_limit") == 1 && stat("ratelimit.b.cx_closed") == 1)
+        #expect(passes(gate, from: 3))
+    }
+
+    @Test(arguments: [false, true])
+    func withoutAnAnswer(refuses: Bool) throws {
+        let gate = try gate(serviceLimit("a", refusesOnError: refuses))
+        _ = limit(gate)
+        clock.advance(by: .milliseconds(21))
+        loop.turn(until: { !asker.verdicts.isEmpty })
+        #expect((asker.verdicts.first?.refusal != nil) == refuses)
+        #expect(stat("ratelimit.a.error") == 1 && stat("ratelimit.a.cx_closed") == (refuses ? 1 : 0))
+        #expect(stat("ratelimit.a.failure_mode_allowed") == (refuses ? 0 : 1))
+    }
+
+    @Test func aQuestionCanBeTakenBack() throws {
+        guard case .asked(let question, _) = limit(try gate(serviceLimit("a"))) else {
+            Issue.record("not asked")
+            return
+        }
+        question.cancel()
+        question.cancel()
+        #expect(clusters.clusters[0].last?.cancelled == true)
+        #expect(stat("ratelimit.a.active") == 0 && asker.verdicts.isEmpty)
+    }
+
+    @Test func theRuntimeSwitchesServicesOff() throws {
+        #expect(passes(try gate(serviceLimit("a"), runtime: ["ratelimit.tcp_filter_enabled": .number(0)])))
+        let gate = try gate(serviceLimit("b"), runtime: ["ratelimit.tcp_filter_enforcing": .number(0)])
+        _ = limit(gate)
+        answer(2)
+        #expect(asker.verdicts.last?.refusal == nil)
+        #expect(asker.verdicts.last?.notes.map(\.value) == ["shop", "who=127.0.0.1"])
+    }
+
+    // MARK: - Rules
+
+    @Test func theFirstRulesThatRefuseDecide() throws {
+        let gate = try gate(
             rbac("a", everybody, shadow: nobody), rbac("b", nobody, delay: .seconds(3)), rbac("c", nobody))
         #expect(!gate.wouldPass(downstream))
         #expect(stat("b.rbac.denied") == 0)
@@ -72,7 +180,7 @@ struct ConnectionGateTests {
     }
 
     @Test func whoIsHeldEndsOnceByTimeOrByItself() throws {
-        let gate = gate(rbac("a", nobody))
+        let gate = try gate(rbac("a", nobody))
         let pairs = try (0..<4).map { _ in try ConnectionPair(loop: loop) }
         let ended = Box<[Int]>([])
         for (index, pair) in pairs.enumerated() {

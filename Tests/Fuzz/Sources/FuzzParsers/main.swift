@@ -69,6 +69,8 @@ private func frames(_ bytes: [UInt8]) {
             guard case .bytes(let range) = field.value else { continue }
             check(range.upperBound <= message.count, "a field beyond its message")
         }
+        let quota = RateLimitAnswer(message, namespace: "n")?.quotaFields.count ?? 0
+        check(quota == 0 || quota == 3, "\(quota) of the three fields of a quota")
     }
 }
 
