@@ -66,10 +66,12 @@ private final class FakeMonitor: ResourceMonitor {
         let manager = manager([.init(point: .stopAcceptingRequests, triggers: [trigger("first", 0.9)])])
         first.value = 1
         manager.refresh(now: now)
-        first.value = nil
-        manager.refresh(now: now)
-        #expect(manager.state.share(.stopAcceptingRequests) == 1)
-        #expect(stat("first.failed_updates") == 1 && stat("first.pressure") == 100)
+        for (count, value) in [nil, .nan, .infinity, -1].enumerated() {
+            first.value = value
+            manager.refresh(now: now)
+            #expect(manager.state.share(.stopAcceptingRequests) == 1)
+            #expect(stat("first.failed_updates") == count + 1 && stat("first.pressure") == 100)
+        }
     }
 
     @Test func workersHearOfWhatConcernsConnectionsAtRest() {

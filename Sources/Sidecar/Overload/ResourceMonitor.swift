@@ -9,7 +9,7 @@ struct ResourceFailure: Error, CustomStringConvertible {
 
 /// A resource that can run out. Main thread only.
 protocol ResourceMonitor: AnyObject {
-    /// How much of it is taken: 1 is all there is, and more is possible. Finite, and not below 0.
+    /// How much of it is taken: 1 is all there is, and more is possible. What is below 0 or no number counts as a failure.
     func read(now: MonotonicTime) throws(ResourceFailure) -> Double
 }
 

@@ -41,6 +41,7 @@ final class WatchedResource {
     func refresh(now: MonotonicTime) {
         do throws(ResourceFailure) {
             let value = try monitor.read(now: now)
+            guard value.isFinite, value >= 0 else { throw ResourceFailure(description: "\(value) is no pressure") }
             pressure = value
             missing = nil
             pressureGauge.set(Int64(min(value, 1e6) * 100))
