@@ -10,7 +10,7 @@ import pytest
 from bad_servers import closes, cut, garbage, resets, silent
 from bootstrap import ROUTER, cluster, forward, http
 from collectors import GRPCCollector, ZipkinCollector
-from harness import free_port, response, serve, wait_until
+from harness import WAIT, free_port, response, serve, wait_until
 from http2_peers import DATA, END, WINDOW, H2Peer, frame, number as four_bytes, spoken
 from test_http2_pairings import Client1, Client2, Reply, serve_either
 from tracing import H2, flush_at_once, otlp_over_grpc, zipkin
@@ -37,6 +37,12 @@ def at_rest(proxy, *clusters):
     for name in clusters:
         for gauge in ("upstream_rq_active", "upstream_rq_pending_active", "circuit_breakers.default.rq_open"):
             proxy.wait_stat(f"cluster.{name}.{gauge}", 0)
+
+
+def deaf(peer, _number):
+    """Takes a head, and nothing of what follows it."""
+    peer.until(b"\r\n\r\n")
+    threading.Event().wait(WAIT)
 
 
 class World:
@@ -397,7 +403,7 @@ def test_the_mirrors_breakers_hold(either, upstream):
 
 def test_a_slow_mirror_holds_nothing_up(start, upstream):
     """Envoy would make the client wait for a mirror that does not read; here it loses its copy, and the log says why."""
-    world = World(start, upstream, mirror=silent)
+    world = World(start, upstream, mirror=deaf)
     before = world.proxy.memory()
     body = b"x" * 64 * MIB
     assert world.ask(post("/", body)).body == b"app"
@@ -411,7 +417,7 @@ def test_a_slow_mirror_holds_nothing_up(start, upstream):
 
 def test_the_limit_is_the_routes(start, upstream):
     route = {**mirrored(), "request_body_buffer_limit": 65536}
-    world = World(start, upstream, route, mirror=silent)
+    world = World(start, upstream, route, mirror=deaf)
     assert world.ask(post("/", b"x" * 32 * MIB)).body == b"app"
     wait_until(lambda: "request_body_buffer_limit (per_request_buffer_limit_bytes) 65536 wait for it"
                in world.proxy.log_text(), world.proxy.log_text)
