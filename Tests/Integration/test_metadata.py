@@ -71,3 +71,21 @@ def test_tcp_sessions_are_told_of_as_by_envoy(start, start_envoy, upstream, tmp_
             assert peer.exactly(4) == b"ping"
         found.append(lines(text, 1))
     assert found[0] == found[1]
+
+
+def test_after_a_redirect_the_last_route_counts(start, start_envoy, upstream, tmp_path):
+    """Which has no metadata, and goes to a cluster without any. Envoy tells of the last one in the line of the redirect, too."""
+    def moves(request):
+        return response(302, headers=[("location", "http://a/last")]) if request.path == "/first" else response()
+
+    server = upstream(serve(moves))
+    found = []
+    for number, launch in enumerate([start, start_envoy]):
+        text = tmp_path / f"{number}.txt"
+        hcm = manager([{**forward("/first", internal_redirect_policy={}), **metadata(n={"s": "first"})}, forward("/", to="other")],
+                      access_log=[logger(text, text="%RESPONSE_CODE% %UPSTREAM_CLUSTER% %METADATA(ROUTE:n:s)% %METADATA(CLUSTER:c:k)%\n")])
+        proxy = launch(bootstrap([listener(hcm)], [described("app", server.port), cluster("other", server.port)]), arguments=QUICK)
+        ask(proxy, path="/first")
+        found.append(lines(text, 2))
+    assert found[0] == ["302 app first app", "200 other - -"]
+    assert found[1][-1] == "200 other - -"

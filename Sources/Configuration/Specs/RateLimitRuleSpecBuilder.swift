@@ -63,6 +63,7 @@ struct RateLimitRuleSpecBuilder {
             context.bad(path.field("format"), error.description)
             return nil
         }
+        context.check(format: hits.format, path.field("format"))
         return .format(hits.format)
     }
 

@@ -18,7 +18,7 @@ extension Router: FilteredRequest {
     private func chain(_ filters: StreamFilters, _ decision: RouteDecision) -> HTTPFilterChain? {
         guard case .route(let route) = decision else { return nil }
         info.routeName = route.name
-        if let metadata = route.metadata { info.routeMetadata = metadata }
+        if info.routeMetadata !== route.metadata { info.routeMetadata = route.metadata }
         guard let facts = route.forwardFacts else { return route.filters }
         // As in Envoy: answers of filters are changed by the route that forwards, and logged with its cluster.
         self.route = route

@@ -113,7 +113,7 @@ extension Router {
         if let cluster {
             info.upstream.clusterName = cluster.name
             info.upstream.clusterAlias = cluster.spec.altStatName
-            if let metadata = cluster.metadata { info.upstream.clusterMetadata = metadata }
+            if info.upstream.clusterMetadata !== cluster.metadata { info.upstream.clusterMetadata = cluster.metadata }
         }
         return (cluster, missing)
     }

@@ -164,7 +164,7 @@ final class Router: StreamHandler {
         case .route(let route):
             self.route = route
             info.routeName = route.name
-            if let metadata = route.metadata { info.routeMetadata = metadata }
+            if info.routeMetadata !== route.metadata { info.routeMetadata = route.metadata }
             switch route.action {
             case .direct(let direct):
                 var answer = LocalReply(direct.status, details: CodeDetails.directResponse)
