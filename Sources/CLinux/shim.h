@@ -1,5 +1,6 @@
 // Linux system calls and macros that Swift's Glibc module does not carry.
 #pragma once
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -112,4 +113,10 @@ static inline int clinux_peer(int socket, int *process, unsigned int *user) {
     *process = peer.process;
     *user = peer.user;
     return 0;
+}
+
+// A number with six digits behind the point; how many bytes were written, of at most `size`.
+static inline int clinux_format_fixed(char *text, size_t size, double number) {
+    int count = snprintf(text, size, "%f", number);
+    return count < 0 || (size_t)count >= size ? 0 : count;
 }

@@ -3,10 +3,12 @@
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
+#include <openssl/param_build.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
@@ -202,3 +204,68 @@ static inline int cossl_mac_set_key(EVP_MAC_CTX *mac, const unsigned char *key, 
 static inline void cossl_free(void *memory) { OPENSSL_free(memory); }
 static inline EVP_PKEY *cossl_ec_keygen(const char *curve) { return EVP_EC_gen(curve); }
 static inline EVP_PKEY *cossl_rsa_keygen(unsigned int bits) { return EVP_RSA_gen(bits); }
+
+// Public keys from their numbers; NULL for what is none.
+static inline EVP_PKEY *cossl_public_key(const char *type, OSSL_PARAM *params) {
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+    if (context && params && EVP_PKEY_fromdata_init(context) == 1) {
+        EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, params);
+    }
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+static inline EVP_PKEY *cossl_rsa_public_key(const unsigned char *n, size_t n_count, const unsigned char *e, size_t e_count) {
+    BIGNUM *modulus = BN_bin2bn(n, (int)n_count, NULL), *exponent = BN_bin2bn(e, (int)e_count, NULL);
+    OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+    OSSL_PARAM *params = NULL;
+    EVP_PKEY *key = NULL;
+    if (builder && modulus && exponent && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus) == 1
+        && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent) == 1) {
+        params = OSSL_PARAM_BLD_to_param(builder);
+        key = cossl_public_key("RSA", params);
+    }
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(builder);
+    BN_free(modulus);
+    BN_free(exponent);
+    return key;
+}
+// `point` is uncompressed (SEC 1, section 2.3.3): one that is not on the curve is no key.
+static inline EVP_PKEY *cossl_ec_public_key(const char *curve, const unsigned char *point, size_t count) {
+    OSSL_PARAM params[3];
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, (char *)curve, 0);
+    params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)point, count);
+    params[2] = OSSL_PARAM_construct_end();
+    return cossl_public_key("EC", params);
+}
+
+// Whether a signature is a key's of the data. `digest` is NULL for Ed25519; with PSS the salt is as long as the digest.
+static inline int cossl_verify(EVP_PKEY *key, const char *digest, int is_pss, const unsigned char *signature,
+                               size_t signature_count, const unsigned char *data, size_t count) {
+    EVP_PKEY_CTX *parameters = NULL;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    int is_good = context && EVP_DigestVerifyInit_ex(context, &parameters, digest, NULL, NULL, key, NULL) == 1;
+    if (is_good && is_pss) {
+        is_good = EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1
+            && EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, RSA_PSS_SALTLEN_DIGEST) == 1;
+    }
+    is_good = is_good && EVP_DigestVerify(context, signature, signature_count, data, count) == 1;
+    EVP_MD_CTX_free(context);
+    ERR_clear_error();
+    return is_good;
+}
+// An ECDSA signature, given as two numbers of equal size, in DER, for the caller to free; its size, or nothing.
+static inline int cossl_ecdsa_der(const unsigned char *numbers, size_t size, unsigned char **der) {
+    ECDSA_SIG *pair = ECDSA_SIG_new();
+    BIGNUM *r = BN_bin2bn(numbers, (int)size, NULL), *s = BN_bin2bn(numbers + size, (int)size, NULL);
+    int count = 0;
+    if (pair && r && s && ECDSA_SIG_set0(pair, r, s) == 1) {
+        count = i2d_ECDSA_SIG(pair, der);
+    } else {
+        BN_free(r);
+        BN_free(s);
+    }
+    ECDSA_SIG_free(pair);
+    return count;
+}

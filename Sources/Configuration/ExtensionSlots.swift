@@ -20,9 +20,13 @@ enum ExtensionSlots {
             "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
         ],
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.typed_config": [
+            "envoy.extensions.filters.http.cors.v3.Cors",
             "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
             "envoy.extensions.filters.http.fault.v3.HTTPFault",
             "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+            "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "envoy.extensions.filters.http.health_check.v3.HealthCheck",
+            "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
             "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
             "envoy.extensions.filters.http.ratelimit.v3.RateLimit",
             "envoy.extensions.filters.http.rbac.v3.RBAC",
@@ -102,8 +106,11 @@ enum ExtensionSlots {
     private static let filterConfig = "envoy.config.route.v3.FilterConfig.config"
     private static let perFilter = [
         "envoy.config.route.v3.FilterConfig",
+        "envoy.extensions.filters.http.cors.v3.CorsPolicy",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
         "envoy.extensions.filters.http.fault.v3.HTTPFault",
+        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+        "envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig",
         "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
         "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute",
         "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",

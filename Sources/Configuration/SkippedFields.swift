@@ -70,6 +70,10 @@ enum SkippedFields {
         ),
 
         (
+            "envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch", "fast_listener",
+            "no listener waits for keys: requests that come before them do"
+        ),
+        (
             "envoy.config.route.v3.FilterConfig", "is_optional",
             "only matters for a filter that is not known, and such a filter is refused"
         ),

@@ -107,7 +107,7 @@ enum SupportedFields {
           response_headers_to_add response_headers_to_remove include_request_attempt_count
           include_attempt_count_in_response retry_policy include_is_timeout_retry_header
           per_request_buffer_limit_bytes request_body_buffer_limit typed_per_filter_config rate_limits metadata
-          request_mirror_policies
+          request_mirror_policies cors
         envoy.config.route.v3.VirtualCluster
           headers name
         envoy.config.route.v3.Route
@@ -130,6 +130,7 @@ enum SupportedFields {
           append_x_forwarded_host timeout idle_timeout flush_timeout retry_policy priority hash_policy
           max_grpc_timeout grpc_timeout_offset upgrade_configs max_stream_duration rate_limits
           include_vh_rate_limits metadata_match request_mirror_policies internal_redirect_policy
+          cors
         envoy.config.route.v3.InternalRedirectPolicy
           max_internal_redirects redirect_response_codes predicates allow_cross_scheme_redirect
           response_headers_to_copy

@@ -80,6 +80,54 @@ extension SupportedFields {
           delay abort upstream_cluster headers downstream_nodes max_active_faults delay_percent_runtime
           abort_percent_runtime delay_duration_runtime abort_http_status_runtime max_active_faults_runtime
           abort_grpc_status_runtime disable_downstream_cluster_stats
+        envoy.config.route.v3.CorsPolicy
+          allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled
+          shadow_enabled allow_private_network_access forward_not_matching_preflights
+        envoy.extensions.filters.http.cors.v3.CorsPolicy
+          allow_origin_string_match allow_methods allow_headers expose_headers max_age allow_credentials filter_enabled
+          shadow_enabled allow_private_network_access forward_not_matching_preflights
+        envoy.extensions.filters.http.header_mutation.v3.HeaderMutation
+          mutations most_specific_header_mutations_wins
+        envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute
+          mutations
+        envoy.extensions.filters.http.header_mutation.v3.Mutations
+          request_mutations query_parameter_mutations response_mutations
+        envoy.config.core.v3.KeyValueMutation
+          append remove
+        envoy.config.core.v3.KeyValueAppend
+          record action
+        envoy.config.core.v3.KeyValuePair
+          key value
+        envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
+          providers rules bypass_cors_preflight requirement_map strip_failure_response stat_prefix
+        envoy.extensions.filters.http.jwt_authn.v3.JwtProvider
+          issuer audiences subjects require_expiration max_lifetime remote_jwks local_jwks forward from_headers from_params
+          from_cookies forward_payload_header pad_forward_payload_header clock_skew_seconds jwt_cache_config
+          claim_to_headers
+        envoy.extensions.filters.http.jwt_authn.v3.JwtCacheConfig
+          jwt_cache_size jwt_max_token_size
+        envoy.extensions.filters.http.jwt_authn.v3.RemoteJwks
+          http_uri cache_duration async_fetch
+        envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch
+          failed_refetch_duration
+        envoy.extensions.filters.http.jwt_authn.v3.JwtHeader
+          name value_prefix
+        envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader
+          header_name claim_name
+        envoy.extensions.filters.http.jwt_authn.v3.ProviderWithAudiences
+          provider_name audiences
+        envoy.extensions.filters.http.jwt_authn.v3.JwtRequirement
+          provider_name provider_and_audiences requires_any requires_all allow_missing_or_failed allow_missing
+        envoy.extensions.filters.http.jwt_authn.v3.JwtRequirementOrList
+          requirements
+        envoy.extensions.filters.http.jwt_authn.v3.JwtRequirementAndList
+          requirements
+        envoy.extensions.filters.http.jwt_authn.v3.RequirementRule
+          match requires requirement_name
+        envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig
+          disabled requirement_name
+        envoy.extensions.filters.http.health_check.v3.HealthCheck
+          pass_through_mode cache_time cluster_min_healthy_percentages headers
         envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
           grpc_service http_service transport_api_version failure_mode_allow failure_mode_allow_header_add
           with_request_body clear_route_cache status_on_error filter_enabled deny_at_disable include_peer_certificate

@@ -30,6 +30,7 @@ struct RuntimeSwitchTests {
         var hasBudget = [true, true]
         var followsFiles = true
         var takesRecordsOver = true
+        var followsKeySets = true
 
         init() {}
 
@@ -37,6 +38,7 @@ struct RuntimeSwitchTests {
             let configuration = try loaded(RuntimeSwitchTests.text(layer))
             let spec = configuration.spec
             followsFiles = configuration.tlsSources.areFollowed
+            followsKeySets = try RuntimeSwitchTests.followsKeySets(layer)
             let cluster = try #require(spec.clusters.first)
             reuse = cluster.reuse
             detectsDeadPeers = cluster.detectsDeadPeers
@@ -48,6 +50,20 @@ struct RuntimeSwitchTests {
             let secured = try loaded(RuntimeSwitchTests.secured(layer)).spec.clusters.first
             takesRecordsOver = try #require(secured?.tls).takesOverRecords
         }
+    }
+
+    /// Whether a listener's file of keys is followed.
+    private static func followsKeySets(_ layer: String) throws -> Bool {
+        let folder = try Folder.makeTemporary(prefix: "outrider-test")
+        defer { try? Folder.remove(folder) }
+        try FileContents.write(Array("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AQ\"}]}".utf8), to: folder + "/keys")
+        let filter =
+            "{name: f, typed_config: {\"@type\": \(types).filters.http.jwt_authn.v3.JwtAuthentication, "
+            + "providers: {p: {local_jwks: {filename: \(folder)/keys}}}}}"
+        let listener = http(route: "match: {prefix: /}, route: {cluster: a}").replacing(
+            "http_filters: [", with: "http_filters: [\(filter), ")
+        let layers = "layered_runtime: {layers: [{name: l, static_layer: {\(layer)}}]}"
+        return try !(loaded(listener + "\n" + layers).spec.listeners.first?.keySetFiles.isEmpty ?? true)
     }
 
     @Test func everythingIsOn() throws {
@@ -71,6 +87,7 @@ struct RuntimeSwitchTests {
         case .defaultRetryBudget: expected.hasBudget = [false, false]
         case .reloadTLSFiles: expected.followsFiles = false
         case .takeOverTLSRecords: expected.takesRecordsOver = false
+        case .reloadKeySets: expected.followsKeySets = false
         }
         #expect(try Settings("\(feature.rawValue): false") == expected)
         let configuration = try loaded(Self.text("\(feature.rawValue): false"))

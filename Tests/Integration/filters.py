@@ -62,3 +62,59 @@ def fault_settings(**settings):
 
 def fault(name="fault", **settings):
     return {"name": name, "typed_config": fault_settings(**settings)}
+
+
+CORS = FILTERS + "http.cors.v3.Cors"
+CORS_POLICY = FILTERS + "http.cors.v3.CorsPolicy"
+
+
+def cors(name="cors"):
+    return {"name": name, "typed_config": {"@type": CORS}}
+
+
+def cors_policy(**settings):
+    return {"@type": CORS_POLICY, **settings}
+
+
+MUTATION = FILTERS + "http.header_mutation.v3.HeaderMutation"
+ROUTE_MUTATION = FILTERS + "http.header_mutation.v3.HeaderMutationPerRoute"
+
+
+def mutation(name="mutation", wins=None, **mutations):
+    more = {} if wins is None else {"most_specific_header_mutations_wins": wins}
+    return {"name": name, "typed_config": {"@type": MUTATION, "mutations": mutations, **more}}
+
+
+def route_mutation(**mutations):
+    return {"@type": ROUTE_MUTATION, "mutations": mutations}
+
+
+def add(key, value, action="APPEND_IF_EXISTS_OR_ADD", **more):
+    """One step of a header mutation."""
+    return {"append": {"header": {"key": key, "value": value}, "append_action": action, **more}}
+
+
+def parameter(key, value, action="APPEND_IF_EXISTS_OR_ADD"):
+    """One step of a query parameter mutation."""
+    return {"append": {"record": {"key": key, "value": value}, "action": action}}
+
+
+HEALTH_CHECK = FILTERS + "http.health_check.v3.HealthCheck"
+
+
+def health_check(name="health", passes=False, path="/hc", **settings):
+    """Answers checks, which are the requests for a path."""
+    headers = [{"name": ":path", "string_match": {"prefix": path}}]
+    return {"name": name, "typed_config": {"@type": HEALTH_CHECK, "pass_through_mode": passes, "headers": headers, **settings}}
+
+
+JWT = FILTERS + "http.jwt_authn.v3.JwtAuthentication"
+ROUTE_JWT = FILTERS + "http.jwt_authn.v3.PerRouteConfig"
+
+
+def jwt(name="jwt", **settings):
+    return {"name": name, "typed_config": {"@type": JWT, **settings}}
+
+
+def route_jwt(**settings):
+    return {"@type": ROUTE_JWT, **settings}

@@ -26,6 +26,7 @@ struct ResourceBasis: Sendable {
         context.areAllClustersKnown = false
         context.validatesRoutes = false
         context.tlsSources.areFollowed = context.isOn(.reloadTLSFiles)
+        context.followsKeySets = context.isOn(.reloadKeySets)
         context.tlsSources.pollInterval = context.interval(.tlsFilePoll, default: .seconds(60))
         return context
     }

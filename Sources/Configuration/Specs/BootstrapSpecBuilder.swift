@@ -31,6 +31,7 @@ struct BootstrapSpecBuilder {
         spec.statsAddress = context.statsAddress()
 
         context.tlsSources.areFollowed = context.isOn(.reloadTLSFiles)
+        context.followsKeySets = context.isOn(.reloadKeySets)
         context.tlsSources.pollInterval = context.interval(.tlsFilePoll, default: .seconds(60))
         let resources = bootstrap.staticResources
         let path = FieldPath().field("static_resources")

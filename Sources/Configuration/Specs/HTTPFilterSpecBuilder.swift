@@ -25,6 +25,14 @@ struct HTTPFilterSpecBuilder {
                 kind = .extAuthz(spec)
             } else if let fault = filter.typedConfig.unpacked(API.HTTPFault.self) {
                 kind = .fault(FaultSpecBuilder(context: context).fault(fault, config))
+            } else if filter.typedConfig.messageName == CORSSpecBuilder.filterName {
+                kind = .cors
+            } else if let jwt = filter.typedConfig.unpacked(API.JWTAuthn.self) {
+                kind = .jwt(JWTSpecBuilder(context: context).filter(jwt, config))
+            } else if let check = filter.typedConfig.unpacked(API.HealthCheckFilter.self) {
+                kind = .healthCheck(HealthCheckFilterSpecBuilder(context: context).filter(check, config))
+            } else if let mutation = filter.typedConfig.unpacked(API.HeaderMutationFilter.self) {
+                kind = .headerMutation(HeaderMutationFilterSpecBuilder(context: context).filter(mutation, config))
             } else {
                 if filter.disabled {
                     context.unsupported(
@@ -70,6 +78,16 @@ struct HTTPFilterSpecBuilder {
         if let fault = config.unpacked(API.HTTPFault.self) {
             return .fault(FaultSpecBuilder(context: context).fault(fault, path))
         }
+        if let policy = config.unpacked(API.CORSPolicy.self) {
+            return .cors(CORSSpecBuilder(context: context).policy(policy, path))
+        }
+        if let route = config.unpacked(API.JWTPerRoute.self) {
+            return .jwt(JWTSpecBuilder(context: context).route(route))
+        }
+        if let route = config.unpacked(API.HeaderMutationPerRoute.self) {
+            return .headerMutation(
+                HeaderMutationFilterSpecBuilder(context: context).level(route.mutations, path.field("mutations")))
+        }
         return nil
     }
 
@@ -83,14 +101,17 @@ struct HTTPFilterSpecBuilder {
         var kinds: [String: [HTTPFilterSpec.Kind]] = [:]
         for filter in managers.joined() { kinds[filter.name, default: []].append(filter.kind) }
         let limiters = RateLimiters(managers.joined())
+        let hasCORS = managers.joined().contains { if case .cors = $0.kind { true } else { false } }
         check(routes.typedPerFilterConfig, kinds, path)
         for (index, host) in routes.virtualHosts.enumerated() {
             let path = path.field("virtual_hosts")[index]
             check(host.rateLimits, limiters, path.field("rate_limits"))
+            if !hasCORS, host.hasCors { warnOfCORS(path.field("cors")) }
             check(host.typedPerFilterConfig, kinds, path)
             for (index, route) in host.routes.enumerated() {
                 let path = path.field("routes")[index]
                 check(route.route.rateLimits, limiters, path.field("route.rate_limits"))
+                if !hasCORS, route.route.hasCors { warnOfCORS(path.field("route.cors")) }
                 check(route.typedPerFilterConfig, kinds, path)
                 let clusters = path.field("route.weighted_clusters.clusters")
                 for (index, cluster) in route.route.weightedClusters.clusters.enumerated() {
@@ -110,7 +131,7 @@ struct HTTPFilterSpecBuilder {
                 switch filter.kind {
                 case .localRateLimit: hasLocal = true
                 case .globalRateLimit: hasGlobal = true
-                case .rbac, .fault, .extAuthz: break
+                case .rbac, .fault, .extAuthz, .cors, .headerMutation, .healthCheck, .jwt: break
                 }
             }
         }
@@ -134,6 +155,10 @@ struct HTTPFilterSpecBuilder {
         }
     }
 
+    private func warnOfCORS(_ path: FieldPath) {
+        context.report.warn(path: path, "no filter before the router is for other origins: it does nothing")
+    }
+
     private func check(
         _ configs: [String: API.AnyMessage], _ kinds: [String: [HTTPFilterSpec.Kind]], _ path: FieldPath
     ) {
@@ -152,11 +177,28 @@ struct HTTPFilterSpecBuilder {
                 case .globalRateLimit: inner.messageName == API.GlobalRateLimitPerRoute.protoMessageName
                 case .extAuthz: inner.messageName == API.ExtAuthzPerRoute.protoMessageName
                 case .fault: inner.messageName == API.HTTPFault.protoMessageName
+                case .headerMutation: inner.messageName == API.HeaderMutationPerRoute.protoMessageName
+                case .healthCheck: false
+                case .jwt: inner.messageName == API.JWTPerRoute.protoMessageName
+                case .cors: inner.messageName == API.CORSPolicy.protoMessageName
                 }
             }
             if !fits, !inner.typeURL.isEmpty {
                 context.bad(path, "\(inner.messageName) is not for the filter \(quotedForMessage(name))")
             }
+            if case .requirementName(let wanted)? = inner.unpacked(API.JWTPerRoute.self)?.requirementSpecifier {
+                warn(ofRequirement: wanted, kinds, path)
+            }
+        }
+    }
+
+    /// As in Envoy, requests are told of it and the rest serves on.
+    private func warn(ofRequirement name: String, _ kinds: [HTTPFilterSpec.Kind], _ path: FieldPath) {
+        for case .jwt(let jwt) in kinds where jwt.requirements[name] == nil {
+            context.report.warn(
+                path: path,
+                "requirement_map has no \(quotedForMessage(name)): nobody is let in"
+                    + Suggestion.clause(for: name, among: Set(jwt.requirements.keys)))
         }
     }
 }

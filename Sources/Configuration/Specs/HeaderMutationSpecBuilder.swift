@@ -38,7 +38,7 @@ struct HeaderMutationSpecBuilder {
         options.enumerated().map { addition($1, path[$0]) }
     }
 
-    private func addition(_ option: API.HeaderValueOption, _ path: FieldPath) -> HeaderAddSpec {
+    func addition(_ option: API.HeaderValueOption, _ path: FieldPath) -> HeaderAddSpec {
         let header = option.header
         if isProtected(header.key) {
             context.bad(path.field("header.key"), "\(quotedForMessage(header.key)) cannot be changed by this list")
@@ -73,7 +73,7 @@ struct HeaderMutationSpecBuilder {
         names.enumerated().map { removal($1, path[$0]) }
     }
 
-    private func removal(_ name: String, _ path: FieldPath) -> String {
+    func removal(_ name: String, _ path: FieldPath) -> String {
         if isProtected(name) { context.bad(path, "\(quotedForMessage(name)) cannot be removed") }
         return name.lowercased()
     }

@@ -41,6 +41,7 @@ struct RouteActionSpecBuilder {
             spec.rateLimits = RateLimitRuleSpecBuilder(context: context).rules(
                 action.rateLimits, of: .route, path.field("rate_limits"))
         }
+        if action.hasCors { spec.cors = CORSSpecBuilder(context: context).policy(action.cors, path.field("cors")) }
         spec.includesHostRateLimits = action.includeVhRateLimits.value
         spec.mirrors = mirrors(action.requestMirrorPolicies, path)
         if action.hasInternalRedirectPolicy {

@@ -84,6 +84,7 @@ struct RouteSpecBuilder {
         }
         if host.hasMetadata { spec.metadata = context.metadata(host.metadata, of: .virtualHost) }
         spec.mirrors = actions.mirrors(host.requestMirrorPolicies, path)
+        if host.hasCors { spec.cors = CORSSpecBuilder(context: context).policy(host.cors, path.field("cors")) }
         spec.includeRequestAttemptCount = host.includeRequestAttemptCount
         spec.includeAttemptCountInResponse = host.includeAttemptCountInResponse
         spec.includeIsTimeoutRetryHeader = host.includeIsTimeoutRetryHeader

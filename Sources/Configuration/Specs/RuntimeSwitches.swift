@@ -17,6 +17,7 @@ enum RuntimeSwitch: String, CaseIterable {
     case defaultRetryBudget = "outrider.retry.default_budget"
     case reloadTLSFiles = "outrider.tls.reload_files"
     case takeOverTLSRecords = "outrider.tls.take_over_records"
+    case reloadKeySets = "outrider.jwt.reload_files"
 
     /// The keys that are Outrider's own.
     static let prefix = "outrider."

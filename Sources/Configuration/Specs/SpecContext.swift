@@ -33,6 +33,8 @@ final class SpecContext {
     let files: LoadedFiles
     /// TLS contexts that are made again when their files change.
     var tlsSources = TLSContextSources()
+    /// Files of keys are read again when they change.
+    var followsKeySets = true
     /// Positions of the places in `tlsSources`.
     private var watchedPlaces: [WatchedPlace: Int] = [:]
     /// What the TLS context that is being read depends on.

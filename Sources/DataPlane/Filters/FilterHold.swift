@@ -29,6 +29,8 @@ extension FilterHold {
 
 /// The request that filters look at, as whoever forwards it has it. Loop thread only.
 protocol FilteredRequest: AnyObject {
+    /// Its route sends it to a cluster: neither an answer of the route's own nor a redirect.
+    var isForwarded: Bool { get }
     /// All filters have let it go.
     func filtersPassed()
     /// The request was changed, so that another route may be right: it is chosen anew. Returns the filters of the new one.

@@ -1,52 +1,20 @@
-// The HTTP filters of a connection manager that look at a request before the router does.
+// Compiles the HTTP filters of a connection manager, as it has them and as its routes change them.
 import HTTPWire
 import Metrics
 import Reactor
-
-/// One filter, compiled.
-enum HTTPFilter {
-    case rbac(HTTPRBAC)
-    case localRateLimit(LocalRateLimit)
-    case globalRateLimit(GlobalRateLimit)
-    case fault(HTTPFault)
-    case extAuthz(ExtAuthz)
-
-    /// Looks at a request's head.
-    func pass(_ stream: HTTPStream, _ filters: StreamFilters, _ request: any FilteredRequest) -> FilterVerdict {
-        switch self {
-        case .rbac(let rbac):
-            guard let refusal = rbac.check(stream) else { return .passed }
-            stream.reply(refusal)
-            return .answered
-        case .localRateLimit(let limit): return limit.pass(stream, filters)
-        case .globalRateLimit(let limit): return limit.pass(stream, filters)
-        case .fault(let fault): return fault.pass(stream, filters)
-        case .extAuthz(let authz): return authz.pass(stream, filters, request)
-        }
-    }
-}
-
-/// The filters that the requests of one route go through, in their order.
-final class HTTPFilterChain {
-    let filters: [HTTPFilter]
-    /// Where each stands in the connection manager's list, by which it is found in another chain.
-    let places: [Int]
-
-    init(_ filters: [(place: Int, filter: HTTPFilter)]) {
-        self.filters = filters.map(\.filter)
-        places = filters.map(\.place)
-    }
-}
 
 /// Makes the chains: one for all requests, and one for each place in the routes that changes a filter. Loop thread only.
 final class HTTPFilters {
     /// For requests without a route of their own opinion.
     let standard: HTTPFilterChain
+    /// What filters do to responses, as these come from the app: the last filter first. Empty for most.
+    let responders: [HTTPResponder]
+    /// Some filter reads what routes say of other origins.
+    let hasCORS: Bool
     private let specs: [HTTPFilterSpec]
-    private let compiled: [HTTPFilter]
-    private let rbacStats: [RBACStats?]
-    /// nil: there is no fault filter.
-    private let faultStats: FaultStats?
+    /// nil: the filter does nothing but for routes that give it something to do.
+    private let compiled: [HTTPFilter?]
+    private let stats: FilterStats
     private let cells: StatCells
     let runtime: RuntimeSpec
     private let serviceCluster: String
@@ -54,6 +22,14 @@ final class HTTPFilters {
     private let services: FilterServices?
     /// Room for what rate limits make of requests.
     let descriptor = RequestDescriptor()
+
+    /// What the filters that routes have of their own count in.
+    private struct FilterStats {
+        /// By the place of the filter.
+        var rbac: [Int: RBACStats] = [:]
+        var fault: FaultStats?
+        var cors: CORSStats?
+    }
 
     /// - Parameters:
     ///   - statPrefix: the connection manager's.
@@ -64,22 +40,22 @@ final class HTTPFilters {
         _ specs: [HTTPFilterSpec], statPrefix: String, cells: StatCells, runtime: RuntimeSpec,
         serviceCluster: String = "", services: FilterServices? = nil
     ) throws(FormatError) {
-        var compiled: [HTTPFilter] = []
-        var rbacStats: [RBACStats?] = []
-        var faultStats: FaultStats?
-        for spec in specs {
-            var ownStats: RBACStats?
+        var compiled: [HTTPFilter?] = []
+        var responders: [HTTPResponder] = []
+        var stats = FilterStats()
+        for (index, spec) in specs.enumerated() {
             switch spec.kind {
             case .rbac(let rbac):
-                let stats = RBACStats(
+                let own = RBACStats(
                     cells, prefix: "http.\(statPrefix).", rulesPrefix: rbac.rulesStatPrefix,
                     shadowPrefix: rbac.shadowStatPrefix)
-                compiled.append(.rbac(HTTPRBAC(rbac, name: spec.name, stats: stats)))
-                ownStats = stats
+                compiled.append(.rbac(HTTPRBAC(rbac, name: spec.name, stats: own)))
+                stats.rbac[index] = own
             case .localRateLimit(let limit):
                 compiled.append(
                     .localRateLimit(
                         try LocalRateLimit(limit, cells, runtime: runtime, serviceCluster: serviceCluster)))
+                HTTPFilters.add(.quotas, to: &responders)
             case .globalRateLimit(let limit):
                 guard let services else { preconditionFailure("nobody knows the clusters of services") }
                 compiled.append(
@@ -87,35 +63,74 @@ final class HTTPFilters {
                         try GlobalRateLimit(
                             limit, GlobalRateLimit.Shared(cells, statPrefix: limit.statPrefix), services,
                             runtime: runtime, serviceCluster: serviceCluster)))
+                HTTPFilters.add(.serviceFields, to: &responders)
             case .fault(let fault):
-                let stats = faultStats ?? FaultStats(cells, prefix: "http.\(statPrefix).fault.")
-                faultStats = stats
-                compiled.append(.fault(HTTPFault(fault, stats, fault.active, runtime: runtime)))
+                let own = stats.fault ?? FaultStats(cells, prefix: "http.\(statPrefix).fault.")
+                stats.fault = own
+                compiled.append(.fault(HTTPFault(fault, own, fault.active, runtime: runtime)))
             case .extAuthz(let authz):
                 guard let services else { preconditionFailure("nobody knows the clusters of services") }
-                let stats = ExtAuthzStats(cells, statPrefix: statPrefix, ownPrefix: authz.statPrefix)
+                let own = ExtAuthzStats(cells, statPrefix: statPrefix, ownPrefix: authz.statPrefix)
+                compiled.append(.extAuthz(try ExtAuthz(authz, name: spec.name, own, services, runtime: runtime)))
+                HTTPFilters.add(.serviceFields, to: &responders)
+            case .cors:
+                stats.cors = stats.cors ?? CORSStats(cells, statPrefix: statPrefix)
+                compiled.append(nil)
+                HTTPFilters.add(.cors, to: &responders)
+            case .headerMutation(let mutation):
+                compiled.append(.headerMutation(try HTTPHeaderMutation(mutation, [])))
+                HTTPFilters.add(.mutation(place: index), to: &responders)
+            case .healthCheck(let check):
+                guard let services else { preconditionFailure("nobody knows how the proxy is") }
                 compiled.append(
-                    .extAuthz(try ExtAuthz(authz, name: spec.name, stats, services, runtime: runtime)))
+                    .healthCheck(
+                        HTTPHealthCheck(
+                            check, HealthCheckFilterStats(cells, statPrefix: statPrefix), services,
+                            serviceCluster: serviceCluster)))
+                HTTPFilters.add(.healthCheck(place: index), to: &responders)
+            case .jwt(let jwt):
+                guard let services else { preconditionFailure("nobody knows the clusters of keys") }
+                let own = JWTStats(cells, statPrefix: statPrefix, ownPrefix: jwt.statPrefix)
+                compiled.append(
+                    .jwt(
+                        HTTPJWT(
+                            JWTAuthn(
+                                jwt, name: spec.name, own, services, runtime: runtime, loop: services.loop))))
             }
-            rbacStats.append(ownStats)
         }
         self.specs = specs
         self.compiled = compiled
-        self.rbacStats = rbacStats
-        self.faultStats = faultStats
+        self.responders = responders
+        self.stats = stats
         self.cells = cells
         self.runtime = runtime
         self.serviceCluster = serviceCluster
         self.services = services
-        standard = HTTPFilterChain(compiled.enumerated().filter { !specs[$0.offset].isDisabled }.map { ($0, $1) })
+        hasCORS = stats.cors != nil
+        var standard: [(place: Int, filter: HTTPFilter)] = []
+        for (index, filter) in compiled.enumerated() where !specs[index].isDisabled {
+            if let filter { standard.append((index, filter)) }
+        }
+        self.standard = HTTPFilterChain(standard)
+    }
+
+    /// Filters of one kind do it together, in the place of the last of them.
+    private static func add(_ responder: HTTPResponder, to responders: inout [HTTPResponder]) {
+        responders.removeAll { $0 == responder }
+        responders.insert(responder, at: 0)
     }
 
     /// The chain under overrides, the most specific level first; for each filter the first that names it counts.
-    func chain(_ levels: [HTTPFilterOverrides]) throws(FormatError) -> HTTPFilterChain {
+    func chain(_ levels: [HTTPFilterOverrides], cors: [CORSPolicySpec]) throws(FormatError) -> HTTPFilterChain {
         var filters: [(place: Int, filter: HTTPFilter)] = []
         for (index, spec) in specs.enumerated() {
-            let override = levels.lazy.compactMap { $0[spec.name] }.first
-            if let filter = try filter(index, override, levels) { filters.append((index, filter)) }
+            let overrides = HTTPFilterLevels.overrides(of: spec.name, levels)
+            switch overrides.first {
+            case .disabled?: continue
+            case nil: if spec.isDisabled { continue }
+            default: break
+            }
+            if let filter = try filter(index, overrides, cors) { filters.append((index, filter)) }
         }
         return HTTPFilterChain(filters)
     }
@@ -123,71 +138,48 @@ final class HTTPFilters {
     /// nil: the filter is off. Overrides are checked to be the filter's own before they get here; only a manager that drains
     /// may see later ones that are another filter's, and keeps what it has.
     private func filter(
-        _ index: Int, _ override: HTTPFilterOverride?, _ levels: [HTTPFilterOverrides]
+        _ index: Int, _ overrides: [HTTPFilterOverride], _ cors: [CORSPolicySpec]
     ) throws(FormatError) -> HTTPFilter? {
-        switch override {
-        case nil: return specs[index].isDisabled ? nil : compiled[index]
-        case .disabled: return nil
-        case .enabled: return compiled[index]
-        case .rbac(let rbac):
-            guard let stats = rbacStats[index], case .rbac(let own) = specs[index].kind else { return compiled[index] }
-            guard var rbac else { return nil }
+        let spec = specs[index]
+        switch (spec.kind, overrides.first) {
+        case (.rbac(let own), .rbac(let rbac)?):
+            guard let stats = stats.rbac[index], var rbac else { return nil }
             // What the route does not name is named as the connection manager does.
             if rbac.rulesStatPrefix.isEmpty { rbac.rulesStatPrefix = own.rulesStatPrefix }
             if rbac.shadowStatPrefix.isEmpty { rbac.shadowStatPrefix = own.shadowStatPrefix }
-            return .rbac(HTTPRBAC(rbac, name: specs[index].name, stats: stats))
-        case .localRateLimit(let limit):
-            guard case .localRateLimit = compiled[index] else { return compiled[index] }
+            return .rbac(HTTPRBAC(rbac, name: spec.name, stats: stats))
+        case (.localRateLimit, .localRateLimit(let limit)?):
             return .localRateLimit(
                 try LocalRateLimit(limit, cells, runtime: runtime, serviceCluster: serviceCluster))
-        case .globalRateLimit(let change):
-            guard let services, case .globalRateLimit(let limit) = compiled[index],
-                case .globalRateLimit(let own) = specs[index].kind
-            else { return compiled[index] }
+        case (.globalRateLimit(let own), .globalRateLimit(let change)?):
+            guard let services, case .globalRateLimit(let limit)? = compiled[index] else { return nil }
             return .globalRateLimit(
                 try GlobalRateLimit(
                     own, override: change, limit.shared, services, runtime: runtime, serviceCluster: serviceCluster))
-        case .fault(let fault):
-            guard let faultStats, case .fault(let own) = specs[index].kind else { return compiled[index] }
-            return .fault(HTTPFault(fault, faultStats, own.active, runtime: runtime))
-        case .extAuthz(var change):
-            guard let services, case .extAuthz(let authz) = compiled[index], case .extAuthz(let own) = specs[index].kind
-            else { return compiled[index] }
+        case (.fault(let own), .fault(let fault)?):
+            guard let stats = stats.fault else { return nil }
+            return .fault(HTTPFault(fault, stats, own.active, runtime: runtime))
+        case (.extAuthz(let own), .extAuthz(var change)?):
+            guard let services, case .extAuthz(let authz)? = compiled[index] else { return nil }
             // As in Envoy, the extensions of all levels are told, those of the most specific first.
-            for case .extAuthz(let other)? in levels.map({ $0[specs[index].name] }) {
+            for case .extAuthz(let other) in overrides {
                 change.contextExtensions.merge(other.contextExtensions) { specific, _ in specific }
             }
             return .extAuthz(
-                try ExtAuthz(
-                    own, name: specs[index].name, override: change, authz.stats, services, runtime: runtime))
+                try ExtAuthz(own, name: spec.name, override: change, authz.stats, services, runtime: runtime))
+        case (.cors, _):
+            let policies = overrides.compactMap { if case .cors(let policy) = $0 { policy } else { nil } }
+            // As in Envoy, the older fields count where the routes have none of the newer kind.
+            guard let stats = stats.cors, let policy = CORSPolicy(policies.isEmpty ? cors : policies, runtime)
+            else { return nil }
+            return .cors(HTTPCORS(policy, stats))
+        case (.jwt, .jwt(let route)?):
+            guard case .jwt(let own)? = compiled[index] else { return nil }
+            return .jwt(HTTPJWT(own.authn, route: route))
+        case (.headerMutation(let own), _):
+            let levels = overrides.compactMap { if case .headerMutation(let level) = $0 { level } else { nil } }
+            return levels.isEmpty ? compiled[index] : .headerMutation(try HTTPHeaderMutation(own, levels))
+        default: return compiled[index]
         }
-    }
-}
-
-/// The overrides that hold at one place of the routes, and the chain that they make: routes that add nothing of their own
-/// share it.
-struct HTTPFilterLevels {
-    /// nil: no filter looks at requests before the router.
-    let filters: HTTPFilters?
-    private let levels: [HTTPFilterOverrides]
-    /// nil: the standard one.
-    let chain: HTTPFilterChain?
-
-    init(_ filters: HTTPFilters?) {
-        self.filters = filters
-        levels = []
-        chain = nil
-    }
-
-    private init(_ filters: HTTPFilters, _ levels: [HTTPFilterOverrides]) throws(FormatError) {
-        self.filters = filters
-        self.levels = levels
-        chain = try filters.chain(levels)
-    }
-
-    /// With those of the next, more specific level.
-    func adding(_ overrides: HTTPFilterOverrides?) throws(FormatError) -> HTTPFilterLevels {
-        guard let filters, let overrides, !overrides.isEmpty else { return self }
-        return try HTTPFilterLevels(filters, [overrides] + levels)
     }
 }

@@ -23,8 +23,17 @@ final class StreamFilters {
     @exclusivity(unchecked) var rateLimit: StreamRateLimit?
     /// Filters that tell a rate limit service of the request when it is over.
     @exclusivity(unchecked) var limitsAtEnd: [GlobalRateLimit] = []
+    /// The filters of the request's route, where some of them change responses; nil: it has none of its own, or none yet.
+    @exclusivity(unchecked) private var chain: HTTPFilterChain?
+    /// Made for the first request that needs a token.
+    @exclusivity(unchecked) var token: StreamJWT?
     /// What services add to the response.
     @exclusivity(unchecked) var responseFields: [ServiceField] = []
+    /// The filter that found the request to be a health check.
+    @exclusivity(unchecked) var healthCheck: HTTPHealthCheck?
+    /// The policies by which the request's origin is allowed, in the order of their filters.
+    @exclusivity(unchecked) private var origins: [HTTPCORS] = []
+    @exclusivity(unchecked) private var origin = ByteArena()
 
     private struct Held {
         let request: any FilteredRequest
@@ -41,17 +50,28 @@ final class StreamFilters {
 
     func forget() {
         rateLimits = nil
+        chain = nil
+        healthCheck = nil
         if !quotas.isEmpty { quotas.removeAll(keepingCapacity: true) }
         if !responseFields.isEmpty { responseFields.removeAll(keepingCapacity: true) }
         if !limitsAtEnd.isEmpty { limitsAtEnd.removeAll(keepingCapacity: true) }
+        if !origins.isEmpty { origins.removeAll(keepingCapacity: true) }
         fault?.forget()
+    }
+
+    /// The request comes from an origin that a policy allows; the field may have been changed when the response comes.
+    func note(_ policy: HTTPCORS, _ origin: ByteView) {
+        origins.append(policy)
+        self.origin.removeAll()
+        self.origin.append(origin)
     }
 
     /// Shows a request's head to one filter after the other, until one answers or holds it.
     ///
     /// - Parameter chain: the route's own; nil: it has none.
     func pass(_ stream: HTTPStream, _ request: any FilteredRequest, _ chain: HTTPFilterChain?) -> FilterVerdict {
-        pass(stream, request, chain ?? filters.standard, from: 0)
+        if !filters.responders.isEmpty { self.chain = chain }
+        return pass(stream, request, chain ?? filters.standard, from: 0)
     }
 
     private func pass(
@@ -83,7 +103,8 @@ final class StreamFilters {
         held = nil
         if reroutes {
             let filter = last.chain.places[last.position]
-            last.chain = last.request.chooseRouteAgain() ?? filters.standard
+            chain = last.request.chooseRouteAgain()
+            last.chain = chain ?? filters.standard
             // Not all chains have all filters.
             last.position = (last.chain.places.firstIndex { $0 > filter } ?? last.chain.places.count) - 1
         }
@@ -107,14 +128,33 @@ final class StreamFilters {
 
     // MARK: - The response
 
-    /// The fields that filters add to a response, the proxy's own answers included.
-    func finish(_ response: HeaderMap) {
-        for field in responseFields { field.apply(to: response, isRequest: false) }
-        for quota in quotas {
-            append(.xRateLimitLimit, UInt64(quota.limit), to: response)
-            append(.xRateLimitRemaining, UInt64(quota.remaining), to: response)
-            append(.xRateLimitReset, quota.resetSeconds, to: response)
+    /// What filters change about a response's head, the proxy's own answers included.
+    func finish(_ stream: HTTPStream) {
+        let response = stream.responseHeaders
+        for responder in filters.responders {
+            switch responder {
+            case .serviceFields:
+                for field in responseFields { field.apply(to: response, isRequest: false) }
+            case .quotas:
+                for quota in quotas { append(quota, to: response) }
+            case .cors:
+                for policy in origins.reversed() { policy.change(response, origin: origin.view) }
+            case .healthCheck(let place):
+                if case .healthCheck(let check)? = (chain ?? filters.standard).filter(at: place) {
+                    check.change(response, isCheck: check === healthCheck, now: stream.loop.now)
+                }
+            case .mutation(let place):
+                if case .headerMutation(let mutation)? = (chain ?? filters.standard).filter(at: place) {
+                    mutation.changeResponse(stream)
+                }
+            }
         }
+    }
+
+    private func append(_ quota: TokenRate.Quota, to response: HeaderMap) {
+        append(.xRateLimitLimit, UInt64(quota.limit), to: response)
+        append(.xRateLimitRemaining, UInt64(quota.remaining), to: response)
+        append(.xRateLimitReset, quota.resetSeconds, to: response)
     }
 
     private func append(_ name: HeaderName, _ value: UInt64, to response: HeaderMap) {

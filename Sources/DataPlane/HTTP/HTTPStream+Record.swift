@@ -12,7 +12,7 @@ extension HTTPStream {
             return true
         }
         guard let ownReply else { return false }
-        return ownReply.details != CodeDetails.directResponse
+        return ownReply.details != CodeDetails.directResponse && !HTTPHealthCheck.isSuccess(ownReply.details)
     }
 
     /// What a line of the log ends with, so that a person can ask on; empty where nothing is recorded.

@@ -17,7 +17,10 @@ extension HTTPStream {
     /// Sends the response head out of `responseHeaders`. `end` when there is neither body nor trailers.
     public func sendHead(end: Bool) {
         guard phase == .active, responsePhase == .none, let writer, let session else { return }
-        filters?.finish(responseHeaders)
+        if let filters {
+            info.responseCode = responseHeaders.status
+            filters.finish(self)
+        }
         trace?.decorateResponse(responseHeaders)
         let opensTunnel = !end && upgrade.isAccepted(by: responseHeaders.status)
         core.applyRules(
@@ -83,8 +86,9 @@ extension HTTPStream {
         stats.cxUpgradesActive.increment()
     }
 
-    /// Counts a response head, 1xx included.
+    /// Counts a response head, 1xx included, unless it answers a health check.
     func charge(_ status: Int) {
+        guard !info.isHealthCheck else { return }
         stats.chargeResponse(status)
         trace?.count()
     }
@@ -123,6 +127,21 @@ extension HTTPStream {
         var body = ByteQueue(pool: core.loop.slabs)
         answer.body.withView { body.append($0) }
         sendBody(&body, end: true)
+    }
+
+    /// Answers with a head that a filter makes, and nothing else: neither what handlers add to the proxy's own answers nor
+    /// the rules for these are for it.
+    func answer(_ status: Int, details: String, _ fill: (HeaderMap) -> Void) {
+        guard phase == .active, responsePhase == .none else { return }
+        info.responseCodeDetails = details
+        let owner = isHandling ? handler : nil
+        isHandling = false
+        owner?.abandon()
+        guard phase == .active else { return }
+        responseHeaders.removeAll()
+        fill(responseHeaders)
+        responseHeaders.status = status
+        sendHead(end: true)
     }
 
     /// Ends the stream without the rest of its response.

@@ -12,6 +12,8 @@ public struct ProxyIdentity: Sendable {
     /// Where it runs (`node.locality.zone`, `--service-zone`), and what it is, for spans.
     public var zone = ""
     public var version = ""
+    /// What health checks of clients are told.
+    public var health = ProxyHealth()
 
     public init() {}
 }

@@ -26,11 +26,19 @@ protocol RequestCluster: AnyObject {
     func report(_ outcome: AttemptOutcome, of host: Host)
     /// A host took itself out (`x-envoy-immediate-health-check-fail`). Nothing without health checks.
     func failImmediately(_ host: Host)
+    /// Its hosts, and how many of them are healthy.
+    var membership: (total: Int, healthy: Int) { get }
 }
 
 extension Cluster: RequestCluster {
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
         shared.breakers.set(priority).fullLimit
+    }
+
+    var membership: (total: Int, healthy: Int) {
+        // Those of original destinations are made as they are asked for, and healthy.
+        if let count = shared.originalDestinations?.count { return (count, count) }
+        return (hosts.hosts.count, hosts.healthyCount)
     }
 
     func failImmediately(_ host: Host) { shared.immediateFailures?.report(host) }

@@ -27,6 +27,9 @@ extension Router: FilteredRequest {
         return choice?.weighted?.filters ?? route.filters
     }
 
+    /// Other routes are not set before the filters are through.
+    var isForwarded: Bool { route != nil }
+
     func filtersPassed() {
         guard case .held(let decision) = attempt else { return }
         attempt = .none

@@ -26,6 +26,7 @@ public final class HeaderMutations {
     private let removals: [HeaderKey]
     private let additions: [Addition]
     @exclusivity(unchecked) private var values = ByteArena()
+    @exclusivity(unchecked) private var joined = ByteArena()
     /// Of each addition: where its value is; a negative start when it does not apply.
     @exclusivity(unchecked) private var ranges: [(start: Int, count: Int)] = []
 
@@ -39,7 +40,8 @@ public final class HeaderMutations {
         self.additions = additions
     }
 
-    private static func key(_ name: String) throws(FormatError) -> HeaderKey {
+    /// - Throws: for a name that must not be changed, or is none.
+    static func key(_ name: String) throws(FormatError) -> HeaderKey {
         guard let key = HeaderKey(name) else {
             throw FormatError(position: 0, message: "'\(name)' is not a header name")
         }
@@ -83,16 +85,19 @@ public final class HeaderMutations {
 
     /// A well-known name keeps to one line, its values joined; others get a line of their own.
     private func append(_ key: HeaderKey, _ range: (start: Int, count: Int), to headers: HeaderMap) {
-        let value = values.view(range.start, range.count)
+        HeaderMutations.append(key, values.view(range.start, range.count), to: headers, &joined)
+    }
+
+    /// - Parameter scratch: is emptied; `value` must not lie in it.
+    static func append(_ key: HeaderKey, _ value: ByteView, to headers: HeaderMap, _ scratch: inout ByteArena) {
         guard let name = key.known, name != .setCookie && name != .wwwAuthenticate && name != .proxyAuthenticate,
             let old = headers.value(name)
         else { return headers.append(key, value) }
-        let start = values.count
-        values.append(old)
-        values.append(literal: name == .cookie ? "; " : ",")
-        // The arena may have moved.
-        values.append(values.view(range.start, range.count))
-        headers.set(name, values.view(start, values.count - start))
+        scratch.removeAll()
+        scratch.append(old)
+        scratch.append(literal: name == .cookie ? "; " : ",")
+        scratch.append(value)
+        headers.set(name, scratch.view)
     }
 }
 

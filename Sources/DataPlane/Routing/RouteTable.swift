@@ -92,13 +92,14 @@ public final class RouteTable {
             let hostRequest = try host.headers.compiledRequest()
             let hostResponse = try host.headers.compiledResponse()
             let retryPolicy = host.retryPolicy.map(RetryPolicy.init)
-            let hostFilters = try filterLevels.adding(host.filterOverrides)
+            let hostFilters = try filterLevels.adding(host.filterOverrides, cors: host.cors)
             let hostMirrors = try mirrors(host.mirrors, commonMirrors)
             let hostRateLimits =
                 filters == nil ? [] : try RateLimitRule.compiled(host.rateLimits ?? [], runtime)
             var routes: [Route] = []
             for route in host.routes {
-                let routeFilters = try hostFilters.adding(route.filterOverrides)
+                let forward: ForwardSpec? = if case .forward(let forward) = route.action { forward } else { nil }
+                let routeFilters = try hostFilters.adding(route.filterOverrides, cors: forward?.cors)
                 let action: RouteAction
                 switch route.action {
                 case .forward(let forward):

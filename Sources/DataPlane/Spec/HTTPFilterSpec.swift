@@ -8,6 +8,11 @@ public struct HTTPFilterSpec: Sendable {
         case globalRateLimit(GlobalRateLimitSpec)
         case fault(HTTPFaultSpec)
         case extAuthz(ExtAuthzSpec)
+        /// It has nothing to say itself: routes do.
+        case cors
+        case headerMutation(HeaderMutationFilterSpec)
+        case healthCheck(HealthCheckFilterSpec)
+        case jwt(JWTAuthnSpec)
     }
 
     /// Routes refer to the filter by it.
@@ -34,6 +39,9 @@ public enum HTTPFilterOverride: Sendable {
     case globalRateLimit(GlobalRateLimitOverrideSpec)
     case fault(HTTPFaultSpec)
     case extAuthz(ExtAuthzOverrideSpec)
+    case cors(CORSPolicySpec)
+    case headerMutation(HeaderMutationFilterSpec)
+    case jwt(JWTRouteSpec)
 }
 
 /// `typed_per_filter_config` of one level, by the names of filters.

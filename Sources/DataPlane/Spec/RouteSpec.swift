@@ -38,6 +38,7 @@ public struct VirtualHostSpec: Sendable {
     @Rare public var rateLimits: [RateLimitRuleSpec]?
     public var metadata: Metadata?
     @Rare public var mirrors: [MirrorPolicySpec]?
+    @Rare public var cors: CORSPolicySpec?
 
     public enum TLSRequirement: Sendable { case none, externalOnly, all }
 
@@ -192,6 +193,7 @@ public struct ForwardSpec: Sendable {
     /// What subset of a cluster's hosts is wanted.
     public var metadataMatch: Metadata?
     @Rare public var rateLimits: [RateLimitRuleSpec]?
+    @Rare public var cors: CORSPolicySpec?
     /// `include_vh_rate_limits`: those of the virtual host hold, too.
     public var includesHostRateLimits = false
     @Rare public var redirects: InternalRedirectSpec?

@@ -74,6 +74,9 @@ final class StreamTrace {
         if nameFormat == nil { decorate(request) }
     }
 
+    /// The request is a health check: nobody is told of it, whatever was decided.
+    func dropSpan() { context.isSampled = false }
+
     /// A response head goes to the client: that is when Envoy counts.
     func count() { rules.stats.count(reason) }
 

@@ -79,7 +79,8 @@ struct FilterChainBuilder {
 
     /// What filters ask services by.
     private var services: FilterServices {
-        FilterServices(clusters: clusters, sender: FixedBytes("\(identity.localAddress)"))
+        FilterServices(
+            loop: loop, clusters: clusters, sender: FixedBytes("\(identity.localAddress)"), health: identity.health)
     }
 
     /// nil: every connection is let in.

@@ -18,6 +18,7 @@ public let envoySchemaTable: StaticString = #"""
     E envoy.config.core.v3.HeaderValueOption.HeaderAppendAction APPEND_IF_EXISTS_OR_ADD=0 ADD_IF_ABSENT=1 OVERWRITE_IF_EXISTS_OR_ADD=2 OVERWRITE_IF_EXISTS=3
     E envoy.config.core.v3.HealthStatus UNKNOWN=0 HEALTHY=1 UNHEALTHY=2 DRAINING=3 TIMEOUT=4 DEGRADED=5
     E envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction ALLOW=0 REJECT_REQUEST=1 DROP_HEADER=2
+    E envoy.config.core.v3.KeyValueAppend.KeyValueAppendAction APPEND_IF_EXISTS_OR_ADD=0 ADD_IF_ABSENT=1 OVERWRITE_IF_EXISTS_OR_ADD=2 OVERWRITE_IF_EXISTS=3
     E envoy.config.core.v3.ProxyProtocolConfig.Version V1=0 V2=1
     E envoy.config.core.v3.ProxyProtocolPassThroughTLVs.PassTLVsMatchType INCLUDE_ALL=0 INCLUDE=1
     E envoy.config.core.v3.RequestMethod METHOD_UNSPECIFIED=0 GET=1 HEAD=2 POST=3 PUT=4 DELETE=5 CONNECT=6 OPTIONS=7 TRACE=8 PATCH=9
@@ -87,16 +88,16 @@ public let envoySchemaTable: StaticString = #"""
     1 filters *m1 min_items=2
     M envoy.config.accesslog.v3.ComparisonFilter
     1 op e0 defined_only
-    2 value m105 r
+    2 value m107 r
     M envoy.config.accesslog.v3.DurationFilter
     1 comparison m3 r
     M envoy.config.accesslog.v3.GrpcStatusFilter
     1 statuses *e1 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.HeaderFilter
-    1 header m165 r
+    1 header m168 r
     M envoy.config.accesslog.v3.LogTypeFilter
-    1 types *e33 items( defined_only )
+    1 types *e34 items( defined_only )
     2 exclude b
     M envoy.config.accesslog.v3.NotHealthCheckFilter
     M envoy.config.accesslog.v3.OrFilter
@@ -105,7 +106,7 @@ public let envoySchemaTable: StaticString = #"""
     1 flags *s items( in=LH,UH,UT,LR,UR,UF,UC,UO,NR,DI,FI,RL,UAEX,RLSE,DC,URX,SI,IH,DPE,UMSDR,RFCF,NFCF,DT,UPE,NC,OM,DF,DO,DR,UDO )
     M envoy.config.accesslog.v3.RuntimeFilter
     1 runtime_key s min_len=1
-    2 percent_sampled m329
+    2 percent_sampled m353
     3 use_independent_randomness b
     M envoy.config.accesslog.v3.StatusCodeFilter
     1 comparison m3 r
@@ -114,14 +115,14 @@ public let envoySchemaTable: StaticString = #"""
     1 access_log_path s d
     2 profile_path s
     3 address m52
-    4 socket_options *m108
+    4 socket_options *m110
     5 access_log *m0
     6 ignore_global_conn_limit b
-    7 allow_paths *m323
+    7 allow_paths *m347
     M envoy.config.bootstrap.v3.Bootstrap
     O stats_flush
     O stats_eviction
-    1 node m94
+    1 node m96
     2 static_resources m17
     3 dynamic_resources m16
     4 cluster_manager m18
@@ -129,33 +130,33 @@ public let envoySchemaTable: StaticString = #"""
     6 stats_sinks *X
     7 stats_flush_interval D lt=300000000000 gte=1000000
     8 watchdog X d
-    9 tracing m211 d
+    9 tracing m214 d
     12 admin m14
-    13 stats_config m141
+    13 stats_config m143
     14 hds_config m54
-    15 overload_manager m147
+    15 overload_manager m149
     16 enable_dispatcher_stats b
     17 layered_runtime m20
     18 header_prefix s
     19 stats_server_version_override WU
     20 use_tcp_for_dns_lookups b d
-    21 bootstrap_extensions *m117
+    21 bootstrap_extensions *m119
     22 config_sources *m59
     23 default_config_source m59
     24 default_socket_interface s
-    25 certificate_provider_instances %m117
+    25 certificate_provider_instances %m119
     26 node_context_params *s
     27 watchdogs X
     28 fatal_actions *X
     29 stats_flush_on_admin b o0 const
     30 dns_resolution_config m62 d
-    31 typed_dns_resolver_config m117
+    31 typed_dns_resolver_config m119
     32 inline_headers *X
     33 perf_tracing_file_path s
-    34 default_regex_engine m117
-    35 xds_delegate_extension m117
-    36 xds_config_tracker_extension m117
-    37 listener_manager m117
+    34 default_regex_engine m119
+    35 xds_delegate_extension m119
+    36 xds_config_tracker_extension m119
+    37 listener_manager m119
     38 application_log_config X
     39 deferred_stat_options X
     40 grpc_async_client_manager_config X
@@ -168,9 +169,9 @@ public let envoySchemaTable: StaticString = #"""
     5 lds_resources_locator s
     6 cds_resources_locator s
     M envoy.config.bootstrap.v3.Bootstrap.StaticResources
-    1 listeners *m133
+    1 listeners *m135
     2 clusters *m28
-    3 secrets *m303
+    3 secrets *m327
     M envoy.config.bootstrap.v3.ClusterManager
     1 local_cluster_name s
     2 outlier_detection m19
@@ -203,7 +204,7 @@ public let envoySchemaTable: StaticString = #"""
     1 thresholds *m26
     2 per_host_thresholds *m26
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds
-    1 priority e18 defined_only
+    1 priority e19 defined_only
     2 max_connections Wu
     3 max_pending_requests Wu
     4 max_requests Wu
@@ -212,7 +213,7 @@ public let envoySchemaTable: StaticString = #"""
     7 max_connection_pools Wu
     8 retry_budget m27
     M envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget
-    1 budget_percent m335
+    1 budget_percent m359
     2 min_retry_concurrency Wu
     M envoy.config.cluster.v3.Cluster
     O cluster_discovery_type
@@ -236,8 +237,8 @@ public let envoySchemaTable: StaticString = #"""
     21 upstream_bind_config m56
     22 lb_subset_config m35
     23 ring_hash_lb_config m41 o1
-    24 transport_socket m116
-    25 metadata m93
+    24 transport_socket m118
+    25 metadata m95
     26 protocol_selection e2 d
     27 common_lb_config m29
     28 alt_stat_name s
@@ -245,7 +246,7 @@ public let envoySchemaTable: StaticString = #"""
     30 upstream_connection_options m49
     31 close_connections_on_host_health_failure b
     32 ignore_health_on_host_removal b
-    33 load_assignment m120
+    33 load_assignment m122
     34 original_dst_lb_config m39 o1
     36 typed_extension_protocol_options %A
     37 least_request_lb_config m37 o1
@@ -257,23 +258,23 @@ public let envoySchemaTable: StaticString = #"""
     43 transport_socket_matches *m44
     44 dns_failure_refresh_rate m40 d
     45 use_tcp_for_dns_lookups b d
-    46 upstream_http_protocol_options m118 d
+    46 upstream_http_protocol_options m120 d
     47 track_timeout_budgets b d
-    48 upstream_config m117
+    48 upstream_config m119
     49 track_cluster_stats m48
     50 preconnect_policy X
     51 connection_pool_per_downstream_connection b
     52 maglev_lb_config m38 o1
     53 dns_resolution_config m62 d
     54 wait_for_warm_on_init Wb
-    55 typed_dns_resolver_config m117
+    55 typed_dns_resolver_config m119
     56 round_robin_lb_config m42 o1
     57 lrs_report_endpoint_metrics *s
     58 dns_jitter D d gte=0
     59 transport_socket_matcher X
     M envoy.config.cluster.v3.Cluster.CommonLbConfig
     O locality_config_specifier
-    1 healthy_panic_threshold m335
+    1 healthy_panic_threshold m359
     2 zone_aware_lb_config m32 o0
     3 locality_weighted_lb_config m31 o0
     4 update_merge_window D
@@ -286,7 +287,7 @@ public let envoySchemaTable: StaticString = #"""
     2 hash_balance_factor Wu gte=100
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig
     M envoy.config.cluster.v3.Cluster.CommonLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m335
+    1 routing_enabled m359
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     M envoy.config.cluster.v3.Cluster.CustomClusterType
@@ -311,7 +312,7 @@ public let envoySchemaTable: StaticString = #"""
     4 single_host_per_subset b
     M envoy.config.cluster.v3.Cluster.LeastRequestLbConfig
     1 choice_count Wu gte=2
-    2 active_request_bias m101
+    2 active_request_bias m103
     3 slow_start_config m43
     M envoy.config.cluster.v3.Cluster.MaglevLbConfig
     1 table_size WU lte=5000011
@@ -331,16 +332,16 @@ public let envoySchemaTable: StaticString = #"""
     1 slow_start_config m43
     M envoy.config.cluster.v3.Cluster.SlowStartConfig
     1 slow_start_window D
-    2 aggression m101
-    3 min_weight_percent m335
+    2 aggression m103
+    3 min_weight_percent m359
     M envoy.config.cluster.v3.Cluster.TransportSocketMatch
     1 name s min_len=1
     2 match S
-    3 transport_socket m116
+    3 transport_socket m118
     M envoy.config.cluster.v3.LoadBalancingPolicy
     1 policies *m46
     M envoy.config.cluster.v3.LoadBalancingPolicy.Policy
-    4 typed_extension_config m117
+    4 typed_extension_config m119
     M envoy.config.cluster.v3.OutlierDetection
     1 consecutive_5xx Wu
     2 interval D gt=0
@@ -365,14 +366,14 @@ public let envoySchemaTable: StaticString = #"""
     21 max_ejection_time D gt=0
     22 max_ejection_time_jitter D
     23 successful_active_health_check_uneject_host Wb
-    24 monitors *m117
+    24 monitors *m119
     25 always_eject_one_host Wb
     M envoy.config.cluster.v3.TrackClusterStats
     1 timeout_budgets b
     2 request_response_sizes b
     3 per_endpoint_stats b
     M envoy.config.cluster.v3.UpstreamConnectionOptions
-    1 tcp_keepalive m114
+    1 tcp_keepalive m116
     2 set_local_interface_name_on_upstream_connections b
     3 happy_eyeballs_config X
     M envoy.config.common.mutation_rules.v3.HeaderMutation
@@ -381,11 +382,11 @@ public let envoySchemaTable: StaticString = #"""
     2 append m72 o0
     3 remove_on_match m51 o0
     M envoy.config.common.mutation_rules.v3.HeaderMutation.RemoveOnMatch
-    1 key_matcher m323 r
+    1 key_matcher m347 r
     M envoy.config.core.v3.Address
     O address r
-    1 socket_address m107 o0
-    2 pipe m96 o0
+    1 socket_address m109 o0
+    2 pipe m98 o0
     3 envoy_internal_address m64 o0
     M envoy.config.core.v3.AggregatedConfigSource
     M envoy.config.core.v3.ApiConfigSource
@@ -394,22 +395,22 @@ public let envoySchemaTable: StaticString = #"""
     3 refresh_delay D
     4 grpc_services *m69
     5 request_timeout D gt=0
-    6 rate_limit_settings m99
+    6 rate_limit_settings m101
     7 set_node_on_first_message_only b
     8 transport_api_version e11 defined_only
-    9 config_validators *m117
+    9 config_validators *m119
     M envoy.config.core.v3.BackoffStrategy
     1 base_interval D r gte=1000000
     2 max_interval D gt=0
     M envoy.config.core.v3.BindConfig
-    1 source_address m107
+    1 source_address m109
     2 freebind Wb
-    3 socket_options *m108
-    4 additional_source_addresses *m107 d
+    3 socket_options *m110
+    4 additional_source_addresses *m109 d
     5 extra_source_addresses *m66
-    6 local_address_selector m117
+    6 local_address_selector m119
     M envoy.config.core.v3.BuildVersion
-    1 version m336
+    1 version m360
     2 metadata S
     M envoy.config.core.v3.CidrRange
     1 address_prefix s min_len=1
@@ -423,7 +424,7 @@ public let envoySchemaTable: StaticString = #"""
     5 self X o0
     6 resource_api_version e11 defined_only
     7 authorities *X
-    8 path_config_source m95 o0
+    8 path_config_source m97 o0
     M envoy.config.core.v3.ControlPlane
     1 identifier s
     M envoy.config.core.v3.DataSource
@@ -432,7 +433,7 @@ public let envoySchemaTable: StaticString = #"""
     2 inline_bytes y o0
     3 inline_string s o0
     4 environment_variable s o0 min_len=1
-    5 watched_directory m119
+    5 watched_directory m121
     M envoy.config.core.v3.DnsResolutionConfig
     1 resolvers *m52 min_items=1
     2 dns_resolver_options m63
@@ -451,8 +452,8 @@ public let envoySchemaTable: StaticString = #"""
     5 disabled b
     6 type_urls *s
     M envoy.config.core.v3.ExtraSourceAddress
-    1 address m107 r
-    2 socket_options m112
+    1 address m109 r
+    2 socket_options m114
     M envoy.config.core.v3.GrpcMethodList
     1 services *m68
     M envoy.config.core.v3.GrpcMethodList.Service
@@ -464,11 +465,11 @@ public let envoySchemaTable: StaticString = #"""
     2 google_grpc X o0
     3 timeout D
     5 initial_metadata *m71
-    6 retry_policy m100
+    6 retry_policy m102
     M envoy.config.core.v3.GrpcService.EnvoyGrpc
     1 cluster_name s min_len=1
     2 authority s min_len=0 max_bytes=16384 header_value lenient
-    3 retry_policy m100
+    3 retry_policy m102
     4 max_receive_message_length Wu
     5 skip_envoy_headers b
     M envoy.config.core.v3.HeaderValue
@@ -505,7 +506,7 @@ public let envoySchemaTable: StaticString = #"""
     22 event_service X
     23 transport_socket_match_criteria S
     24 no_traffic_healthy_interval D gt=0
-    25 event_logger *m117
+    25 event_logger *m119
     26 always_log_health_check_success b
     M envoy.config.core.v3.HealthCheck.GrpcHealthCheck
     1 service_name s
@@ -518,11 +519,11 @@ public let envoySchemaTable: StaticString = #"""
     4 receive *m76
     6 request_headers_to_add *m72 max_items=1000
     8 request_headers_to_remove *s items( header_name lenient )
-    9 expected_statuses *m334
-    10 codec_client_type e57 defined_only
-    11 service_name_matcher m323
-    12 retriable_statuses *m334
-    13 method e17 defined_only not_in=6
+    9 expected_statuses *m358
+    10 codec_client_type e58 defined_only
+    11 service_name_matcher m347
+    12 retriable_statuses *m358
+    13 method e18 defined_only not_in=6
     14 response_buffer_size WU gte=0
     M envoy.config.core.v3.HealthCheck.Payload
     O payload r
@@ -531,7 +532,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.HealthCheck.TcpHealthCheck
     1 send m76
     2 receive *m76
-    3 proxy_protocol_config m97
+    3 proxy_protocol_config m99
     M envoy.config.core.v3.HealthCheck.TlsOptions
     1 alpn_protocols *s
     M envoy.config.core.v3.HealthStatusSet
@@ -547,11 +548,11 @@ public let envoySchemaTable: StaticString = #"""
     8 send_fully_qualified_url b
     9 use_balsa_parser Wb d
     10 allow_custom_methods b
-    11 ignore_http_11_upgrade *m323
+    11 ignore_http_11_upgrade *m347
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat
     O header_format r
     1 proper_case_words m82 o0
-    8 stateful_formatter m117 o0
+    8 stateful_formatter m119 o0
     M envoy.config.core.v3.Http1ProtocolOptions.HeaderKeyFormat.ProperCaseWords
     M envoy.config.core.v3.Http2ProtocolOptions
     1 hpack_table_size Wu
@@ -595,11 +596,18 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.KeepaliveSettings
     1 interval D gte=1000000
     2 timeout D r gte=1000000
-    3 interval_jitter m335
+    3 interval_jitter m359
     4 connection_idle_interval D gte=1000000
     M envoy.config.core.v3.KeyValue
     1 key s d min_len=1 max_bytes=16384
     2 value y d
+    M envoy.config.core.v3.KeyValueAppend
+    1 entry m90 d
+    2 action e15 defined_only
+    3 record m93
+    M envoy.config.core.v3.KeyValueMutation
+    1 append m91
+    2 remove s max_bytes=16384
     M envoy.config.core.v3.KeyValuePair
     1 key s min_len=1 max_bytes=16384
     2 value V
@@ -615,7 +623,7 @@ public let envoySchemaTable: StaticString = #"""
     1 id s
     2 cluster s
     3 metadata S
-    4 locality m92
+    4 locality m94
     6 user_agent_name s
     7 user_agent_version s o0
     8 user_agent_build_version m57 o0
@@ -625,16 +633,16 @@ public let envoySchemaTable: StaticString = #"""
     12 dynamic_parameters %X
     M envoy.config.core.v3.PathConfigSource
     1 path s min_len=1
-    2 watched_directory m119
+    2 watched_directory m121
     M envoy.config.core.v3.Pipe
     1 path s min_len=1
     2 mode u lte=511
     M envoy.config.core.v3.ProxyProtocolConfig
-    1 version e15
-    2 pass_through_tlvs m98
-    3 added_tlvs *m115
+    1 version e16
+    2 pass_through_tlvs m100
+    3 added_tlvs *m117
     M envoy.config.core.v3.ProxyProtocolPassThroughTLVs
-    1 match_type e16
+    1 match_type e17
     2 tlv_type *u items( lt=256 )
     M envoy.config.core.v3.RateLimitSettings
     1 max_tokens Wu
@@ -653,10 +661,10 @@ public let envoySchemaTable: StaticString = #"""
     1 default_value Wb r
     2 runtime_key s
     M envoy.config.core.v3.RuntimeFractionalPercent
-    1 default_value m329 r
+    1 default_value m353 r
     2 runtime_key s
     M envoy.config.core.v3.RuntimePercent
-    1 default_value m335
+    1 default_value m359
     2 runtime_key s
     M envoy.config.core.v3.RuntimeUInt32
     2 default_value u
@@ -667,7 +675,7 @@ public let envoySchemaTable: StaticString = #"""
     2 match_upstream b
     M envoy.config.core.v3.SocketAddress
     O port_specifier r
-    1 protocol e19 defined_only
+    1 protocol e20 defined_only
     2 address s min_len=1
     3 port_value u o0 lte=65535
     4 named_port s o0
@@ -681,15 +689,15 @@ public let envoySchemaTable: StaticString = #"""
     3 name I
     4 int_value I o0
     5 buf_value y o0
-    6 state e20 defined_only
-    7 type m109
+    6 state e21 defined_only
+    7 type m111
     M envoy.config.core.v3.SocketOption.SocketType
-    1 stream m111
-    2 datagram m110
+    1 stream m113
+    2 datagram m112
     M envoy.config.core.v3.SocketOption.SocketType.Datagram
     M envoy.config.core.v3.SocketOption.SocketType.Stream
     M envoy.config.core.v3.SocketOptionsOverride
-    1 socket_options *m108
+    1 socket_options *m110
     M envoy.config.core.v3.SubstitutionFormatString
     O format r
     1 text_format s o0 d
@@ -697,7 +705,7 @@ public let envoySchemaTable: StaticString = #"""
     3 omit_empty_values b
     4 content_type s header_value lenient
     5 text_format_source m61 o0
-    6 formatters *m117
+    6 formatters *m119
     7 json_format_options m88
     M envoy.config.core.v3.TcpKeepalive
     1 keepalive_probes Wu
@@ -706,7 +714,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.core.v3.TlvEntry
     1 type u lt=256
     2 value y
-    3 format_string m113
+    3 format_string m115
     M envoy.config.core.v3.TransportSocket
     O config_type
     1 name s min_len=1
@@ -722,22 +730,22 @@ public let envoySchemaTable: StaticString = #"""
     1 path s min_len=1
     M envoy.config.endpoint.v3.ClusterLoadAssignment
     1 cluster_name s min_len=1
-    2 endpoints *m127
-    4 policy m121
-    5 named_endpoints %m123
+    2 endpoints *m129
+    4 policy m123
+    5 named_endpoints %m125
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy
-    2 drop_overloads *m122
+    2 drop_overloads *m124
     3 overprovisioning_factor Wu gt=0
     4 endpoint_stale_after D gt=0
     6 weighted_priority_health b
     M envoy.config.endpoint.v3.ClusterLoadAssignment.Policy.DropOverload
     1 category s min_len=1
-    2 drop_percentage m329
+    2 drop_percentage m353
     M envoy.config.endpoint.v3.Endpoint
     1 address m52
-    2 health_check_config m125
+    2 health_check_config m127
     3 hostname s
-    4 additional_addresses *m124
+    4 additional_addresses *m126
     M envoy.config.endpoint.v3.Endpoint.AdditionalAddress
     1 address m52
     M envoy.config.endpoint.v3.Endpoint.HealthCheckConfig
@@ -747,37 +755,37 @@ public let envoySchemaTable: StaticString = #"""
     4 disable_active_health_check b
     M envoy.config.endpoint.v3.LbEndpoint
     O host_identifier
-    1 endpoint m123 o0
+    1 endpoint m125 o0
     2 health_status e13
-    3 metadata m93
+    3 metadata m95
     4 load_balancing_weight Wu gte=1
     5 endpoint_name s o0
     M envoy.config.endpoint.v3.LocalityLbEndpoints
     O lb_config
-    1 locality m92
-    2 lb_endpoints *m126
+    1 locality m94
+    2 lb_endpoints *m128
     3 load_balancing_weight Wu gte=1
     5 priority u lte=128
     6 proximity Wu
-    7 load_balancer_endpoints m128 o0 d
+    7 load_balancer_endpoints m130 o0 d
     8 leds_cluster_locality_config X o0
-    9 metadata m93
+    9 metadata m95
     M envoy.config.endpoint.v3.LocalityLbEndpoints.LbEndpointList
-    1 lb_endpoints *m126
+    1 lb_endpoints *m128
     M envoy.config.listener.v3.AdditionalAddress
     1 address m52
-    2 socket_options m112
+    2 socket_options m114
     M envoy.config.listener.v3.Filter
     O config_type
     1 name s min_len=1
     4 typed_config A o0
     5 config_discovery X o0
     M envoy.config.listener.v3.FilterChain
-    1 filter_chain_match m132
-    3 filters *m130
+    1 filter_chain_match m134
+    3 filters *m132
     4 use_proxy_proto Wb d
-    5 metadata m93
-    6 transport_socket m116
+    5 metadata m95
+    6 transport_socket m118
     7 name s
     9 transport_socket_connect_timeout D
     M envoy.config.listener.v3.FilterChainMatch
@@ -790,33 +798,33 @@ public let envoySchemaTable: StaticString = #"""
     9 transport_protocol s
     10 application_protocols *s
     11 server_names *s
-    12 source_type e22 defined_only
+    12 source_type e23 defined_only
     13 direct_source_prefix_ranges *m58
     M envoy.config.listener.v3.Listener
     O listener_specifier
     1 name s
     2 address m52
-    3 filter_chains *m131
+    3 filter_chains *m133
     4 use_original_dst Wb
     5 per_connection_buffer_limit_bytes Wu
-    6 metadata m93
-    7 deprecated_v1 m136 d
-    8 drain_type e23
-    9 listener_filters *m137
+    6 metadata m95
+    7 deprecated_v1 m138 d
+    8 drain_type e24
+    9 listener_filters *m139
     10 transparent Wb
     11 freebind Wb
     12 tcp_fast_open_queue_length Wu
-    13 socket_options *m108
+    13 socket_options *m110
     15 listener_filters_timeout D
-    16 traffic_direction e21
+    16 traffic_direction e22
     17 continue_on_listener_filters_timeout b
     18 udp_listener_config X
     19 api_listener X
-    20 connection_balance_config m134
+    20 connection_balance_config m136
     21 reuse_port b d
     22 access_log *m0
     24 tcp_backlog_size Wu
-    25 default_filter_chain m131
+    25 default_filter_chain m133
     26 bind_to_port Wb
     27 internal_listener X o0
     28 stat_prefix s
@@ -824,14 +832,14 @@ public let envoySchemaTable: StaticString = #"""
     30 enable_mptcp b
     31 ignore_global_conn_limit b
     32 filter_chain_matcher X
-    33 additional_addresses *m129
+    33 additional_addresses *m131
     34 max_connections_to_accept_per_socket_event Wu gt=0
     35 bypass_overload_manager b
     36 fcds_config X
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig
     O balance_type r
-    1 exact_balance m135 o0
-    2 extend_balance m117 o0
+    1 exact_balance m137 o0
+    2 extend_balance m119 o0
     M envoy.config.listener.v3.Listener.ConnectionBalanceConfig.ExactBalance
     M envoy.config.listener.v3.Listener.DeprecatedV1
     1 bind_to_port Wb
@@ -839,31 +847,31 @@ public let envoySchemaTable: StaticString = #"""
     O config_type
     1 name s min_len=1
     3 typed_config A o0
-    4 filter_disabled m138
+    4 filter_disabled m140
     5 config_discovery X o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate
     O rule r
-    1 or_match m139 o0
-    2 and_match m139 o0
-    3 not_match m138 o0
+    1 or_match m141 o0
+    2 and_match m141 o0
+    3 not_match m140 o0
     4 any_match b o0 const
-    5 destination_port_range m333 o0
+    5 destination_port_range m357 o0
     M envoy.config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet
-    1 rules *m138 min_items=2
+    1 rules *m140 min_items=2
     M envoy.config.metrics.v3.HistogramBucketSettings
-    1 match m323 r
+    1 match m347 r
     2 buckets *d unique items( gt=0 )
     3 bins Wu lte=46082 gt=0
     M envoy.config.metrics.v3.StatsConfig
-    1 stats_tags *m143
+    1 stats_tags *m145
     2 use_all_default_tags Wb
-    3 stats_matcher m142
-    4 histogram_bucket_settings *m140
+    3 stats_matcher m144
+    4 histogram_bucket_settings *m142
     M envoy.config.metrics.v3.StatsMatcher
     O stats_matcher r
     1 reject_all b o0
-    2 exclusion_list m318 o0
-    3 inclusion_list m318 o0
+    2 exclusion_list m342 o0
+    3 inclusion_list m342 o0
     M envoy.config.metrics.v3.TagSpecifier
     O tag_value
     1 tag_name s
@@ -873,28 +881,28 @@ public let envoySchemaTable: StaticString = #"""
     1 minimum_account_to_track_power_of_two u lte=56 gte=10
     M envoy.config.overload.v3.LoadShedPoint
     1 name s min_len=1
-    2 triggers *m153 min_items=1
+    2 triggers *m155 min_items=1
     M envoy.config.overload.v3.OverloadAction
     1 name s min_len=1
-    2 triggers *m153 min_items=1
+    2 triggers *m155 min_items=1
     3 typed_config A
     M envoy.config.overload.v3.OverloadManager
     1 refresh_interval D
-    2 resource_monitors *m148 min_items=1
-    3 actions *m146
-    4 buffer_factory_config m144
-    5 loadshed_points *m145
+    2 resource_monitors *m150 min_items=1
+    3 actions *m148
+    4 buffer_factory_config m146
+    5 loadshed_points *m147
     M envoy.config.overload.v3.ResourceMonitor
     O config_type
     1 name s min_len=1
     3 typed_config A o0
     M envoy.config.overload.v3.ScaleTimersOverloadActionConfig
-    1 timer_scale_factors *m150 min_items=1
+    1 timer_scale_factors *m152 min_items=1
     M envoy.config.overload.v3.ScaleTimersOverloadActionConfig.ScaleTimer
     O overload_adjust r
-    1 timer e24 defined_only not_in=0
+    1 timer e25 defined_only not_in=0
     2 min_timeout D o0
-    3 min_scale m335 o0
+    3 min_scale m359 o0
     M envoy.config.overload.v3.ScaledTrigger
     1 scaling_threshold d lte=1 gte=0
     2 saturation_threshold d lte=1 gte=0
@@ -903,66 +911,78 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.overload.v3.Trigger
     O trigger_oneof r
     1 name s min_len=1
-    2 threshold m152 o0
-    3 scaled m151 o0
+    2 threshold m154 o0
+    3 scaled m153 o0
     M envoy.config.ratelimit.v3.RateLimitServiceConfig
     2 grpc_service m69 r
     4 transport_api_version e11 defined_only
     M envoy.config.rbac.v3.Permission
     O rule r
-    1 and_rules m156 o0
-    2 or_rules m156 o0
+    1 and_rules m158 o0
+    2 or_rules m158 o0
     3 any b o0 const
-    4 header m165 o0
+    4 header m168 o0
     5 destination_ip m58 o0
     6 destination_port u o0 lte=65535
     7 metadata X o0 d
-    8 not_rule m155 o0
-    9 requested_server_name m323 o0
-    10 url_path m319 o0
-    11 destination_port_range m333 o0
-    12 matcher m117 o0
-    13 uri_template m117 o0
+    8 not_rule m157 o0
+    9 requested_server_name m347 o0
+    10 url_path m343 o0
+    11 destination_port_range m357 o0
+    12 matcher m119 o0
+    13 uri_template m119 o0
     14 sourced_metadata X o0
     M envoy.config.rbac.v3.Permission.Set
-    1 rules *m155 min_items=1
+    1 rules *m157 min_items=1
     M envoy.config.rbac.v3.Policy
-    1 permissions *m155 min_items=1
-    2 principals *m158 min_items=1
+    1 permissions *m157 min_items=1
+    2 principals *m160 min_items=1
     3 condition X
     4 checked_condition X
     5 cel_config X
     M envoy.config.rbac.v3.Principal
     O identifier r
-    1 and_ids m160 o0
-    2 or_ids m160 o0
+    1 and_ids m162 o0
+    2 or_ids m162 o0
     3 any b o0 const
-    4 authenticated m159 o0
+    4 authenticated m161 o0
     5 source_ip m58 o0 d
-    6 header m165 o0
+    6 header m168 o0
     7 metadata X o0 d
-    8 not_id m158 o0
-    9 url_path m319 o0
+    8 not_id m160 o0
+    9 url_path m343 o0
     10 direct_remote_ip m58 o0
     11 remote_ip m58 o0
     12 filter_state X o0
     13 sourced_metadata X o0
-    14 custom m117 o0
+    14 custom m119 o0
     M envoy.config.rbac.v3.Principal.Authenticated
-    2 principal_name m323
+    2 principal_name m347
     M envoy.config.rbac.v3.Principal.Set
-    1 ids *m158 min_items=1
+    1 ids *m160 min_items=1
     M envoy.config.rbac.v3.RBAC
-    1 action e25 defined_only
-    2 policies %m157
+    1 action e26 defined_only
+    2 policies %m159
     3 audit_logging_options X
+    M envoy.config.route.v3.CorsPolicy
+    O enabled_specifier
+    2 allow_methods s
+    3 allow_headers s
+    4 expose_headers s
+    5 max_age s
+    6 allow_credentials Wb
+    9 filter_enabled m105 o0
+    10 shadow_enabled m105
+    11 allow_origin_string_match *m347
+    12 allow_private_network_access Wb
+    13 forward_not_matching_preflights Wb
     M envoy.config.route.v3.Decorator
     1 operation s min_len=1
     2 propagate Wb
     M envoy.config.route.v3.DirectResponseAction
     1 status u lt=600 gte=200
     2 body m61
-    3 body_format m113
+    3 body_format m115
     M envoy.config.route.v3.FilterConfig
     1 config A
     2 is_optional b
@@ -971,48 +991,48 @@ public let envoySchemaTable: StaticString = #"""
     O header_match_specifier
     1 name s min_len=1 header_name lenient
     4 exact_match s o0 d
-    6 range_match m334 o0
+    6 range_match m358 o0
     7 present_match b o0
     8 invert_match b
     9 prefix_match s o0 d min_len=1
     10 suffix_match s o0 d min_len=1
-    11 safe_regex_match m321 o0 d
+    11 safe_regex_match m345 o0 d
     12 contains_match s o0 d min_len=1
-    13 string_match m323 o0
+    13 string_match m347 o0
     14 treat_missing_header_as_empty b
     M envoy.config.route.v3.InternalRedirectPolicy
     1 max_internal_redirects Wu
     2 redirect_response_codes *u max_items=5
-    3 predicates *m117
+    3 predicates *m119
     4 allow_cross_scheme_redirect b
     5 response_headers_to_copy *s unique items( header_name lenient )
     M envoy.config.route.v3.NonForwardingAction
     M envoy.config.route.v3.QueryParameterMatcher
     O query_parameter_match_specifier
     1 name s min_len=1 max_bytes=1024
-    5 string_match m323 o0 r
+    5 string_match m347 o0 r
     6 present_match b o0
     M envoy.config.route.v3.RateLimit
     1 stage Wu lte=10
     2 disable_key s
-    3 actions *m170 min_items=1
+    3 actions *m173 min_items=1
     4 limit X
-    5 hits_addend m180
+    5 hits_addend m183
     6 apply_on_stream_done b
     M envoy.config.route.v3.RateLimit.Action
     O action_specifier r
-    1 source_cluster m179 o0
-    2 destination_cluster m171 o0
-    3 request_headers m178 o0
-    4 remote_address m177 o0
-    5 generic_key m172 o0
-    6 header_value_match m173 o0
+    1 source_cluster m182 o0
+    2 destination_cluster m174 o0
+    3 request_headers m181 o0
+    4 remote_address m180 o0
+    5 generic_key m175 o0
+    6 header_value_match m176 o0
     7 dynamic_metadata X o0 d
     8 metadata X o0
-    9 extension m117 o0
-    10 masked_remote_address m174 o0
-    11 query_parameter_value_match m175 o0
-    12 query_parameters m176 o0
+    9 extension m119 o0
+    10 masked_remote_address m177 o0
+    11 query_parameter_value_match m178 o0
+    12 query_parameters m179 o0
     M envoy.config.route.v3.RateLimit.Action.DestinationCluster
     M envoy.config.route.v3.RateLimit.Action.GenericKey
     1 descriptor_value s min_len=1
@@ -1020,7 +1040,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.HeaderValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 headers *m165 min_items=1
+    3 headers *m168 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress
     1 v4_prefix_mask_len Wu lte=32
@@ -1028,7 +1048,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch
     1 descriptor_value s min_len=1
     2 expect_match Wb
-    3 query_parameters *m168 min_items=1
+    3 query_parameters *m171 min_items=1
     4 descriptor_key s
     M envoy.config.route.v3.RateLimit.Action.QueryParameters
     1 query_parameter_name s min_len=1
@@ -1048,33 +1068,33 @@ public let envoySchemaTable: StaticString = #"""
     O path_rewrite_specifier
     1 host_redirect s header_value lenient
     2 path_redirect s o1 header_value lenient
-    3 response_code e26 defined_only
+    3 response_code e27 defined_only
     4 https_redirect b o0
     5 prefix_rewrite s o1 header_value lenient
     6 strip_query b
     7 scheme_redirect s o0
     8 port_redirect u
-    9 regex_rewrite m320 o1
+    9 regex_rewrite m344 o1
     M envoy.config.route.v3.RetryPolicy
     1 retry_on s
     2 num_retries Wu
     3 per_try_timeout D
     4 retry_priority X
-    5 retry_host_predicate *m186
+    5 retry_host_predicate *m189
     6 host_selection_retry_max_attempts I
     7 retriable_status_codes *u
-    8 retry_back_off m185
-    9 retriable_headers *m165
-    10 retriable_request_headers *m165
-    11 rate_limited_retry_back_off m183
-    12 retry_options_predicates *m117
+    8 retry_back_off m188
+    9 retriable_headers *m168
+    10 retriable_request_headers *m168
+    11 rate_limited_retry_back_off m186
+    12 retry_options_predicates *m119
     13 per_try_idle_timeout D
     M envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff
-    1 reset_headers *m184 min_items=1
+    1 reset_headers *m187 min_items=1
     2 max_interval D gt=0
     M envoy.config.route.v3.RetryPolicy.ResetHeader
     1 name s min_len=1 header_name lenient
-    2 format e27 defined_only
+    2 format e28 defined_only
     M envoy.config.route.v3.RetryPolicy.RetryBackOff
     1 base_interval D r gt=0
     2 max_interval D gt=0
@@ -1084,22 +1104,22 @@ public let envoySchemaTable: StaticString = #"""
     3 typed_config A o0
     M envoy.config.route.v3.Route
     O action r
-    1 match m201 r
-    2 route m188 o0
-    3 redirect m181 o0
-    4 metadata m93
-    5 decorator m162
-    7 direct_response m163 o0
+    1 match m204 r
+    2 route m191 o0
+    3 redirect m184 o0
+    4 metadata m95
+    5 decorator m165
+    7 direct_response m166 o0
     9 request_headers_to_add *m72 max_items=1000
     10 response_headers_to_add *m72 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     12 request_headers_to_remove *s items( min_len=1 header_name lenient )
     13 typed_per_filter_config %A
     14 name s
-    15 tracing m205
+    15 tracing m208
     16 per_request_buffer_limit_bytes Wu d
     17 filter_action X o0
-    18 non_forwarding_action m167 o0
+    18 non_forwarding_action m170 o0
     19 stat_prefix s
     20 request_body_buffer_limit WU
     M envoy.config.route.v3.RouteAction
@@ -1107,56 +1127,56 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 cluster s o0 min_len=1
     2 cluster_header s o0 min_len=1 header_name lenient
-    3 weighted_clusters m208 o0
-    4 metadata_match m93
+    3 weighted_clusters m211 o0
+    4 metadata_match m95
     5 prefix_rewrite s header_value lenient
     6 host_rewrite_literal s o1 header_value lenient
     7 auto_host_rewrite Wb o1
     8 timeout D
-    9 retry_policy m182
-    11 priority e18 defined_only
-    13 rate_limits *m169
+    9 retry_policy m185
+    11 priority e19 defined_only
+    13 rate_limits *m172
     14 include_vh_rate_limits Wb d
-    15 hash_policy *m189
-    17 cors X d
-    20 cluster_not_found_response_code e28 defined_only
+    15 hash_policy *m192
+    17 cors m164 d
+    20 cluster_not_found_response_code e29 defined_only
     23 max_grpc_timeout D d
     24 idle_timeout D
-    25 upgrade_configs *m198
-    26 internal_redirect_action e29 d
+    25 upgrade_configs *m201
+    26 internal_redirect_action e30 d
     27 hedge_policy X
     28 grpc_timeout_offset D d
     29 host_rewrite_header s o1 header_name lenient
-    30 request_mirror_policies *m197
+    30 request_mirror_policies *m200
     31 max_internal_redirects Wu d
-    32 regex_rewrite m320
+    32 regex_rewrite m344
     33 retry_policy_typed_config A
-    34 internal_redirect_policy m166
-    35 host_rewrite_path_regex m320 o1
-    36 max_stream_duration m196
+    34 internal_redirect_policy m169
+    35 host_rewrite_path_regex m344 o1
+    36 max_stream_duration m199
     37 cluster_specifier_plugin s o0
     38 append_x_forwarded_host b
     39 inline_cluster_specifier_plugin X o0
-    40 early_data_policy m117
-    41 path_rewrite_policy m117
+    40 early_data_policy m119
+    41 path_rewrite_policy m119
     42 flush_timeout D
     44 host_rewrite s o1
     45 path_rewrite s
     M envoy.config.route.v3.RouteAction.HashPolicy
     O policy_specifier r
-    1 header m194 o0
-    2 cookie m191 o0
-    3 connection_properties m190 o0
+    1 header m197 o0
+    2 cookie m194 o0
+    3 connection_properties m193 o0
     4 terminal b
-    5 query_parameter m195 o0
-    6 filter_state m193 o0
+    5 query_parameter m198 o0
+    6 filter_state m196 o0
     M envoy.config.route.v3.RouteAction.HashPolicy.ConnectionProperties
     1 source_ip b
     M envoy.config.route.v3.RouteAction.HashPolicy.Cookie
     1 name s min_len=1
     2 ttl D
     3 path s
-    4 attributes *m192
+    4 attributes *m195
     M envoy.config.route.v3.RouteAction.HashPolicy.CookieAttribute
     1 name s min_len=1 max_bytes=16384 header_name lenient
     2 value s max_bytes=16384 header_value lenient
@@ -1164,7 +1184,7 @@ public let envoySchemaTable: StaticString = #"""
     1 key s min_len=1
     M envoy.config.route.v3.RouteAction.HashPolicy.Header
     1 header_name s min_len=1 header_name lenient
-    2 regex_rewrite m320
+    2 regex_rewrite m344
     M envoy.config.route.v3.RouteAction.HashPolicy.QueryParameter
     1 name s min_len=1
     M envoy.config.route.v3.RouteAction.MaxStreamDuration
@@ -1173,7 +1193,7 @@ public let envoySchemaTable: StaticString = #"""
     3 grpc_timeout_header_offset D
     M envoy.config.route.v3.RouteAction.RequestMirrorPolicy
     1 cluster s
-    3 runtime_fraction m103
+    3 runtime_fraction m105
     4 trace_sampled Wb
     5 cluster_header s header_name lenient
     6 disable_shadow_host_suffix_append b
@@ -1182,13 +1202,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.config.route.v3.RouteAction.UpgradeConfig
     1 upgrade_type s min_len=1 header_value lenient
     2 enabled Wb
-    3 connect_config m199
+    3 connect_config m202
     M envoy.config.route.v3.RouteAction.UpgradeConfig.ConnectConfig
-    1 proxy_protocol_config m97
+    1 proxy_protocol_config m99
     2 allow_post b
     M envoy.config.route.v3.RouteConfiguration
     1 name s
-    2 virtual_hosts *m207
+    2 virtual_hosts *m210
     3 internal_only_headers *s items( header_name lenient )
     4 response_headers_to_add *m72 max_items=1000
     5 response_headers_to_remove *s items( header_name lenient )
@@ -1199,27 +1219,27 @@ public let envoySchemaTable: StaticString = #"""
     10 most_specific_header_mutations_wins b
     11 max_direct_response_body_size_bytes Wu
     12 cluster_specifier_plugins *X
-    13 request_mirror_policies *m197
+    13 request_mirror_policies *m200
     14 ignore_port_in_host_matching b
     15 ignore_path_parameters_in_path_matching b
     16 typed_per_filter_config %A
-    17 metadata m93
+    17 metadata m95
     18 vhost_header s
     M envoy.config.route.v3.RouteMatch
     O path_specifier r
     1 prefix s o0
     2 path s o0
     4 case_sensitive Wb
-    6 headers *m165
-    7 query_parameters *m168
-    8 grpc m203
-    9 runtime_fraction m103
-    10 safe_regex m321 o0 r
-    11 tls_context m204
-    12 connect_matcher m202 o0
+    6 headers *m168
+    7 query_parameters *m171
+    8 grpc m206
+    9 runtime_fraction m105
+    10 safe_regex m345 o0 r
+    11 tls_context m207
+    12 connect_matcher m205 o0
     13 dynamic_metadata *X
     14 path_separated_prefix s o0 pattern=^[^?#]+[^?#/]$
-    15 path_match_policy m117 o0
+    15 path_match_policy m119 o0
     16 filter_state *X
     M envoy.config.route.v3.RouteMatch.ConnectMatcher
     M envoy.config.route.v3.RouteMatch.GrpcRouteMatchOptions
@@ -1227,42 +1247,42 @@ public let envoySchemaTable: StaticString = #"""
     1 presented Wb
     2 validated Wb
     M envoy.config.route.v3.Tracing
-    1 client_sampling m329
-    2 random_sampling m329
-    3 overall_sampling m329
-    4 custom_tags *m324
+    1 client_sampling m353
+    2 random_sampling m353
+    3 overall_sampling m353
+    4 custom_tags *m348
     5 operation s
     6 upstream_operation s
     M envoy.config.route.v3.VirtualCluster
     2 name s min_len=1
-    4 headers *m165
+    4 headers *m168
     M envoy.config.route.v3.VirtualHost
     1 name s min_len=1
     2 domains *s min_items=1 items( header_value lenient )
-    3 routes *m187
-    4 require_tls e30 defined_only
-    5 virtual_clusters *m206
-    6 rate_limits *m169
+    3 routes *m190
+    4 require_tls e31 defined_only
+    5 virtual_clusters *m209
+    6 rate_limits *m172
     7 request_headers_to_add *m72 max_items=1000
-    8 cors X d
+    8 cors m164 d
     10 response_headers_to_add *m72 max_items=1000
     11 response_headers_to_remove *s items( min_len=1 header_name lenient )
     13 request_headers_to_remove *s items( min_len=1 header_name lenient )
     14 include_request_attempt_count b
     15 typed_per_filter_config %A
-    16 retry_policy m182
+    16 retry_policy m185
     17 hedge_policy X
     18 per_request_buffer_limit_bytes Wu d
     19 include_attempt_count_in_response b
     20 retry_policy_typed_config A
     21 matcher X
-    22 request_mirror_policies *m197
+    22 request_mirror_policies *m200
     23 include_is_timeout_retry_header b
-    24 metadata m93
+    24 metadata m95
     25 request_body_buffer_limit WU
     M envoy.config.route.v3.WeightedCluster
     O random_value_specifier
-    1 clusters *m209 min_items=1
+    1 clusters *m212 min_items=1
     2 runtime_key_prefix s
     3 total_weight Wu d
     4 header_name s o0 header_name lenient
@@ -1271,7 +1291,7 @@ public let envoySchemaTable: StaticString = #"""
     O host_rewrite_specifier
     1 name s
     2 weight Wu
-    3 metadata_match m93
+    3 metadata_match m95
     4 request_headers_to_add *m72 max_items=1000
     5 response_headers_to_add *m72 max_items=1000
     6 response_headers_to_remove *s items( header_name lenient )
@@ -1283,11 +1303,11 @@ public let envoySchemaTable: StaticString = #"""
     1 grpc_service m69
     2 service_name s
     3 http_service m86
-    4 resource_detectors *m117
-    5 sampler m117
+    4 resource_detectors *m119
+    5 sampler m119
     6 max_cache_size Wu
     M envoy.config.trace.v3.Tracing
-    1 http m212
+    1 http m215
     M envoy.config.trace.v3.Tracing.Http
     O config_type
     1 name s min_len=1
@@ -1297,10 +1317,10 @@ public let envoySchemaTable: StaticString = #"""
     2 collector_endpoint s
     3 trace_id_128bit b
     4 shared_span_context Wb
-    5 collector_endpoint_version e31
+    5 collector_endpoint_version e32
     6 collector_hostname s
     7 split_spans_for_request b d
-    8 trace_context_option e32
+    8 trace_context_option e33
     9 collector_service m86
     M envoy.extensions.access_loggers.file.v3.FileAccessLog
     O access_log_format
@@ -1308,29 +1328,29 @@ public let envoySchemaTable: StaticString = #"""
     2 format s o0 d
     3 json_format S o0 d
     4 typed_json_format S o0 d
-    5 log_format m113 o0 r
+    5 log_format m115 o0 r
     M envoy.extensions.access_loggers.stream.v3.StderrAccessLog
     O access_log_format
-    1 log_format m113 o0 r
+    1 log_format m115 o0 r
     M envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
     O access_log_format
-    1 log_format m113 o0 r
+    1 log_format m115 o0 r
     M envoy.extensions.clusters.dns.v3.DnsCluster
     3 dns_refresh_rate D gt=1000000
-    4 dns_failure_refresh_rate m218
+    4 dns_failure_refresh_rate m221
     5 respect_dns_ttl b
     6 dns_jitter D gte=0
-    7 typed_dns_resolver_config m117
-    8 dns_lookup_family e34
+    7 typed_dns_resolver_config m119
+    8 dns_lookup_family e35
     9 all_addresses_in_single_endpoint b
     M envoy.extensions.clusters.dns.v3.DnsCluster.RefreshRate
     1 base_interval D r gt=1000000
     2 max_interval D gt=1000000
     M envoy.extensions.common.ratelimit.v3.LocalRateLimitDescriptor
-    1 entries *m221 min_items=1
-    2 token_bucket m337 r
+    1 entries *m224 min_items=1
+    2 token_bucket m361 r
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor
-    1 entries *m221 min_items=1
+    1 entries *m224 min_items=1
     2 limit X
     3 hits_addend WU
     M envoy.extensions.common.ratelimit.v3.RateLimitDescriptor.Entry
@@ -1339,18 +1359,30 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.common.fault.v3.FaultDelay
     O fault_delay_secifier r
     3 fixed_delay D o0 gt=0
-    4 percentage m329
-    5 header_delay m223 o0
+    4 percentage m353
+    5 header_delay m226 o0
     M envoy.extensions.filters.common.fault.v3.FaultDelay.HeaderDelay
+    M envoy.extensions.filters.http.cors.v3.Cors
+    M envoy.extensions.filters.http.cors.v3.CorsPolicy
+    1 allow_origin_string_match *m347
+    2 allow_methods s
+    3 allow_headers s
+    4 expose_headers s
+    5 max_age s
+    6 allow_credentials Wb
+    7 filter_enabled m105
+    8 shadow_enabled m105
+    9 allow_private_network_access Wb
+    10 forward_not_matching_preflights Wb
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationRequest
-    1 allowed_headers m318 d
+    1 allowed_headers m342 d
     2 headers_to_add *m71
     M envoy.extensions.filters.http.ext_authz.v3.AuthorizationResponse
-    1 allowed_upstream_headers m318
-    2 allowed_client_headers m318
-    3 allowed_upstream_headers_to_append m318
-    4 allowed_client_headers_on_success m318
-    5 dynamic_metadata_from_headers m318
+    1 allowed_upstream_headers m342
+    2 allowed_client_headers m342
+    3 allowed_upstream_headers_to_append m342
+    4 allowed_client_headers_on_success m342
+    5 dynamic_metadata_from_headers m342
     M envoy.extensions.filters.http.ext_authz.v3.BufferSettings
     1 max_request_bytes u gt=0
     2 allow_partial_message b
@@ -1359,27 +1391,27 @@ public let envoySchemaTable: StaticString = #"""
     O service_override
     1 context_extensions %s !
     2 disable_request_body_buffering b
-    3 with_request_body m226
+    3 with_request_body m231
     4 grpc_service m69 o0
-    5 http_service m230 o0
+    5 http_service m235 o0
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
     O services
     1 grpc_service m69 o0
     2 failure_mode_allow b
-    3 http_service m230 o0
-    5 with_request_body m226
+    3 http_service m235 o0
+    5 with_request_body m231
     6 clear_route_cache b
-    7 status_on_error m332
+    7 status_on_error m356
     8 metadata_context_namespaces *s
-    9 filter_enabled m103
+    9 filter_enabled m105
     10 include_peer_certificate b
-    11 deny_at_disable m102
+    11 deny_at_disable m104
     12 transport_api_version e11 defined_only
     13 stat_prefix s
     14 filter_enabled_metadata X
     15 bootstrap_metadata_labels_key s
     16 typed_metadata_context_namespaces *s
-    17 allowed_headers m318
+    17 allowed_headers m342
     18 include_tls_session b
     19 failure_mode_allow_header_add b
     20 charge_cluster_response_stats Wb
@@ -1387,7 +1419,7 @@ public let envoySchemaTable: StaticString = #"""
     22 route_typed_metadata_context_namespaces *s
     23 encode_raw_headers b
     24 validate_mutations b
-    25 disallowed_headers m318
+    25 disallowed_headers m342
     26 decoder_header_mutation_rules X
     27 enable_dynamic_metadata_ingestion Wb
     28 filter_metadata S
@@ -1397,25 +1429,25 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
     O override r
     1 disabled b o0
-    2 check_settings m227 o0 r
+    2 check_settings m232 o0 r
     M envoy.extensions.filters.http.ext_authz.v3.HttpService
     1 server_uri m87
     2 path_prefix s
-    7 authorization_request m224
-    8 authorization_response m225
-    9 retry_policy m100
+    7 authorization_request m229
+    8 authorization_response m230
+    9 retry_policy m102
     M envoy.extensions.filters.http.fault.v3.FaultAbort
     O error_type r
     2 http_status u o0 lt=600 gte=200
-    3 percentage m329
-    4 header_abort m232 o0
+    3 percentage m353
+    4 header_abort m237 o0
     5 grpc_status u o0
     M envoy.extensions.filters.http.fault.v3.FaultAbort.HeaderAbort
     M envoy.extensions.filters.http.fault.v3.HTTPFault
-    1 delay m222
-    2 abort m231
+    1 delay m225
+    2 abort m236
     3 upstream_cluster s
-    4 headers *m165
+    4 headers *m168
     5 downstream_nodes *s
     6 max_active_faults Wu
     7 response_rate_limit X
@@ -1435,23 +1467,116 @@ public let envoySchemaTable: StaticString = #"""
     3 stats_for_all_methods Wb o0
     4 enable_upstream_stats b
     5 replace_dots_in_grpc_service_name b
+    M envoy.extensions.filters.http.header_mutation.v3.HeaderMutation
+    1 mutations m242
+    2 most_specific_header_mutations_wins b
+    M envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute
+    1 mutations m242
+    M envoy.extensions.filters.http.header_mutation.v3.Mutations
+    1 request_mutations *m50
+    2 response_mutations *m50
+    3 query_parameter_mutations *m92
+    4 response_trailers_mutations *m50
+    5 request_trailers_mutations *m50
+    M envoy.extensions.filters.http.health_check.v3.HealthCheck
+    1 pass_through_mode Wb r
+    3 cache_time D
+    4 cluster_min_healthy_percentages %m359
+    5 headers *m168
+    M envoy.extensions.filters.http.jwt_authn.v3.FilterStateRule
+    1 name s min_len=1
+    3 requires %m252
+    M envoy.extensions.filters.http.jwt_authn.v3.JwksAsyncFetch
+    1 fast_listener b
+    2 failed_refetch_duration D
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
+    1 providers %m250
+    2 rules *m258
+    3 filter_state_rules m244
+    4 bypass_cors_preflight b
+    5 requirement_map %m252
+    6 strip_failure_response b
+    7 stat_prefix s
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtCacheConfig
+    1 jwt_cache_size u
+    2 jwt_max_token_size u
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader
+    1 header_name s min_len=1 header_name lenient
+    2 claim_name s min_len=1
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtHeader
+    1 name s min_len=1 header_name lenient
+    2 value_prefix s header_value lenient
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtProvider
+    O jwks_source_specifier r
+    1 issuer s
+    2 audiences *s
+    3 remote_jwks m257 o0
+    4 local_jwks m61 o0
+    5 forward b
+    6 from_headers *m249
+    7 from_params *s
+    8 forward_payload_header s header_name lenient
+    9 payload_in_metadata s
+    10 clock_skew_seconds u
+    11 pad_forward_payload_header b
+    12 jwt_cache_config m247
+    13 from_cookies *s
+    14 header_in_metadata s
+    15 claim_to_headers *m248
+    16 failed_status_in_metadata s
+    17 clear_route_cache b
+    18 normalize_payload_in_metadata m251
+    19 subjects m347
+    20 require_expiration b
+    21 max_lifetime D
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtProvider.NormalizePayload
+    1 space_delimited_claims *s
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtRequirement
+    O requires_type
+    1 provider_name s o0
+    2 provider_and_audiences m256 o0
+    3 requires_any m254 o0
+    4 requires_all m253 o0
+    5 allow_missing_or_failed E o0
+    6 allow_missing E o0
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtRequirementAndList
+    1 requirements *m252 min_items=2
+    M envoy.extensions.filters.http.jwt_authn.v3.JwtRequirementOrList
+    1 requirements *m252 min_items=2
+    M envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig
+    O requirement_specifier r
+    1 disabled b o0 const
+    2 requirement_name s o0 min_len=1
+    M envoy.extensions.filters.http.jwt_authn.v3.ProviderWithAudiences
+    1 provider_name s
+    2 audiences *s
+    M envoy.extensions.filters.http.jwt_authn.v3.RemoteJwks
+    1 http_uri m87 r
+    2 cache_duration D lt=9000000000000000000 gte=1000000
+    3 async_fetch m245
+    4 retry_policy m102
+    M envoy.extensions.filters.http.jwt_authn.v3.RequirementRule
+    O requirement_type
+    1 match m204 r
+    2 requires m252 o0
+    3 requirement_name s o0 min_len=1
     M envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 status m332
-    3 token_bucket m337
-    4 filter_enabled m103
-    5 filter_enforced m103
+    2 status m356
+    3 token_bucket m361
+    4 filter_enabled m105
+    5 filter_enforced m105
     6 response_headers_to_add *m72 max_items=10
-    8 descriptors *m219
+    8 descriptors *m222
     9 stage u lte=10
     10 request_headers_to_add_when_not_enforced *m72 max_items=10
     11 local_rate_limit_per_downstream_connection b
-    12 enable_x_ratelimit_headers e36 defined_only
-    13 vh_rate_limits e35 defined_only
+    12 enable_x_ratelimit_headers e37 defined_only
+    13 vh_rate_limits e36 defined_only
     14 always_consume_default_token_bucket Wb
     15 rate_limited_as_resource_exhausted b
     16 local_cluster_rate_limit X
-    17 rate_limits *m169
+    17 rate_limits *m172
     18 max_dynamic_descriptors Wu gte=1
     M envoy.extensions.filters.http.ratelimit.v3.RateLimit
     1 domain s min_len=1
@@ -1460,32 +1585,32 @@ public let envoySchemaTable: StaticString = #"""
     4 timeout D
     5 failure_mode_deny b
     6 rate_limited_as_resource_exhausted b
-    7 rate_limit_service m154 r
-    8 enable_x_ratelimit_headers e37 defined_only
+    7 rate_limit_service m156 r
+    8 enable_x_ratelimit_headers e38 defined_only
     9 disable_x_envoy_ratelimited_header b
-    10 rate_limited_status m332
+    10 rate_limited_status m356
     11 response_headers_to_add *m72 max_items=10
-    12 status_on_error m332
+    12 status_on_error m356
     13 stat_prefix s
-    14 filter_enabled m103
-    15 filter_enforced m103
-    16 failure_mode_deny_percent m103
-    17 rate_limits *m169
+    14 filter_enabled m105
+    15 filter_enforced m105
+    16 failure_mode_deny_percent m105
+    17 rate_limits *m172
     M envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute
-    1 vh_rate_limits e39 defined_only
-    2 override_option e38 defined_only
-    3 rate_limits *m169
+    1 vh_rate_limits e40 defined_only
+    2 override_option e39 defined_only
+    3 rate_limits *m172
     4 domain s
     M envoy.extensions.filters.http.rbac.v3.RBAC
-    1 rules m161
-    2 shadow_rules m161
+    1 rules m163
+    2 shadow_rules m163
     3 shadow_rules_stat_prefix s
     4 matcher X
     5 shadow_matcher X
     6 rules_stat_prefix s
     7 track_per_rule_stats b
     M envoy.extensions.filters.http.rbac.v3.RBACPerRoute
-    2 rbac m238
+    2 rbac m262
     M envoy.extensions.filters.http.router.v3.Router
     1 dynamic_stats Wb
     2 start_child_span b d
@@ -1494,7 +1619,7 @@ public let envoySchemaTable: StaticString = #"""
     5 strict_check_headers *s items( in=x-envoy-upstream-rq-timeout-ms,x-envoy-upstream-rq-per-try-timeout-ms,x-envoy-max-retries,x-envoy-retry-grpc-on,x-envoy-retry-on )
     6 respect_expected_rq_timeout b
     7 suppress_grpc_request_failure_code_stats b
-    8 upstream_http_filters *m256
+    8 upstream_http_filters *m280
     9 upstream_log_options X
     M envoy.extensions.filters.listener.http_inspector.v3.HttpInspector
     M envoy.extensions.filters.listener.original_dst.v3.OriginalDst
@@ -1502,18 +1627,18 @@ public let envoySchemaTable: StaticString = #"""
     1 bind_port b
     2 mark u
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol
-    1 rules *m246
+    1 rules *m270
     2 allow_requests_without_proxy_protocol b
-    3 pass_through_tlvs m98
-    4 disallowed_versions *e15
+    3 pass_through_tlvs m100
+    4 disallowed_versions *e16
     5 stat_prefix s
-    6 tlv_location e40
+    6 tlv_location e41
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.KeyValuePair
     1 metadata_namespace s
     2 key s min_len=1
     M envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol.Rule
     1 tlv_type u lt=256
-    2 on_tlv_present m245
+    2 on_tlv_present m269
     M envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector
     1 enable_ja3_fingerprinting Wb
     2 initial_read_buffer_size Wu lt=65537 gt=255
@@ -1523,13 +1648,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
     O route_specifier r
     O strip_port_mode
-    1 codec_type e41 defined_only
+    1 codec_type e42 defined_only
     2 stat_prefix s min_len=1
-    3 rds m258 o0
-    4 route_config m200 o0
-    5 http_filters *m256
+    3 rds m282 o0
+    4 route_config m203 o0
+    5 http_filters *m280
     6 add_user_agent Wb
-    7 tracing m254
+    7 tracing m278
     8 http_protocol_options m80
     9 http2_protocol_options m83
     10 server_name s header_value lenient
@@ -1537,16 +1662,16 @@ public let envoySchemaTable: StaticString = #"""
     13 access_log *m0
     14 use_remote_address Wb
     15 generate_request_id Wb
-    16 forward_client_cert_details e42 defined_only
-    17 set_current_client_cert_details m253
+    16 forward_client_cert_details e43 defined_only
+    17 set_current_client_cert_details m277
     18 proxy_100_continue b
     19 xff_num_trusted_hops u
     20 represent_ipv4_remote_address_as_ipv4_mapped_ipv6 b
     21 skip_xff_append b
     22 via s header_value lenient
-    23 upgrade_configs *m255
+    23 upgrade_configs *m279
     24 stream_idle_timeout D
-    25 internal_address_config m250
+    25 internal_address_config m274
     26 delayed_close_timeout D
     28 request_timeout D
     29 max_request_headers_kb Wu lte=8192 gt=0
@@ -1554,29 +1679,29 @@ public let envoySchemaTable: StaticString = #"""
     31 scoped_routes X o0
     32 preserve_external_request_id b
     33 merge_slashes b
-    34 server_header_transformation e44 defined_only
+    34 server_header_transformation e45 defined_only
     35 common_http_protocol_options m85
-    36 request_id_extension m259
+    36 request_id_extension m283
     37 always_set_request_id_in_response b
-    38 local_reply_config m257
+    38 local_reply_config m281
     39 strip_matching_host_port b
     40 stream_error_on_invalid_http_message Wb
     41 request_headers_timeout D gte=0
     42 strip_any_host_port b o1
-    43 path_normalization_options m251
+    43 path_normalization_options m275
     44 http3_protocol_options X
-    45 path_with_escaped_slashes_action e43
-    46 original_ip_detection_extensions *m117
+    45 path_with_escaped_slashes_action e44
+    46 original_ip_detection_extensions *m119
     47 strip_trailing_host_dot b
-    48 scheme_header_transformation m106
-    49 proxy_status_config m252
-    50 typed_header_validation_config m117
+    48 scheme_header_transformation m108
+    49 proxy_status_config m276
+    50 typed_header_validation_config m119
     51 append_x_forwarded_port b
-    52 early_header_mutation_extensions *m117
+    52 early_header_mutation_extensions *m119
     53 add_proxy_protocol_connection_state Wb
     54 access_log_flush_interval D d gte=1000000
     55 flush_access_log_on_new_request b d
-    56 access_log_options m249
+    56 access_log_options m273
     57 append_local_overload b
     58 http1_safe_max_connection_duration b
     59 stream_flush_timeout D
@@ -1606,19 +1731,19 @@ public let envoySchemaTable: StaticString = #"""
     5 uri b
     6 chain b
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
-    3 client_sampling m335
-    4 random_sampling m335
-    5 overall_sampling m335
+    3 client_sampling m359
+    4 random_sampling m359
+    5 overall_sampling m359
     6 verbose b
     7 max_path_tag_length Wu
-    8 custom_tags *m324
-    9 provider m212
+    8 custom_tags *m348
+    9 provider m215
     10 spawn_upstream_span Wb
     11 operation s
     12 upstream_operation s
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig
     1 upgrade_type s
-    2 filters *m256
+    2 filters *m280
     3 enabled Wb
     M envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
     O config_type
@@ -1628,8 +1753,8 @@ public let envoySchemaTable: StaticString = #"""
     6 is_optional b
     7 disabled b
     M envoy.extensions.filters.network.http_connection_manager.v3.LocalReplyConfig
-    1 mappers *m260
-    2 body_format m113
+    1 mappers *m284
+    2 body_format m115
     M envoy.extensions.filters.network.http_connection_manager.v3.Rds
     1 config_source m59
     2 route_config_name s
@@ -1639,25 +1764,25 @@ public let envoySchemaTable: StaticString = #"""
     1 filter m1 r
     2 status_code Wu lt=600 gte=200
     3 body m61
-    4 body_format_override m113
+    4 body_format_override m115
     5 headers_to_add *m72 max_items=1000
     M envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit
     1 stat_prefix s min_len=1
-    2 token_bucket m337 r
-    3 runtime_enabled m102
+    2 token_bucket m361 r
+    3 runtime_enabled m104
     4 share_key s
     M envoy.extensions.filters.network.ratelimit.v3.RateLimit
     1 stat_prefix s min_len=1
     2 domain s min_len=1
-    3 descriptors *m220 min_items=1
+    3 descriptors *m223 min_items=1
     4 timeout D
     5 failure_mode_deny b
-    6 rate_limit_service m154 r
+    6 rate_limit_service m156 r
     M envoy.extensions.filters.network.rbac.v3.RBAC
-    1 rules m161
-    2 shadow_rules m161
+    1 rules m163
+    2 shadow_rules m163
     3 stat_prefix s min_len=1
-    4 enforcement_type e45
+    4 enforcement_type e46
     5 shadow_rules_stat_prefix s
     6 matcher X
     7 shadow_matcher X
@@ -1671,34 +1796,34 @@ public let envoySchemaTable: StaticString = #"""
     5 access_log *m0
     7 max_connect_attempts Wu gte=1
     8 idle_timeout D
-    9 metadata_match m93
-    10 weighted_clusters m266 o0
-    11 hash_policy *m330 max_items=1
+    9 metadata_match m95
+    10 weighted_clusters m290 o0
+    11 hash_policy *m354 max_items=1
     12 tunneling_config X
     13 max_downstream_connection_duration D gte=1000000
     14 on_demand X
     15 access_log_flush_interval D d gte=1000000
     16 flush_access_log_on_connected b d
-    17 access_log_options m265
+    17 access_log_options m289
     18 backoff_options m55
-    19 proxy_protocol_tlvs *m115
-    20 max_downstream_connection_duration_jitter_percentage m335
-    21 upstream_connect_mode e46 defined_only
+    19 proxy_protocol_tlvs *m117
+    20 max_downstream_connection_duration_jitter_percentage m359
+    21 upstream_connect_mode e47 defined_only
     22 max_early_data_bytes Wu lte=1048576
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
     1 access_log_flush_interval D gte=1000000
     2 flush_access_log_on_connected b
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster
-    1 clusters *m267 min_items=1
+    1 clusters *m291 min_items=1
     M envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight
     1 name s min_len=1
     2 weight u gte=1
-    3 metadata_match m93
+    3 metadata_match m95
     M envoy.extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink
     1 event_log_path s min_len=1
     M envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig
     1 forward_reason_phrase b
-    2 formatter_type_on_envoy_headers e47 defined_only
+    2 formatter_type_on_envoy_headers e48 defined_only
     M envoy.extensions.internal_redirect.allow_listed_routes.v3.AllowListedRoutesConfig
     1 allowed_route_names *s items( min_len=1 )
     M envoy.extensions.internal_redirect.previous_routes.v3.PreviousRoutesConfig
@@ -1706,49 +1831,49 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.load_balancing_policies.common.v3.ConsistentHashingLbConfig
     1 use_hostname_for_hashing b
     2 hash_balance_factor Wu gte=100
-    3 hash_policy *m189
+    3 hash_policy *m192
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig
     O locality_config_specifier r
-    1 zone_aware_lb_config m276 o0
-    2 locality_weighted_lb_config m275 o0
+    1 zone_aware_lb_config m300 o0
+    2 locality_weighted_lb_config m299 o0
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.LocalityWeightedLbConfig
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig
-    1 routing_enabled m335
+    1 routing_enabled m359
     2 min_cluster_size WU
     3 fail_traffic_on_panic b
     4 force_locality_direct_routing b d
-    5 force_local_zone m277
-    6 locality_basis e48
+    5 force_local_zone m301
+    6 locality_basis e49
     M envoy.extensions.load_balancing_policies.common.v3.LocalityLbConfig.ZoneAwareLbConfig.ForceLocalZone
     1 min_size Wu
     M envoy.extensions.load_balancing_policies.common.v3.SlowStartConfig
     1 slow_start_window D
-    2 aggression m101
-    3 min_weight_percent m335
+    2 aggression m103
+    3 min_weight_percent m359
     M envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest
     1 choice_count Wu gte=2
-    2 active_request_bias m101
-    3 slow_start_config m278
-    4 locality_lb_config m274
+    2 active_request_bias m103
+    3 slow_start_config m302
+    4 locality_lb_config m298
     5 enable_full_scan Wb d
-    6 selection_method e49 defined_only
+    6 selection_method e50 defined_only
     M envoy.extensions.load_balancing_policies.maglev.v3.Maglev
     1 table_size WU lte=5000011
-    2 consistent_hashing_lb_config m273
-    3 locality_weighted_lb_config m275
+    2 consistent_hashing_lb_config m297
+    3 locality_weighted_lb_config m299
     M envoy.extensions.load_balancing_policies.random.v3.Random
-    1 locality_lb_config m274
+    1 locality_lb_config m298
     M envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash
-    1 hash_function e50 defined_only
+    1 hash_function e51 defined_only
     2 minimum_ring_size WU lte=8388608 gte=1
     3 maximum_ring_size WU lte=8388608
     4 use_hostname_for_hashing b d
     5 hash_balance_factor Wu d gte=100
-    6 consistent_hashing_lb_config m273
-    7 locality_weighted_lb_config m275
+    6 consistent_hashing_lb_config m297
+    7 locality_weighted_lb_config m299
     M envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin
-    1 slow_start_config m278
-    2 locality_lb_config m274
+    1 slow_start_config m302
+    2 locality_lb_config m298
     M envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig
     1 resolvers *m52
     2 dns_resolver_options m63
@@ -1767,7 +1892,7 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.resource_monitors.cgroup_memory.v3.CgroupMemoryConfig
     1 max_memory_bytes U
     M envoy.extensions.resource_monitors.cpu_utilization.v3.CpuUtilizationConfig
-    1 mode e51 defined_only
+    1 mode e52 defined_only
     M envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
     1 max_active_downstream_connections I gt=0
     M envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig
@@ -1779,8 +1904,8 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.tracers.opentelemetry.resource_detectors.v3.StaticConfigResourceDetectorConfig
     1 attributes %s
     M envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport
-    1 config m97
-    2 transport_socket m116 r
+    1 config m99
+    2 transport_socket m118 r
     3 allow_unspecified_address b
     4 tlv_as_pool_key b
     M envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer
@@ -1791,48 +1916,48 @@ public let envoySchemaTable: StaticString = #"""
     6 require_signed_certificate_timestamp Wb
     7 crl m61
     8 allow_expired_certificate b
-    9 match_subject_alt_names *m323 d
-    10 trust_chain_verification e52 defined_only
-    11 watched_directory m119
-    12 custom_validator_config m117
+    9 match_subject_alt_names *m347 d
+    10 trust_chain_verification e53 defined_only
+    11 watched_directory m121
+    12 custom_validator_config m119
     13 ca_certificate_provider_instance X
     14 only_verify_leaf_cert_crl b
-    15 match_typed_subject_alt_names *m304
+    15 match_typed_subject_alt_names *m328
     16 max_verify_depth Wu lte=100
-    17 system_root_certs m297
+    17 system_root_certs m321
     M envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext.SystemRootCerts
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext
     O validation_context_type
-    1 tls_params m306
-    2 tls_certificates *m305
-    3 validation_context m296 o0
+    1 tls_params m330
+    2 tls_certificates *m329
+    3 validation_context m320 o0
     4 alpn_protocols *s
-    6 tls_certificate_sds_secret_configs *m302
-    7 validation_context_sds_secret_config m302 o0
-    8 combined_validation_context m299 o0
+    6 tls_certificate_sds_secret_configs *m326
+    7 validation_context_sds_secret_config m326 o0
+    8 combined_validation_context m323 o0
     9 tls_certificate_certificate_provider X d
     10 validation_context_certificate_provider X o0 d
     11 tls_certificate_certificate_provider_instance X d
     12 validation_context_certificate_provider_instance X o0 d
-    13 custom_handshaker m117
+    13 custom_handshaker m119
     14 tls_certificate_provider_instance X
     15 key_log X
-    16 custom_tls_certificate_selector m117
+    16 custom_tls_certificate_selector m119
     M envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext
-    1 default_validation_context m296 r
-    2 validation_context_sds_secret_config m302 r
+    1 default_validation_context m320 r
+    2 validation_context_sds_secret_config m326 r
     3 validation_context_certificate_provider X d
     4 validation_context_certificate_provider_instance X d
     M envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
     O session_ticket_keys_type
-    1 common_tls_context m298
+    1 common_tls_context m322
     2 require_client_certificate Wb
     3 require_sni Wb
-    4 session_ticket_keys m307 o0
-    5 session_ticket_keys_sds_secret_config m302 o0
+    4 session_ticket_keys m331 o0
+    5 session_ticket_keys_sds_secret_config m326 o0
     6 session_timeout D lt=4294967296000000000 gte=0
     7 disable_stateless_session_resumption b o0
-    8 ocsp_staple_policy e53 defined_only
+    8 ocsp_staple_policy e54 defined_only
     9 full_scan_certs_on_sni_mismatch Wb
     10 disable_stateful_session_resumption b
     11 prefer_client_ciphers b
@@ -1845,13 +1970,13 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.transport_sockets.tls.v3.Secret
     O type
     1 name s
-    2 tls_certificate m305 o0
-    3 session_ticket_keys m307 o0
-    4 validation_context m296 o0
-    5 generic_secret m301 o0
+    2 tls_certificate m329 o0
+    3 session_ticket_keys m331 o0
+    4 validation_context m320 o0
+    5 generic_secret m325 o0
     M envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
-    1 san_type e54 defined_only not_in=0
-    2 matcher m323 r
+    1 san_type e55 defined_only not_in=0
+    2 matcher m347 r
     3 oid s
     M envoy.extensions.transport_sockets.tls.v3.TlsCertificate
     1 certificate_chain m61
@@ -1860,19 +1985,19 @@ public let envoySchemaTable: StaticString = #"""
     4 ocsp_staple m61
     5 signed_certificate_timestamp *m61
     6 private_key_provider X
-    7 watched_directory m119
+    7 watched_directory m121
     8 pkcs12 m61 !
     M envoy.extensions.transport_sockets.tls.v3.TlsParameters
-    1 tls_minimum_protocol_version e56 defined_only
-    2 tls_maximum_protocol_version e56 defined_only
+    1 tls_minimum_protocol_version e57 defined_only
+    2 tls_maximum_protocol_version e57 defined_only
     3 cipher_suites *s
     4 ecdh_curves *s
     5 signature_algorithms *s
-    6 compliance_policies *e55 max_items=1
+    6 compliance_policies *e56 max_items=1
     M envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys
     1 keys *m61 ! min_items=1
     M envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-    1 common_tls_context m298
+    1 common_tls_context m322
     2 sni s max_bytes=255
     3 allow_renegotiation b
     4 max_session_keys Wu
@@ -1882,16 +2007,16 @@ public let envoySchemaTable: StaticString = #"""
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions
     O upstream_protocol_options r
     1 common_http_protocol_options m85
-    2 upstream_http_protocol_options m118
-    3 explicit_http_config m311 o0
-    4 use_downstream_protocol_config m312 o0
-    5 auto_config m310 o0
-    6 http_filters *m256
-    7 header_validation_config m117
+    2 upstream_http_protocol_options m120
+    3 explicit_http_config m335 o0
+    4 use_downstream_protocol_config m336 o0
+    5 auto_config m334 o0
+    6 http_filters *m280
+    7 header_validation_config m119
     8 outlier_detection X
-    9 request_mirror_policies *m197
-    10 hash_policy *m189
-    11 retry_policy m182
+    9 request_mirror_policies *m200
+    10 hash_policy *m192
+    11 retry_policy m185
     M envoy.extensions.upstreams.http.v3.HttpProtocolOptions.AutoHttpConfig
     1 http_protocol_options m80
     2 http2_protocol_options m83
@@ -1907,18 +2032,18 @@ public let envoySchemaTable: StaticString = #"""
     2 http2_protocol_options m83
     3 http3_protocol_options X
     M envoy.service.discovery.v3.DeltaDiscoveryRequest
-    1 node m94
+    1 node m96
     2 type_url s
     3 resource_names_subscribe *s
     4 resource_names_unsubscribe *s
     5 initial_resource_versions %s
     6 response_nonce s
-    7 error_detail m338
+    7 error_detail m362
     8 resource_locators_subscribe *X
     9 resource_locators_unsubscribe *X
     M envoy.service.discovery.v3.DeltaDiscoveryResponse
     1 system_version_info s
-    2 resources *m317
+    2 resources *m341
     4 type_url s
     5 nonce s
     6 removed_resources *s
@@ -1927,11 +2052,11 @@ public let envoySchemaTable: StaticString = #"""
     9 resource_errors *X
     M envoy.service.discovery.v3.DiscoveryRequest
     1 version_info s
-    2 node m94
+    2 node m96
     3 resource_names *s
     4 type_url s
     5 response_nonce s
-    6 error_detail m338
+    6 error_detail m362
     7 resource_locators *X
     M envoy.service.discovery.v3.DiscoveryResponse
     1 version_info s
@@ -1949,18 +2074,18 @@ public let envoySchemaTable: StaticString = #"""
     6 ttl D
     7 cache_control X
     8 resource_name X
-    9 metadata m93
+    9 metadata m95
     M envoy.type.matcher.v3.ListStringMatcher
-    1 patterns *m323 min_items=1
+    1 patterns *m347 min_items=1
     M envoy.type.matcher.v3.PathMatcher
     O rule r
-    1 path m323 o0 r
+    1 path m347 o0 r
     M envoy.type.matcher.v3.RegexMatchAndSubstitute
-    1 pattern m321 r
+    1 pattern m345 r
     2 substitution s header_value lenient
     M envoy.type.matcher.v3.RegexMatcher
     O engine_type
-    1 google_re2 m322 o0 d
+    1 google_re2 m346 o0 d
     2 regex s min_len=1
     M envoy.type.matcher.v3.RegexMatcher.GoogleRE2
     1 max_program_size Wu d
@@ -1969,16 +2094,16 @@ public let envoySchemaTable: StaticString = #"""
     1 exact s o0
     2 prefix s o0 min_len=1
     3 suffix s o0 min_len=1
-    5 safe_regex m321 o0 r
+    5 safe_regex m345 o0 r
     6 ignore_case b
     7 contains s o0 min_len=1
     8 custom X o0
     M envoy.type.tracing.v3.CustomTag
     O type r
     1 tag s min_len=1
-    2 literal m327 o0
-    3 environment m325 o0
-    4 request_header m326 o0
+    2 literal m351 o0
+    3 environment m349 o0
+    4 request_header m350 o0
     5 metadata X o0
     6 value s o0
     M envoy.type.tracing.v3.CustomTag.Environment
@@ -1994,14 +2119,14 @@ public let envoySchemaTable: StaticString = #"""
     2 end d
     M envoy.type.v3.FractionalPercent
     1 numerator u
-    2 denominator e58 defined_only
+    2 denominator e59 defined_only
     M envoy.type.v3.HashPolicy
     O policy_specifier r
-    1 source_ip m331 o0
+    1 source_ip m355 o0
     2 filter_state X o0
     M envoy.type.v3.HashPolicy.SourceIp
     M envoy.type.v3.HttpStatus
-    1 code e59 defined_only not_in=0
+    1 code e60 defined_only not_in=0
     M envoy.type.v3.Int32Range
     1 start i
     2 end i

@@ -20,6 +20,82 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+public nonisolated struct Envoy_Config_Route_V3_CorsPolicy: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var allowOriginStringMatch: [Envoy_Type_Matcher_V3_StringMatcher] = []
+
+  public var allowMethods: String = String()
+
+  public var allowHeaders: String = String()
+
+  public var exposeHeaders: String = String()
+
+  public var maxAge: String = String()
+
+  public var allowCredentials: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_allowCredentials ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_allowCredentials = newValue}
+  }
+  /// Returns true if `allowCredentials` has been explicitly set.
+  public var hasAllowCredentials: Bool {self._allowCredentials != nil}
+  /// Clears the value of `allowCredentials`. Subsequent reads from it will return its default value.
+  public mutating func clearAllowCredentials() {self._allowCredentials = nil}
+
+  public var enabledSpecifier: Envoy_Config_Route_V3_CorsPolicy.OneOf_EnabledSpecifier? = nil
+
+  public var filterEnabled: Envoy_Config_Core_V3_RuntimeFractionalPercent {
+    get {
+      if case .filterEnabled(let v)? = enabledSpecifier {return v}
+      return Envoy_Config_Core_V3_RuntimeFractionalPercent()
+    }
+    set {enabledSpecifier = .filterEnabled(newValue)}
+  }
+
+  public var shadowEnabled: Envoy_Config_Core_V3_RuntimeFractionalPercent {
+    get {_shadowEnabled ?? Envoy_Config_Core_V3_RuntimeFractionalPercent()}
+    set {_shadowEnabled = newValue}
+  }
+  /// Returns true if `shadowEnabled` has been explicitly set.
+  public var hasShadowEnabled: Bool {self._shadowEnabled != nil}
+  /// Clears the value of `shadowEnabled`. Subsequent reads from it will return its default value.
+  public mutating func clearShadowEnabled() {self._shadowEnabled = nil}
+
+  public var allowPrivateNetworkAccess: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_allowPrivateNetworkAccess ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_allowPrivateNetworkAccess = newValue}
+  }
+  /// Returns true if `allowPrivateNetworkAccess` has been explicitly set.
+  public var hasAllowPrivateNetworkAccess: Bool {self._allowPrivateNetworkAccess != nil}
+  /// Clears the value of `allowPrivateNetworkAccess`. Subsequent reads from it will return its default value.
+  public mutating func clearAllowPrivateNetworkAccess() {self._allowPrivateNetworkAccess = nil}
+
+  public var forwardNotMatchingPreflights: SwiftProtobuf.Google_Protobuf_BoolValue {
+    get {_forwardNotMatchingPreflights ?? SwiftProtobuf.Google_Protobuf_BoolValue()}
+    set {_forwardNotMatchingPreflights = newValue}
+  }
+  /// Returns true if `forwardNotMatchingPreflights` has been explicitly set.
+  public var hasForwardNotMatchingPreflights: Bool {self._forwardNotMatchingPreflights != nil}
+  /// Clears the value of `forwardNotMatchingPreflights`. Subsequent reads from it will return its default value.
+  public mutating func clearForwardNotMatchingPreflights() {self._forwardNotMatchingPreflights = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public nonisolated enum OneOf_EnabledSpecifier: Sendable {
+    case filterEnabled(Envoy_Config_Core_V3_RuntimeFractionalPercent)
+
+  }
+
+  public init() {}
+
+  fileprivate var _allowCredentials: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  fileprivate var _shadowEnabled: Envoy_Config_Core_V3_RuntimeFractionalPercent? = nil
+  fileprivate var _allowPrivateNetworkAccess: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+  fileprivate var _forwardNotMatchingPreflights: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
+}
+
 public nonisolated struct Envoy_Config_Route_V3_Decorator: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1293,6 +1369,15 @@ public nonisolated struct Envoy_Config_Route_V3_RouteAction: @unchecked Sendable
     set {_uniqueStorage()._hashPolicy = newValue}
   }
 
+  public var cors: Envoy_Config_Route_V3_CorsPolicy {
+    get {_storage._cors ?? Envoy_Config_Route_V3_CorsPolicy()}
+    set {_uniqueStorage()._cors = newValue}
+  }
+  /// Returns true if `cors` has been explicitly set.
+  public var hasCors: Bool {_storage._cors != nil}
+  /// Clears the value of `cors`. Subsequent reads from it will return its default value.
+  public mutating func clearCors() {_uniqueStorage()._cors = nil}
+
   public var maxGrpcTimeout: SwiftProtobuf.Google_Protobuf_Duration {
     get {_storage._maxGrpcTimeout ?? SwiftProtobuf.Google_Protobuf_Duration()}
     set {_uniqueStorage()._maxGrpcTimeout = newValue}
@@ -2020,6 +2105,15 @@ public nonisolated struct Envoy_Config_Route_V3_VirtualHost: @unchecked Sendable
     set {_uniqueStorage()._responseHeadersToRemove = newValue}
   }
 
+  public var cors: Envoy_Config_Route_V3_CorsPolicy {
+    get {_storage._cors ?? Envoy_Config_Route_V3_CorsPolicy()}
+    set {_uniqueStorage()._cors = newValue}
+  }
+  /// Returns true if `cors` has been explicitly set.
+  public var hasCors: Bool {_storage._cors != nil}
+  /// Clears the value of `cors`. Subsequent reads from it will return its default value.
+  public mutating func clearCors() {_uniqueStorage()._cors = nil}
+
   public var typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> {
     get {_storage._typedPerFilterConfig}
     set {_uniqueStorage()._typedPerFilterConfig = newValue}
@@ -2201,6 +2295,81 @@ public nonisolated struct Envoy_Config_Route_V3_WeightedCluster: Sendable {
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "envoy.config.route.v3"
+
+nonisolated extension Envoy_Config_Route_V3_CorsPolicy: SwiftProtobuf.Message {
+  public static let protoMessageName: String = _protobuf_package + ".CorsPolicy"
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 2: try { try decoder.decodeSingularStringField(value: &self.allowMethods) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.allowHeaders) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.exposeHeaders) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.maxAge) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._allowCredentials) }()
+      case 9: try {
+        var v: Envoy_Config_Core_V3_RuntimeFractionalPercent?
+        var hadOneofValue = false
+        if let current = self.enabledSpecifier {
+          hadOneofValue = true
+          if case .filterEnabled(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.enabledSpecifier = .filterEnabled(v)
+        }
+      }()
+      case 10: try { try decoder.decodeSingularMessageField(value: &self._shadowEnabled) }()
+      case 11: try { try decoder.decodeRepeatedMessageField(value: &self.allowOriginStringMatch) }()
+      case 12: try { try decoder.decodeSingularMessageField(value: &self._allowPrivateNetworkAccess) }()
+      case 13: try { try decoder.decodeSingularMessageField(value: &self._forwardNotMatchingPreflights) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.allowMethods.isEmpty {
+      try visitor.visitSingularStringField(value: self.allowMethods, fieldNumber: 2)
+    }
+    if !self.allowHeaders.isEmpty {
+      try visitor.visitSingularStringField(value: self.allowHeaders, fieldNumber: 3)
+    }
+    if !self.exposeHeaders.isEmpty {
+      try visitor.visitSingularStringField(value: self.exposeHeaders, fieldNumber: 4)
+    }
+    if !self.maxAge.isEmpty {
+      try visitor.visitSingularStringField(value: self.maxAge, fieldNumber: 5)
+    }
+    try { if let v = self._allowCredentials {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    try { if case .filterEnabled(let v)? = self.enabledSpecifier {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
+    try { if let v = self._shadowEnabled {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    } }()
+    if !self.allowOriginStringMatch.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.allowOriginStringMatch, fieldNumber: 11)
+    }
+    try { if let v = self._allowPrivateNetworkAccess {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    } }()
+    try { if let v = self._forwardNotMatchingPreflights {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+}
 
 nonisolated extension Envoy_Config_Route_V3_Decorator: SwiftProtobuf.Message {
   public static let protoMessageName: String = _protobuf_package + ".Decorator"
@@ -3689,6 +3858,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
     var _rateLimits: [Envoy_Config_Route_V3_RateLimit] = []
     var _includeVhRateLimits: SwiftProtobuf.Google_Protobuf_BoolValue? = nil
     var _hashPolicy: [Envoy_Config_Route_V3_RouteAction.HashPolicy] = []
+    var _cors: Envoy_Config_Route_V3_CorsPolicy? = nil
     var _maxGrpcTimeout: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _grpcTimeoutOffset: SwiftProtobuf.Google_Protobuf_Duration? = nil
     var _upgradeConfigs: [Envoy_Config_Route_V3_RouteAction.UpgradeConfig] = []
@@ -3721,6 +3891,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
       _rateLimits = source._rateLimits
       _includeVhRateLimits = source._includeVhRateLimits
       _hashPolicy = source._hashPolicy
+      _cors = source._cors
       _maxGrpcTimeout = source._maxGrpcTimeout
       _grpcTimeoutOffset = source._grpcTimeoutOffset
       _upgradeConfigs = source._upgradeConfigs
@@ -3802,6 +3973,7 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
         case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._rateLimits) }()
         case 14: try { try decoder.decodeSingularMessageField(value: &_storage._includeVhRateLimits) }()
         case 15: try { try decoder.decodeRepeatedMessageField(value: &_storage._hashPolicy) }()
+        case 17: try { try decoder.decodeSingularMessageField(value: &_storage._cors) }()
         case 20: try { try decoder.decodeSingularEnumField(value: &_storage._clusterNotFoundResponseCode) }()
         case 23: try { try decoder.decodeSingularMessageField(value: &_storage._maxGrpcTimeout) }()
         case 24: try { try decoder.decodeSingularMessageField(value: &_storage._idleTimeout) }()
@@ -3926,6 +4098,9 @@ nonisolated extension Envoy_Config_Route_V3_RouteAction: SwiftProtobuf.Message {
       if !_storage._hashPolicy.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._hashPolicy, fieldNumber: 15)
       }
+      try { if let v = _storage._cors {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+      } }()
       if _storage._clusterNotFoundResponseCode != .serviceUnavailable {
         try visitor.visitSingularEnumField(value: _storage._clusterNotFoundResponseCode, fieldNumber: 20)
       }
@@ -4753,6 +4928,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message {
     var _requestHeadersToRemove: [String] = []
     var _responseHeadersToAdd: [Envoy_Config_Core_V3_HeaderValueOption] = []
     var _responseHeadersToRemove: [String] = []
+    var _cors: Envoy_Config_Route_V3_CorsPolicy? = nil
     var _typedPerFilterConfig: Dictionary<String,SwiftProtobuf.Google_Protobuf_Any> = [:]
     var _includeRequestAttemptCount: Bool = false
     var _includeAttemptCountInResponse: Bool = false
@@ -4782,6 +4958,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message {
       _requestHeadersToRemove = source._requestHeadersToRemove
       _responseHeadersToAdd = source._responseHeadersToAdd
       _responseHeadersToRemove = source._responseHeadersToRemove
+      _cors = source._cors
       _typedPerFilterConfig = source._typedPerFilterConfig
       _includeRequestAttemptCount = source._includeRequestAttemptCount
       _includeAttemptCountInResponse = source._includeAttemptCountInResponse
@@ -4816,6 +4993,7 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message {
         case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._virtualClusters) }()
         case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._rateLimits) }()
         case 7: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestHeadersToAdd) }()
+        case 8: try { try decoder.decodeSingularMessageField(value: &_storage._cors) }()
         case 10: try { try decoder.decodeRepeatedMessageField(value: &_storage._responseHeadersToAdd) }()
         case 11: try { try decoder.decodeRepeatedStringField(value: &_storage._responseHeadersToRemove) }()
         case 13: try { try decoder.decodeRepeatedStringField(value: &_storage._requestHeadersToRemove) }()
@@ -4861,6 +5039,9 @@ nonisolated extension Envoy_Config_Route_V3_VirtualHost: SwiftProtobuf.Message {
       if !_storage._requestHeadersToAdd.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestHeadersToAdd, fieldNumber: 7)
       }
+      try { if let v = _storage._cors {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+      } }()
       if !_storage._responseHeadersToAdd.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._responseHeadersToAdd, fieldNumber: 10)
       }

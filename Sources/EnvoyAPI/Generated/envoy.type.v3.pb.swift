@@ -690,7 +690,7 @@ nonisolated extension Envoy_Type_V3_Int64Range: SwiftProtobuf.Message {
   }
 }
 
-nonisolated extension Envoy_Type_V3_Percent: SwiftProtobuf.Message {
+nonisolated extension Envoy_Type_V3_Percent: SwiftProtobuf.Message, ComparedByBytes {
   public static let protoMessageName: String = _protobuf_package + ".Percent"
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {

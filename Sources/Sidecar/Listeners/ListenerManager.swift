@@ -49,7 +49,7 @@ final class ListenerManager {
     /// Sockets of removed listeners that the workers may still be about to close.
     private var leaving: [SocketIdentity: [Int32]] = [:]
     /// Which listeners were told to drain (`/healthcheck/fail`, `/drain_listeners`), and which to stop for good.
-    private var drainRule: (@Sendable (ListenerSpec) -> Bool)?
+    private var drainRule: (chosen: @Sendable (ListenerSpec) -> Bool, over: TimeAmount)?
     private var stopRules: [@Sendable (ListenerSpec) -> Bool] = []
 
     /// Called when the set of route subscriptions that listeners have changes. `assign` answers them.
@@ -58,6 +58,8 @@ final class ListenerManager {
     var rejected: (_ name: String, _ error: WorkerError) -> Void = { _, _ in }
     /// Called with the sources of a listener's TLS contexts when it was taken.
     var sourcesAdded: (TLSContextSources) -> Void = { _ in }
+    /// Called with the files of keys that a listener brings.
+    var keySetsAdded: ([KeySetFile]) -> Void = { _ in }
     /// Called when these TLS contexts have nobody any more.
     var ownersGone: ([TLSContextOwner]) -> Void = { _ in }
 
@@ -101,6 +103,7 @@ final class ListenerManager {
         certificates.add(record.sockets, id: record.id, isInPlace: record.running != nil)
         loops.add(record.sockets)
         sourcesAdded(tls)
+        keySetsAdded(spec.keySetFiles)
         tellOfSubscriptions()
         build(record)
     }
@@ -210,6 +213,9 @@ final class ListenerManager {
 
     // MARK: The process
 
+    /// The files of keys that listeners have.
+    var keySetFiles: [KeySetFile] { (active + warming).flatMap(\.spec.keySetFiles) }
+
     /// What the listeners that accept are bound to.
     var sockets: [ListenerSockets] { active.map(\.sockets) }
 
@@ -231,9 +237,11 @@ final class ListenerManager {
 
     /// Responses of the chosen listeners close their connections, those of listeners that come later, too, until
     /// `cancelDrain`.
-    func beginDrain(where chosen: @escaping @Sendable (ListenerSpec) -> Bool) {
-        drainRule = chosen
-        let time = drainOver
+    ///
+    /// - Parameter time: over which connections are asked to go elsewhere; nil: as `--drain-strategy` says.
+    func beginDrain(over time: TimeAmount? = nil, where chosen: @escaping @Sendable (ListenerSpec) -> Bool) {
+        let time = time ?? drainOver
+        drainRule = (chosen, time)
         for worker in workers { worker.perform { $0.beginDrain(over: time, where: chosen) } }
     }
 
@@ -254,8 +262,7 @@ final class ListenerManager {
     /// Brings a listener that has just started to where the others are.
     func applyRules(to listener: ManagedListener) {
         let (spec, id) = (listener.spec, listener.serving)
-        if let drainRule, drainRule(spec) {
-            let time = drainOver
+        if let (chosen, time) = drainRule, chosen(spec) {
             for worker in workers { worker.perform { $0.beginDrain(of: id, over: time) } }
         }
         if isStopped(spec) { for worker in workers { worker.perform { $0.stopListening(id) } } }

@@ -109,14 +109,17 @@ extension ServerProcess: AdminBackend {
     func failHealthCheck() {
         guard !healthCheckFails else { return }
         healthCheckFails = true
+        health.failsChecks = true
         guard life == .serving else { return }
         state = .draining
-        listenerManager.beginDrain { $0.drainType == .default }
+        // As in Envoy: who may check the proxy is to see at once that it fails.
+        listenerManager.beginDrain(over: .zero) { $0.drainType == .default }
     }
 
     func passHealthCheck() {
         healthCheckFails = false
         guard life == .serving else { return }
+        health.failsChecks = false
         state = .live
         listenerManager.cancelDrain()
     }

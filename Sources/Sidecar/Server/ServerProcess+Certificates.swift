@@ -29,6 +29,25 @@ extension ServerProcess {
         listenerManager.ownersGone = { [unowned self] in certificateReload?.remove($0) }
     }
 
+    /// Follows the files of keys that listeners have, those that come later, too.
+    func followKeySets() {
+        listenerManager.keySetsAdded = { [unowned self] in addKeySets($0) }
+        addKeySets(listenerManager.keySetFiles)
+    }
+
+    private func addKeySets(_ files: [KeySetFile]) {
+        guard !files.isEmpty else { return }
+        do throws(SystemError) {
+            if keySetReload == nil {
+                keySetReload = try KeySetReload(
+                    pollInterval: configuration.tlsSources.pollInterval, loop: loop, log: secretLog)
+            }
+            keySetReload?.follow(files)
+        } catch {
+            log.warning("files of keys are not followed: \(error)")
+        }
+    }
+
     private func tellOfCertificates() {
         certificateAges.follow(certificates.all, now: loop.wallNow.unixSeconds)
     }

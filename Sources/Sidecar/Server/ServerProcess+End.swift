@@ -26,7 +26,8 @@ extension ServerProcess {
     /// Reads all files that are followed. That they have changed is known without a signal, but not at once where the
     /// kernel does not tell of it.
     private func lookAtFiles() {
-        let count = (certificateReload?.lookAtAll() ?? 0) + (dynamic?.lookAtFiles() ?? 0)
+        let count =
+            (certificateReload?.lookAtAll() ?? 0) + (keySetReload?.lookAtAll() ?? 0) + (dynamic?.lookAtFiles() ?? 0)
         log.info(
             count == 0
                 ? "SIGHUP: no file is followed; ignored (the bootstrap is read at the start only)"
@@ -51,6 +52,7 @@ extension ServerProcess {
     private func drainAndEnd(because reason: String) {
         life = .draining
         state = .draining
+        health.failsChecks = true
         appGate = nil
         succession?.close()
         log.info("\(reason): draining for at most \(options.drainTime) s; a signal ends at once")

@@ -10,6 +10,7 @@ extension ServerProcess {
         identity.serviceNode = configuration.spec.node.id
         identity.zone = configuration.spec.node.zone
         identity.version = Version.text
+        identity.health = health
         identity.localAddress = InterfaceAddresses.first(v6: options.localAddressIPVersion == .v6)
         // The workers tell the main loop how it went; only that loop touches what is captured here.
         let me = UncheckedBox(self)
@@ -50,6 +51,7 @@ extension ServerProcess {
         }
         do throws(SystemError) {
             try followCertificates()
+            followKeySets()
         } catch {
             fail("certificate files cannot be followed: \(error)")
         }

@@ -52,6 +52,8 @@ final class ServerProcess {
     private(set) var dynamic: DynamicResources?
     /// nil: no TLS context depends on a file that is followed, nor can one that comes later.
     var certificateReload: CertificateReload?
+    /// nil: no listener has had keys from a file.
+    var keySetReload: KeySetReload?
     let began: MonotonicTime
     let loadedAt: WallTime
     var workers: [WorkerThread] = []
@@ -80,6 +82,8 @@ final class ServerProcess {
     var state = ServerState.preInitializing
     /// `/healthcheck/fail` was asked for.
     var healthCheckFails = false
+    /// The same for the workers, and at the end of the process, too.
+    let health = ProxyHealth()
     let workerCount: Int
     let grants: GrantWatch
     private var grantCheck: Tick?
@@ -237,6 +241,7 @@ final class ServerProcess {
         dynamic?.close()
         clusters.stop()
         certificateReload?.close()
+        keySetReload?.close()
         loop.stop()
     }
 }

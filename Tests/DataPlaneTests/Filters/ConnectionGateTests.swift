@@ -32,7 +32,8 @@ struct ConnectionGateTests {
         values.values = runtime
         return try ConnectionGate(
             specs, store.makeCells(), runtime: values,
-            services: FilterServices(clusters: clusters, sender: FixedBytes("192.0.2.1")), loop: loop)
+            services: FilterServices(
+                loop: loop, clusters: clusters, sender: FixedBytes("192.0.2.1"), health: ProxyHealth()), loop: loop)
     }
 
     private func limit(_ gate: ConnectionGate, from first: Int = 0) -> ConnectionGate.LimitOutcome {

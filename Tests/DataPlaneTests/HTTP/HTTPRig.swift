@@ -14,6 +14,7 @@ final class HTTPRig {
     let cells: StatCells
     let drain = DrainSignal()
     let clusters = ScriptedClusters()
+    let health = ProxyHealth()
     let app: ScriptedCluster
     /// What filters ask.
     let authz: ScriptedCluster
@@ -63,7 +64,8 @@ final class HTTPRig {
         if !filters.isEmpty {
             environment.filters = try HTTPFilters(
                 filters, statPrefix: spec.statPrefix, cells: cells, runtime: RuntimeSpec(),
-                services: FilterServices(clusters: clusters, sender: FixedBytes("192.0.2.1")))
+                services: FilterServices(
+                    loop: loop, clusters: clusters, sender: FixedBytes("192.0.2.1"), health: health))
         }
         let table = try RouteTable(
             spec.routes, runtime: RuntimeSpec(), filters: environment.filters,

@@ -146,6 +146,7 @@ final class ScriptedCluster: RequestCluster {
 
     func report(_ outcome: AttemptOutcome, of host: Host) { outcomes.append(outcome) }
     private(set) var failedHosts: [Host] = []
+    var membership: (total: Int, healthy: Int) = (1, 1)
 
     func fullLimit(_ priority: ForwardSpec.Priority) -> (setting: String, value: Int)? {
         mode == .overflow ? ("max_requests", 7) : nil

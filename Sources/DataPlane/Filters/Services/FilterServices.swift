@@ -4,9 +4,12 @@ import Reactor
 
 /// The worker's clusters, and how services are asked by gRPC.
 struct FilterServices {
+    let loop: EventLoop
     let clusters: any RequestClusters
     /// The proxy's own address, for the services' eyes.
     let sender: FixedBytes
+    /// What health checks of clients are told.
+    let health: ProxyHealth
 
     /// Bytes of an answer at most; a longer one is no answer.
     static let maxResponseBytes = 1 << 20

@@ -69,6 +69,9 @@ final class OriginalDestinations: Sendable {
         }
     }
 
+    /// How many there are.
+    var count: Int { state.withLock { $0.entries.count } }
+
     /// All hosts, the oldest first, and how often the membership has changed; nil when it has done so `seen` times.
     func membership(unless seen: UInt64) -> (hosts: [Host], changes: UInt64)? {
         state.withLock { state in
