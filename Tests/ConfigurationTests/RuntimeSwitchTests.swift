@@ -90,7 +90,8 @@ struct RuntimeSwitchTests {
         case .reloadKeySets: expected.followsKeySets = false
         }
         #expect(try Settings("\(feature.rawValue): false") == expected)
-        let configuration = try loaded(Self.text("\(feature.rawValue): false"))
+        let text = feature == .takeOverTLSRecords ? Self.secured : Self.text
+        let configuration = try loaded(text("\(feature.rawValue): false"))
         #expect(configuration.skipped == [])
     }
 
