@@ -90,15 +90,8 @@ enum ServiceMetadata {
         return isWhole
     }
 
-    /// What JSON cannot write is null.
     private static func append(number bytes: ArraySlice<UInt8>, to json: inout ByteArena) {
         let bits = bytes.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        let number = Double(bitPattern: bits)
-        guard bytes.count == 8, number.isFinite else { return json.append(text: "null") }
-        if let whole = Int64(exactly: number), whole.magnitude < 1 << 53 {
-            json.append(text: "\(whole)")
-        } else {
-            json.append(text: "\(number)")
-        }
+        json.append(text: bytes.count == 8 ? jsonText(of: Double(bitPattern: bits)) : "null")
     }
 }
