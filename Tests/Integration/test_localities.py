@@ -146,9 +146,9 @@ def zone_extension(name="round_robin.v3.RoundRobin", **settings):
 ], ids=["by itself", "set", "least request", "random", "extension"])
 def test_requests_stay_in_a_zone_that_can_take_them(either, hosts, settings):
     proxy = either(zoned(hosts, group("b", hosts[3:]), group("a", hosts[:3]), **settings))
-    assert near(counts(proxy, 300), dict.fromkeys("012", 1))
+    assert near(counts(proxy, 900), dict.fromkeys("012", 1))
     assert proxy.stats(ZONE_STATS) == {
-        "cluster.app.lb_zone_routing_all_directly": 300, "cluster.app.lb_zone_routing_sampled": 0,
+        "cluster.app.lb_zone_routing_all_directly": 900, "cluster.app.lb_zone_routing_sampled": 0,
         "cluster.app.lb_zone_routing_cross_zone": 0, "cluster.app.lb_zone_no_capacity_left": 0,
         "cluster.app.lb_healthy_panic": 0}
     assert proxy.stat("cluster.app.lb_recalculate_zone_structures") > 0

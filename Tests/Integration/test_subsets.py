@@ -88,12 +88,14 @@ CASES = {
 COUNTED = r"^cluster\.app\.(lb_subsets_(selected|fallback|fallback_panic|single_host_per_subset_duplicate)|lb_healthy_panic)"
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-@pytest.mark.parametrize("policy", ["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "RING_HASH", "MAGLEV"])
-def test_same_hosts_as_envoy(start, start_envoy, hosts, case, policy):
-    if policy != "ROUND_ROBIN" and case not in (CASES["own fallbacks"], CASES["lists"]):
-        pytest.skip("the policy has no say in which subset it is")
-    config = http(table(), [{**cluster("app", lb_policy=policy, **case), "load_assignment": assignment(hosts)}])
+# No policy has a say in which subset it is.
+POLICIES = [("ROUND_ROBIN", name) for name in CASES] + [
+    (policy, name) for policy in ("LEAST_REQUEST", "RANDOM", "RING_HASH", "MAGLEV") for name in ("own fallbacks", "lists")]
+
+
+@pytest.mark.parametrize(("policy", "name"), POLICIES)
+def test_same_hosts_as_envoy(start, start_envoy, hosts, policy, name):
+    config = http(table(), [{**cluster("app", lb_policy=policy, **CASES[name]), "load_assignment": assignment(hosts)}])
     # Of the random ones each host of a subset may be missed once in a thousand times.
     count = 16 if policy == "ROUND_ROBIN" else 60
     own, envoy = start(config), start_envoy(config)
@@ -134,7 +136,8 @@ def test_localities_keep_their_weights(start, start_envoy, hosts, scaled):
     for launch in (start, start_envoy):
         with contextlib.closing(launch(config).client()) as peer:
             counts.append([ask(peer, "/v1").body for _ in range(80)].count(b"0"))
-    assert counts[0] == counts[1] == (40 if scaled else 60)
+    # Where a round begins is left to chance.
+    assert all(abs(count - (40 if scaled else 60)) <= 2 for count in counts), counts
 
 
 def test_weighted_clusters_have_criteria_of_their_own(start, start_envoy, hosts):

@@ -56,9 +56,7 @@ public final class VerificationKey {
 
     /// The public key of a certificate in PEM; nil for other text, and for keys of other kinds than RSA.
     public convenience init?(certificate pem: [UInt8]) {
-        guard !pem.isEmpty, let bio = BIO_new_mem_buf(pem, Int32(clamping: pem.count)) else { return nil }
-        defer { BIO_free(bio) }
-        guard let certificate = PEM_read_bio_X509(bio, nil, nil, nil) else {
+        guard let certificate = TLSMaterial.withReadBIO(pem, { PEM_read_bio_X509($0, nil, nil, nil) }) else {
             ERR_clear_error()
             return nil
         }

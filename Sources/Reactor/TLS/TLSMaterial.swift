@@ -196,7 +196,8 @@ enum TLSMaterial {
         return Int32(password.count)
     }
 
-    private static func withReadBIO<Result>(_ pem: [UInt8], _ body: (OpaquePointer) -> Result) -> Result {
+    /// Lends `body` a BIO that reads `pem`, which stays where it is until `body` returns.
+    static func withReadBIO<Result>(_ pem: [UInt8], _ body: (OpaquePointer) -> Result) -> Result {
         pem.withUnsafeBytes { bytes in
             // An empty array has no address; OpenSSL wants one, and reads nothing there.
             let view = ByteView(bytes)
